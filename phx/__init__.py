@@ -1,0 +1,1 @@
+"""phx: a low-latency market maker for Binance USDC-margined perpetual futures."""

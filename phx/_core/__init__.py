@@ -1,0 +1,1 @@
+"""The compiled core: pure, without I/O, clocks or randomness (its edge/ corner excepted)."""

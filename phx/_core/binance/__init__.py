@@ -1,0 +1,1 @@
+"""The pure half of the venue: decode its messages, encode and sign orders."""

@@ -1,0 +1,1 @@
+"""The only impure corner of the core: sockets, waits and the clock."""

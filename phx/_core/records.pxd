@@ -1,0 +1,459 @@
+# The only place where a record's layout is written. numpy dtypes are asked of the compiler (records.pyx), the
+# reference in docs/records.md is rendered from these comments, an attaching process proves that it agrees.
+#
+# Names end in their unit: _ns, _ticks, _lots, _e8 (1e-8 of the quote currency, or of one for a rate).
+# ts_*_ns is UTC epoch, *_mono_ns is monotonic. Ring records begin with `seq`, have no implicit padding and a size
+# that is a multiple of 64. bid/buy is +1, ask/sell is -1.
+
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    BOOK_LEVELS = 20
+    LADDER_LAYERS = 32
+    OWN_ORDERS = 128
+    MAX_SYMBOLS = 64
+    HISTOGRAM_BUCKETS = 1024
+
+cdef enum:
+    SEGMENT_MAGIC = 0x50485831            # "PHX1"
+    SEGMENT_HEADER_BYTES = 256
+    NO_LAYER = 255
+
+cdef extern from *:
+    """
+    #define PHX_NO_PRICE INT64_MIN
+    """
+    const int64_t NO_PRICE "PHX_NO_PRICE"
+
+cdef struct SegmentHeader:
+    uint64_t magic                        # SEGMENT_MAGIC
+    uint64_t layout_hash                  # of the record's dtype: names, types, offsets, size
+    uint64_t record_bytes
+    uint64_t capacity                     # slots, a power of two
+    uint64_t boot_id_hash                 # of this boot: a file that outlived a reboot is refused
+    uint64_t generation                   # the segment's re-creation count
+    uint64_t writer_pid
+    uint64_t writer_start_ticks           # field 22 of /proc/<pid>/stat: a reused pid is not the writer
+    uint64_t scope_hash                   # instance and segment name: a renamed or foreign file is refused
+    uint64_t reserved0[7]                 # zero
+    uint64_t cursor                       # newest published sequence number
+    uint64_t reserved1[7]                 # zero; keeps the cursor on its own cache line
+    int64_t heartbeat_mono_ns             # "still alive"; 0 until the writer is ready
+    uint64_t reserved2[6]                 # zero
+    uint64_t state                        # ProcessState; written last
+
+cdef struct Bbo:
+    uint64_t seq                          # ring sequence; 0 while the slot is being written
+    int64_t update_id                     # venue sequence number (Binance `u`)
+    int64_t ts_event_ns                   # venue matching-engine time, UTC epoch
+    int64_t recv_mono_ns                  # receipt, monotonic
+    int64_t bid_price_ticks               # best bid; NO_PRICE when the side is empty
+    int64_t ask_price_ticks               # best ask; NO_PRICE when the side is empty
+    uint32_t bid_qty_lots                 # saturating
+    uint32_t ask_qty_lots                 # saturating
+    uint32_t sync_id                      # the book's resync count at this update
+    uint16_t symbol_id                    # index into the instrument table
+    uint8_t flags                         # BookFlag bits
+    uint8_t reserved0                     # zero
+
+cdef struct Book:
+    uint64_t seq                          # ring sequence; 0 while the slot is being written
+    int64_t ts_event_ns                   # venue matching-engine time, UTC epoch
+    int64_t ts_recv_ns                    # receipt, UTC epoch: to compare with the venue
+    int64_t recv_mono_ns                  # the same moment, monotonic: ages and timeouts
+    int64_t update_id                     # venue sequence number (Binance `u`)
+    uint16_t symbol_id                    # index into the instrument table
+    uint8_t bid_levels                    # valid levels, 0..BOOK_LEVELS
+    uint8_t ask_levels                    # valid levels, 0..BOOK_LEVELS
+    uint32_t sync_id                      # the book's resync count
+    uint8_t flags                         # BookFlag bits
+    uint8_t reserved0[15]                 # zero
+    int64_t bid_price_ticks[BOOK_LEVELS]  # best first
+    int64_t bid_qty_lots[BOOK_LEVELS]
+    int64_t ask_price_ticks[BOOK_LEVELS]  # best first
+    int64_t ask_qty_lots[BOOK_LEVELS]
+
+cdef struct TapeEvent:
+    uint64_t seq                          # ring sequence; 0 while the slot is being written
+    int64_t ts_event_ns                   # venue time, UTC epoch
+    int64_t recv_mono_ns                  # receipt, monotonic
+    int64_t price_ticks                   # trade price; mark price rounded to the nearest tick
+    int64_t qty_lots                      # trade quantity
+    int64_t trade_id                      # venue trade id
+    uint32_t next_funding_s               # mark: next funding time, UTC epoch seconds
+    int32_t funding_rate_e8               # mark: predicted rate of the running interval
+    uint16_t symbol_id                    # index into the instrument table
+    uint8_t kind                          # TapeKind
+    uint8_t origin                        # TradeOrigin
+    int8_t aggressor                      # Side of the taker
+    uint8_t reserved0[3]                  # zero
+
+cdef struct Ladder:
+    uint64_t seq                          # ring sequence; 0 while the slot is being written
+    int64_t decided_mono_ns               # when the ladder was decided
+    int64_t cause_recv_mono_ns            # receipt of the tick that caused it: tick-to-wire starts here
+    int64_t cause_update_id               # venue sequence number of that tick
+    uint64_t own_seq                      # the newest own record it saw
+    uint64_t params_version               # the parameters it was decided with
+    uint64_t quoter_epoch                 # the quoter's life
+    uint32_t sync_id                      # the book's resync count it was decided on
+    uint16_t symbol_id                    # index into the instrument table
+    uint8_t mode                          # Mode
+    uint8_t reason                        # Reason
+    uint8_t bid_layers                    # valid layers, 0..LADDER_LAYERS
+    uint8_t ask_layers                    # valid layers, 0..LADDER_LAYERS
+    uint8_t reserved0[6]                  # zero
+    uint32_t bid_reduce_only              # bit per layer
+    uint32_t ask_reduce_only              # bit per layer
+    uint64_t take_n                       # the take's number in this quoter epoch; 0 = no take wanted
+    int64_t take_qty_lots                 # positive
+    int64_t take_limit_ticks              # worst price; NO_PRICE = market order
+    int64_t take_deadline_mono_ns         # past it the gateway drops the take
+    uint64_t take_own_seq                 # the own record the take was decided on
+    int64_t take_side                     # Side
+    uint8_t bid_layer[LADDER_LAYERS]      # which rung, 0 = nearest; rungs may be missing
+    uint8_t ask_layer[LADDER_LAYERS]
+    int64_t bid_price_ticks[LADDER_LAYERS]   # nearest first
+    int64_t bid_qty_lots[LADDER_LAYERS]
+    int64_t ask_price_ticks[LADDER_LAYERS]   # nearest first
+    int64_t ask_qty_lots[LADDER_LAYERS]
+
+cdef struct Own:
+    uint64_t seq                          # ring sequence; 0 while the slot is being written
+    int64_t now_mono_ns                   # when it was written
+    uint64_t epoch                        # the gateway's life
+    uint64_t must_see_seq                 # the own record of the newest fill or reject: a ladder must have seen it
+    int64_t position_lots                 # signed
+    int64_t open_cost_ticklots            # what the position cost: average cost times lots, signed like it
+    int64_t realised_ticklots             # closed profit before fees
+    int64_t fees_e8                       # paid, positive; rebates negative
+    int64_t funding_e8                    # received positive, paid negative
+    int64_t volume_ticklots               # filled notional, both sides
+    uint64_t fills                        # count
+    int64_t allowance_buy_lots            # buys may add this much more, by the account's limits
+    int64_t allowance_sell_lots           # sells likewise
+    uint64_t last_take_epoch              # the newest take answered: its quoter epoch,
+    uint64_t last_take_n                  # and its number
+    int64_t last_take_filled_lots
+    uint32_t orders_10s                   # order counts used by the account in the last 10 s
+    uint32_t orders_60s                   # in the last 60 s
+    uint32_t orders_10s_limit             # the venue's limit
+    uint32_t orders_60s_limit
+    uint16_t symbol_id                    # index into the instrument table
+    uint16_t orders                       # valid rows, 0..OWN_ORDERS
+    uint8_t ready                         # 1 after the start-up path: orders may be sent
+    uint8_t blocked                       # RejectReason that stops adding orders now, 0 = none
+    uint8_t reserved0[10]                 # zero
+    int64_t reserved1[4]                  # zero
+    uint64_t intent_id[OWN_ORDERS]        # client order id's counter, unique in an epoch
+    int64_t price_ticks[OWN_ORDERS]
+    int64_t remaining_lots[OWN_ORDERS]    # what may still fill; pending amend: the larger of old and new
+    int64_t since_mono_ns[OWN_ORDERS]     # when it entered its state
+    int64_t ts_ack_ns[OWN_ORDERS]         # venue time of its acknowledgement, 0 = none yet
+    int8_t side[OWN_ORDERS]               # Side
+    uint8_t layer[OWN_ORDERS]             # the ladder's rung; NO_LAYER for a take
+    uint8_t state[OWN_ORDERS]             # OrderState
+    uint8_t reduce_only[OWN_ORDERS]       # 1 = reduce-only
+
+cdef struct ExecEvent:
+    uint64_t seq                          # ring sequence; 0 while the slot is being written
+    int64_t ts_event_ns                   # venue time, UTC epoch; 0 when ours
+    int64_t recv_mono_ns                  # receipt, monotonic
+    uint64_t intent_id                    # client order id's counter
+    int64_t venue_order_id
+    int64_t trade_id                      # fills: the venue's; else 0
+    int64_t price_ticks                   # fill or order price
+    int64_t qty_lots                      # fill or order quantity
+    int64_t remaining_lots                # of the order, after the event
+    int64_t fee_e8                        # fills: paid, positive
+    int64_t position_lots                 # after the event
+    int32_t venue_code                    # the venue's error code, 0 = none
+    uint32_t epoch                        # the gateway's life the order belongs to
+    uint16_t symbol_id                    # index into the instrument table
+    uint8_t kind                          # ExecKind
+    int8_t side                           # Side
+    uint8_t layer                         # the ladder's rung
+    uint8_t maker                         # fills: 1 = maker
+    uint8_t reason                        # RejectReason when phx refused it
+    uint8_t mode                          # Mode of the ladder that asked for the order
+    int64_t cause_recv_mono_ns            # receipt of the tick that caused the order
+    uint64_t reserved0[2]                 # zero
+
+cdef struct Params:
+    uint64_t seq                          # ring sequence; 0 while the slot is being written
+    uint64_t params_version               # a configuration's number, the same for all symbols
+    int64_t net_max_lots                  # inventory at which ratio is 1
+    int64_t near_size_lots                # near layer quantity
+    int64_t far_size_lots                 # far layer quantity
+    int64_t book_max_age_ns               # oldest market data to quote on
+    int64_t max_order_lots                # C03
+    int64_t max_order_notional_e8         # C02
+    int64_t max_gross_notional_e8         # C08, over all symbols
+    int64_t max_daily_loss_e8             # C10, over all symbols
+    int64_t min_requote_ns                # shortest time between two ladders that differ only by price
+    int64_t republish_ns                  # an unchanged ladder is published again this often
+    int64_t raised_limits_by              # non-zero: an audited confirmation let limits rise in this version
+    uint32_t vol_window_s                 # sigma_30m: window
+    uint32_t vol_min_samples              # before so many samples: vol_initial
+    uint32_t near_layers                  # 1..LADDER_LAYERS
+    uint32_t far_layers                   # near + far <= LADDER_LAYERS
+    uint32_t max_open_orders              # C27
+    uint32_t max_in_flight                # C29
+    uint16_t symbol_id                    # index into the instrument table
+    uint8_t fair_source                   # 0 mid, 1 micro, 2 leader
+    uint8_t ladder_shape                  # 0 near_far, 1 geometric
+    uint8_t far_shape                     # 0 linear, 1 geometric
+    uint8_t enabled                       # 0 = traded no more: cancel and stay out
+    uint8_t imbalance_levels              # n of the imbalance signal, 1..BOOK_LEVELS
+    uint8_t reserved0                     # zero
+    double vol_initial                    # fraction
+    double vol_gain
+    double vol_ref                        # fraction
+    double vol_scale_min
+    double vol_scale_max
+    double sigma_1s_half_life_s
+    double funding_half_life_s
+    double funding_coeff
+    double skew_coeff                     # of the mid, at ratio 1
+    double skew_dead_band
+    double min_spread                     # fraction of the mid, both sides together
+    double leader_weight
+    double leader_max_dev                 # fraction
+    double leader_half_life_s
+    double near_start                     # fraction of the price
+    double near_ratio
+    double far_start                      # fraction of the price
+    double far_end                        # fraction of the price
+    double geometric_start_ticks
+    double geometric_first_ticks
+    double geometric_mult
+    double geometric_max_spacing_ticks
+    double max_merge                      # of near_size
+    double keep_tolerance                 # of distance_0
+    double keep_growth                    # per layer
+    double worst_case                     # of net_max
+    double adding_layer_cut               # layers that add: n * (1 - this * |ratio|)
+    double collar_mid                     # C01, near layers, fraction in the aggressive direction
+    double collar_mark                    # C01, likewise against the mark price
+    double collar_far                     # C01, outer bound of any layer, fraction of mid
+    double qty_tolerance                  # a smaller remaining quantity than wanted is replaced beyond this fraction
+    double maker_fee                      # fraction, for the accounts shown; the venue's own rate is read at start
+    double taker_fee
+    uint64_t reserved1[14]                # zero
+
+cdef struct Operator:
+    uint64_t seq                          # ring sequence; 0 while the slot is being written
+    int64_t ts_ns                         # when it was asked, UTC epoch
+    uint64_t version                      # count of operator commands
+    uint8_t wanted[MAX_SYMBOLS]           # OperatorState by symbol_id
+    uint8_t reserved0[40]                 # zero
+
+cdef struct QuoterState:
+    uint64_t seq                          # ring sequence; 0 while the slot is being written
+    int64_t now_mono_ns
+    int64_t ts_ns                         # UTC epoch: a restored state has an age limit
+    uint64_t params_version
+    int64_t mode_since_mono_ns
+    int64_t inventory_lots                # signed
+    double mid_ticks
+    double micro_ticks
+    double fair_ticks
+    double reservation_ticks
+    double skew_ticks
+    double funding_bias_ticks
+    double half_spread_ticks
+    double distance_0_ticks
+    double vol_scale
+    double tox_scale
+    double sigma_30m                      # fraction
+    double sigma_1s_ticks
+    double imbalance                      # -1..1
+    double funding_ema
+    double leader_ratio_ema               # own mid over leader mid
+    double ratio                          # inventory over net_max
+    double skew_anchor                    # the ratio the skew is anchored at
+    double spread_ticks                   # best ask minus best bid of the venue
+    int64_t worst_buy_lots                # position if every live and wanted buy fills
+    int64_t worst_sell_lots               # position if every live and wanted sell fills
+    int64_t quoted_both_ns                # time with both sides wanted, since start
+    int64_t quotable_ns                   # time in which it could have been, since start
+    uint32_t vol_samples
+    uint16_t symbol_id
+    uint8_t mode                          # Mode
+    uint8_t reason                        # Reason
+    uint64_t reserved0[3]                 # zero
+
+cdef struct Decision:
+    uint64_t seq                          # ring sequence; 0 while the slot is being written
+    int64_t now_mono_ns                   # the clock the decision was given
+    uint64_t bbo_seq                      # newest consumed of each ring
+    uint64_t book_seq
+    uint64_t tape_seq
+    uint64_t leader_bbo_seq
+    uint64_t own_seq
+    uint64_t params_version
+    uint64_t ladder_seq                   # what it published; 0 = decided to publish nothing new
+    uint64_t ladder_hash                  # FNV-1a of both sides' layers, prices and quantities
+    double fair_ticks
+    double reservation_ticks
+    double half_spread_ticks
+    double sigma_30m
+    uint16_t symbol_id
+    uint8_t mode                          # Mode
+    uint8_t reason                        # Reason
+    uint8_t bid_layers
+    uint8_t ask_layers
+    uint8_t kept_orders                   # layers that reuse a live order's price
+    uint8_t trimmed_layers                # layers lost to the worst case
+    uint64_t lost                         # records lost to lapping so far: a stretch with losses is not replayable
+
+cdef struct Account:
+    uint64_t seq                          # ring sequence; 0 while the slot is being written
+    int64_t now_mono_ns
+    uint64_t epoch                        # the gateway's life
+    int64_t wallet_e8                     # margin asset balance last seen
+    int64_t gross_notional_e8             # over all symbols
+    int64_t worst_notional_e8             # if every live order filled
+    int64_t daily_pnl_e8                  # realised + unrealised - fees + funding since 00:00 UTC
+    int64_t day_start_s                   # that midnight, UTC epoch seconds
+    uint64_t journal_seq                  # newest journal entry
+    uint64_t open_orders                  # live orders of ours, all symbols
+    uint64_t unknown_orders               # of them with an unknown outcome
+    uint32_t orders_10s                   # order counts used, the account's view
+    uint32_t orders_60s
+    uint32_t weight_60s                   # IP weight used, as the venue last said
+    uint32_t weight_limit
+    uint8_t ready                         # 1 after the start-up path
+    uint8_t user_stream_up
+    uint8_t order_session_up
+    uint8_t no_open_order_proven          # 1: the guardian may let the countdown lapse
+    uint8_t reserved0[4]                  # zero
+    uint64_t reserved1[2]                 # zero
+
+cdef struct Proof:
+    uint64_t seq                          # ring sequence; 0 while the slot is being written
+    int64_t now_mono_ns
+    int64_t period_ns                     # P: refresh period; an adding order needs a deadline >= P ahead
+    int64_t countdown_ns                  # T = 3P
+    uint64_t refreshes                    # acknowledged by the venue
+    uint64_t failures
+    int64_t reserved0[2]                  # zero
+    int64_t deadline_mono_ns[MAX_SYMBOLS] # when the venue cancels all if we fall silent; 0 = not armed
+    int64_t ack_mono_ns[MAX_SYMBOLS]      # the last acknowledgement
+
+cdef struct JournalEntry:
+    uint64_t seq                          # ring sequence; 0 while the slot is being written
+    int64_t ts_ns                         # UTC epoch
+    int64_t now_mono_ns
+    uint64_t epoch                        # the gateway's life
+    uint64_t intent_id                    # client order id's counter
+    int64_t price_ticks
+    int64_t qty_lots
+    int64_t trade_id
+    int64_t fee_e8
+    int64_t position_lots                 # after a fill
+    uint64_t take_epoch                   # take: the quoter's life,
+    uint64_t take_n                       # and the take's number
+    int32_t venue_code                    # reply: the venue's error code, 0 = accepted
+    uint16_t symbol_id
+    uint8_t kind                          # JournalKind
+    int8_t side                           # Side
+    uint8_t layer
+    uint8_t maker
+    uint8_t reduce_only
+    uint8_t reserved0[5]                  # zero
+    uint64_t reserved1                    # zero
+    uint64_t check                        # FNV-1a of all words before this one: a torn entry is recognised
+
+cdef struct FeedCounters:                 # counters.feed.<symbol>
+    uint64_t bbo_records                  # top-of-book records published
+    uint64_t book_records                 # book records published
+    uint64_t trades                       # trades read
+    uint64_t marks                        # mark prices read
+    uint64_t diffs                        # depth deltas applied
+    uint64_t diffs_ignored                # deltas older than the snapshot or the book
+    uint64_t gaps                         # deltas whose `pu` was not the book's update id
+    uint64_t resyncs                      # books rebuilt from a snapshot
+    uint64_t snapshots_refused            # snapshots without overlap with the buffer
+    uint64_t crossed                      # books found crossed after a delta
+    uint64_t refused_frames               # frames no decoder could read
+    uint64_t slow_frames                  # frames read by the any-order fallback
+    uint64_t off_grid                     # prices or quantities that are no multiple of tick or lot
+    uint64_t top_checked                  # tops compared with bookTicker
+    uint64_t top_different                # of them different
+    uint64_t silent_streams               # streams found silent by the watchdog
+    uint64_t synced                       # gauge: 1 = the book is synced
+    uint64_t reserved0[7]                 # zero
+    uint64_t frame_to_publish_ns[HISTOGRAM_BUCKETS]   # from frame receipt to the published record
+    uint64_t venue_delay_ns[HISTOGRAM_BUCKETS]        # from venue event time to receipt, by the wall clock
+
+cdef struct QuoterCounters:               # counters.quoter.<symbol>
+    uint64_t steps                        # turns of the loop that found work
+    uint64_t decisions                    # ladders decided
+    uint64_t ladders                      # ladders published
+    uint64_t ladders_unchanged            # decided equal to the published one
+    uint64_t kept_layers                  # layers that reused a live order's price
+    uint64_t trimmed_layers               # layers dropped by the worst case
+    uint64_t clamped_layers               # layers shifted by the post-only clamp
+    uint64_t merged_layers                # layers merged on one tick
+    uint64_t dropped_layers               # layers below the minimum quantity or notional
+    uint64_t empty_sides                  # decided sides without a layer although quotable
+    uint64_t own_cross                    # layers dropped because they would cross our own order
+    uint64_t lost_records                 # ring records lost to lapping
+    uint64_t mode_changes                 # transitions of the state machine
+    uint64_t stale_books                  # decisions withheld for stale or unsynced market data
+    uint64_t leader_stale                 # decisions without the leader because it was stale
+    uint64_t freezes                      # turns after which the process found it had not run
+    uint64_t tick_to_ladder_ns[HISTOGRAM_BUCKETS]     # from frame receipt to the published ladder
+    uint64_t decide_ns[HISTOGRAM_BUCKETS]             # of the decision itself
+
+cdef struct GatewayCounters:              # counters.gateway.<symbol>
+    uint64_t ladders                      # ladders read
+    uint64_t places                       # orders sent
+    uint64_t amends                       # amends sent
+    uint64_t cancels                      # cancels sent
+    uint64_t acks                         # orders acknowledged
+    uint64_t canceled                     # orders the venue confirmed canceled or expired
+    uint64_t fills                        # fills applied
+    uint64_t fills_duplicate              # fills seen again on another channel
+    uint64_t fills_foreign                # fills of orders that are not ours
+    uint64_t rejects_venue                # orders the venue refused
+    uint64_t rejects_post_only            # of them because they would have taken
+    uint64_t rejects_own                  # intents phx refused itself
+    uint64_t unknown_outcomes             # requests without a usable answer
+    uint64_t unknown_resolved             # of them resolved by evidence
+    uint64_t quoter_lost                  # times the symbol was cancelled because its quoter was gone
+    uint64_t stale_market                 # intents withheld for stale own market data
+    uint64_t placed_near_lots             # quantity placed at the nearest layer
+    uint64_t filled_near_lots             # quantity filled at the nearest layer
+    uint64_t volume_buy_lots
+    uint64_t volume_sell_lots
+    uint64_t position_drift               # times position and the venue's truth differed
+    uint64_t reserved0[3]                 # zero
+    uint64_t tick_to_wire_ns[HISTOGRAM_BUCKETS]       # from frame receipt to bytes handed to the socket
+    uint64_t ladder_to_wire_ns[HISTOGRAM_BUCKETS]     # from the decided ladder to the same
+    uint64_t ack_ns[HISTOGRAM_BUCKETS]                # from send to acknowledgement: the API's latency
+    uint64_t cancel_ack_ns[HISTOGRAM_BUCKETS]         # the same for cancels
+
+cdef struct ProcessCounters:              # process.<name>
+    uint64_t starts                       # lives of this process on this host's boot
+    uint64_t loops                        # turns of the main loop
+    uint64_t freezes                      # own-freeze detections
+    uint64_t connects                     # sockets opened
+    uint64_t disconnects                  # sockets lost
+    uint64_t frames                       # WebSocket frames received
+    uint64_t frames_refused               # frames that could not be read
+    uint64_t frames_unknown               # events of an unknown kind, survived
+    uint64_t rest_requests                # REST requests sent
+    uint64_t rest_errors                  # REST requests that failed
+    uint64_t rate_limited                 # answers 429 or 418
+    uint64_t cancel_alls                  # symbol-wide cancels sent
+    uint64_t countdowns                   # dead man's refreshes acknowledged
+    uint64_t countdown_failures           # dead man's refreshes that failed
+    uint64_t interventions                # times the guardian acted for a dead or hung process
+    uint64_t errors                       # other errors logged
+    uint64_t unknown_outcomes             # requests whose outcome is unknown now (gauge)
+    uint64_t latches                      # latches set (gauge)
+    uint64_t weight_60s                   # IP weight used, as the venue last said (gauge)
+    uint64_t reserved0[5]                 # zero
+    uint64_t rest_ns[HISTOGRAM_BUCKETS]   # REST round trips

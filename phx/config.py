@@ -1,0 +1,257 @@
+"""The configuration: read once, typed, validated, then passed on as frozen Structs.
+
+Every scalar of the YAML file is read as text and typed here, so that a decimal stays exact until instruments.py
+quantises it, and no word is mistaken for a boolean. Each field's comment in config.yaml.example gives unit and range.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from phx.topology import WATCHED_FROM
+
+Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
+Positive = Annotated[float, Meta(gt=0.0)]
+NotNegative = Annotated[float, Meta(ge=0.0)]
+Count = Annotated[int, Meta(ge=1)]
+Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{3,20}$")]
+WaitPolicy = Literal["block", "yield", "spin"]
+
+
+class Strict(Struct, frozen=True, forbid_unknown_fields=True):
+    """A section: unknown keys are errors."""
+
+
+class Global(Strict):
+    instance: Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,24}$")] = "demo"
+    run_dir: str = "run"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    shm_dir: str = "/dev/shm/phx"
+    freeze_ms: Annotated[int, Meta(ge=50, le=60_000)] = 1000
+    crash_loop_exits: Count = 5
+    crash_loop_s: Positive = 60.0
+
+
+class Venue(Strict):
+    environment: Literal["sim", "testnet", "production"] = "sim"
+    rest_url: str = ""
+    stream_url: str = ""
+    ws_api_url: str = ""
+    key_type: Literal["hmac", "ed25519"] = "hmac"
+    key_file: str = ""
+    confirm: str = ""
+    recv_window_ms: Annotated[int, Meta(ge=100, le=5000)] = 2000
+    orders_by: Literal["ws_api", "rest"] = "ws_api"
+
+
+class Limits(Strict):
+    max_gross_notional: Decimal
+    max_daily_loss: Decimal
+    adding_share: Fraction = 0.80
+    reducing_share: Fraction = 0.90
+    weight_share_guardian: Fraction = 0.25
+    weight_share_reconciliation: Fraction = 0.25
+    weight_share_snapshots: Fraction = 0.15
+    weight_share_orders: Fraction = 0.15
+
+
+class Vol(Strict):
+    window_s: Annotated[int, Meta(ge=10, le=7200)] = 1800
+    min_samples: Count = 60
+    initial: NotNegative = 0.001
+    gain: NotNegative = 50.0
+    ref: NotNegative = 0.0
+    scale_min: Positive = 0.8
+    scale_max: Positive = 2.0
+    sigma_1s_half_life_s: Positive = 60.0
+
+
+class Skew(Strict):
+    coeff: NotNegative = 0.002
+    dead_band: Fraction = 0.05
+
+
+class Funding(Strict):
+    coeff: NotNegative = 0.5
+    half_life_s: Positive = 3600.0
+
+
+class Leader(Strict):
+    symbol: str = ""
+    weight: Fraction = 0.0
+    max_dev: Fraction = 0.001
+    half_life_s: Positive = 300.0
+
+
+class Near(Strict):
+    size: Decimal
+    layers: Annotated[int, Meta(ge=1, le=32)] = 8
+    start: Positive = 0.00033
+    ratio: Positive = 1.15
+
+
+class Far(Strict):
+    size: Decimal
+    layers: Annotated[int, Meta(ge=0, le=16)] = 8
+    start: Positive = 0.0067
+    end: Positive = 0.02
+    shape: Literal["linear", "geometric"] = "linear"
+
+
+class Geometric(Strict):
+    start: Decimal = Decimal("1.2")
+    first: Decimal = Decimal("1.2")
+    mult: Positive = 1.15
+    max_spacing: Decimal = Decimal("25")
+
+
+class LadderShape(Strict):
+    near: Near
+    far: Far
+    shape: Literal["near_far", "geometric"] = "near_far"
+    geometric: Geometric = Geometric()
+    max_merge: Positive = 2.3
+    adding_layer_cut: Fraction = 0.6
+
+
+class Keep(Strict):
+    tolerance: NotNegative = 0.9
+    growth: Positive = 1.2
+    qty_tolerance: Fraction = 0.5
+
+
+class Quoting(Strict):
+    model: Literal["asmm"] = "asmm"
+    fair: Literal["mid", "micro", "leader"] = "micro"
+    min_spread: NotNegative = 0.0002
+    imbalance_levels: Annotated[int, Meta(ge=1, le=20)] = 5
+    max_data_age_ms: Annotated[int, Meta(ge=50, le=60_000)] = 1000
+    min_requote_ms: Annotated[int, Meta(ge=0, le=10_000)] = 50
+    republish_ms: Annotated[int, Meta(ge=50, le=10_000)] = 500
+
+
+class Risk(Strict):
+    worst_case: Fraction = 0.90
+    max_order_qty: Decimal = Decimal(0)
+    max_order_notional: Decimal = Decimal(0)
+    max_open_orders: Annotated[int, Meta(ge=2, le=128)] = 64
+    max_in_flight: Annotated[int, Meta(ge=1, le=128)] = 64
+    collar_mid: Fraction = 0.03
+    collar_mark: Fraction = 0.04
+    collar_far: Fraction = 0.05
+
+
+class SymbolConfig(Strict):
+    """One traded symbol. Fractions of price unless a name says otherwise."""
+
+    net_max: Decimal
+    ladder: LadderShape
+    enabled: bool = True
+    quoting: Quoting = Quoting()
+    vol: Vol = Vol()
+    skew: Skew = Skew()
+    funding: Funding = Funding()
+    leader: Leader = Leader()
+    keep: Keep = Keep()
+    risk: Risk = Risk()
+
+
+class ProcessConfig(Strict):
+    wait: WaitPolicy = "block"
+    cpu: int | None = None
+
+
+class Processes(Strict):
+    feed: ProcessConfig = ProcessConfig()
+    quoter: ProcessConfig = ProcessConfig()
+    gateway: ProcessConfig = ProcessConfig()
+    guardian: ProcessConfig = ProcessConfig()
+    ops: ProcessConfig = ProcessConfig()
+    sim: ProcessConfig = ProcessConfig()
+    cpus: dict[str, int] = field(default_factory=dict)
+
+
+class Ops(Strict):
+    metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 9090
+    snapshot_s: Positive = 5.0
+    snapshot_max_age_s: Positive = 300.0
+
+
+class Sim(Strict):
+    """The simulated venue. REST listens on `port`, WebSockets on `port` + 1, both on loopback."""
+
+    port: Annotated[int, Meta(ge=1024, le=65534)] = 9180
+    market: Literal["synthetic", "recorded"] = "synthetic"
+    recordings: list[str] = field(default_factory=list)
+    relabel: dict[str, str] = field(default_factory=dict)
+    loop: bool = True
+    speed: Positive = 1.0
+    seed: int = 1
+    queue_model: Literal["risk_averse", "power1", "power2", "power3", "log1", "log2"] = "power3"
+    queue_power: Positive = 3.0
+    latency_ms: NotNegative = 1.0
+    strict_paths: bool = True
+    wallet: Decimal = Decimal("100000")
+    maker_fee: Decimal = Decimal("0")
+    taker_fee: Decimal = Decimal("0.0004")
+
+
+class Config(Strict):
+    symbols: dict[Symbol, SymbolConfig]
+    limits: Limits
+    global_: Global = field(default=Global(), name="global")
+    venue: Venue = Venue()
+    watch: list[Symbol] = field(default_factory=list)
+    feeds: dict[str, list[Symbol]] = field(default_factory=dict)
+    processes: Processes = Processes()
+    ops: Ops = Ops()
+    sim: Sim | None = Sim()
+
+    def traded(self) -> list[str]:
+        """Return the traded symbols in the order of the file."""
+        return list(self.symbols)
+
+    def instrument_ids(self) -> dict[str, int]:
+        """Return symbol → symbol_id: traded from 0, watched from WATCHED_FROM."""
+        ids = {symbol: i for i, symbol in enumerate(self.symbols)}
+        return ids | {symbol: WATCHED_FROM + i for i, symbol in enumerate(self.watch)}
+
+    def feed_groups(self) -> dict[str, list[str]]:
+        """Return feed name → its symbols; one feed "main" with all of them unless `feeds` says otherwise."""
+        return self.feeds or {"main": [*self.symbols, *self.watch]}
+
+    def feed_of(self, symbol: str) -> str:
+        """Return the name of the feed process that carries a symbol."""
+        return next(f"feed.{name}" for name, members in self.feed_groups().items() if symbol in members)
+
+    def leader_of(self, symbol: str) -> str:
+        """Return the symbol whose price leads, "" for none."""
+        leader = self.symbols[symbol].leader
+        return leader.symbol if leader.weight > 0 else ""
+
+    def shm_folder(self) -> Path:
+        return Path(self.global_.shm_dir) / self.global_.instance
+
+    def run_folder(self) -> Path:
+        return Path(self.global_.run_dir).resolve()
+
+    def freeze_ns(self) -> int:
+        return self.global_.freeze_ms * 1_000_000
+
+    def process_config(self, process: str) -> ProcessConfig:
+        return getattr(self.processes, process.partition(".")[0])
+
+    def cpu_of(self, process: str) -> int | None:
+        """Return the CPU a process is pinned to: its own entry in processes.cpus, else its kind's `cpu`."""
+        return self.processes.cpus.get(process, self.process_config(process).cpu)
+
+
+def load(path: Path | str) -> Config:
+    """Read and check a configuration file."""
+    import yaml
+
+    tree = yaml.load(Path(path).read_text(), Loader=yaml.CBaseLoader)
+    return msgspec.convert(tree, Config, strict=False)

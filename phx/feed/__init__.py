@@ -1,0 +1,1 @@
+"""The feed process: market streams into shared-memory books."""

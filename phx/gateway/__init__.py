@@ -1,0 +1,1 @@
+"""The gateway process: makes the orders at the venue equal what is wanted."""

@@ -1,0 +1,140 @@
+"""Instruments: the only place (with the venue's decoder) where decimal text, ticks and lots meet."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+ONE_E8 = 10**8
+
+
+class InstrumentError(ValueError):
+    """A price, quantity or filter that does not fit the instrument; names value, symbol and rule."""
+
+
+class Instrument(msgspec.Struct, frozen=True):
+    """One instrument as the venue describes it: filters as exact decimals, plus our small integer for it.
+
+    symbol_id: index used in records; traded symbols from 0, watched ones from 32 (topology.py).
+    percent_up, percent_down: PERCENT_PRICE multipliers against the mark price.
+    """
+
+    symbol: str
+    symbol_id: int
+    tick_size: Decimal
+    lot_size: Decimal
+    min_price: Decimal
+    max_price: Decimal
+    min_qty: Decimal
+    max_qty: Decimal
+    min_notional: Decimal
+    price_precision: int  # decimals the venue prints
+    qty_precision: int
+    max_orders: int = 200
+    percent_up: Decimal = Decimal("1.05")
+    percent_down: Decimal = Decimal("0.95")
+    base_asset: str = ""
+    quote_asset: str = "USDC"
+    status: str = "TRADING"
+
+    def __post_init__(self):
+        for name in ("tick_size", "lot_size", "min_qty", "max_qty"):
+            if getattr(self, name) <= 0:
+                raise InstrumentError(f"{self.symbol}: {name} is {getattr(self, name)}, expected a positive number")
+        value = self.tick_size * self.lot_size * ONE_E8
+        if value != int(value) or value < 1:
+            raise InstrumentError(
+                f"{self.symbol}: a tick times a lot is worth {self.tick_size * self.lot_size} in quote currency, "
+                "expected a positive multiple of 1e-8"
+            )
+
+    @property
+    def price_decimals(self) -> int:
+        """Decimals of the tick size without trailing zeros: the scale the decoder reads prices at."""
+        return max(0, -self.tick_size.normalize().as_tuple().exponent)
+
+    @property
+    def price_units(self) -> int:
+        """The tick size in units of 10**-price_decimals."""
+        return int(self.tick_size.scaleb(self.price_decimals))
+
+    @property
+    def qty_decimals(self) -> int:
+        """Decimals of the lot size without trailing zeros."""
+        return max(0, -self.lot_size.normalize().as_tuple().exponent)
+
+    @property
+    def qty_units(self) -> int:
+        """The lot size in units of 10**-qty_decimals."""
+        return int(self.lot_size.scaleb(self.qty_decimals))
+
+    @property
+    def ticklot_e8(self) -> int:
+        """What one tick times one lot is worth, in 1e-8 of the quote currency."""
+        return int(self.tick_size * self.lot_size * ONE_E8)
+
+    @property
+    def min_qty_lots(self) -> int:
+        return self.lots(self.min_qty)
+
+    @property
+    def max_qty_lots(self) -> int:
+        return int(self.max_qty / self.lot_size)
+
+    @property
+    def min_notional_ticklots(self) -> int:
+        """The smallest order value, in tick·lot, rounded up."""
+        return -int(-self.min_notional * ONE_E8 // self.ticklot_e8)
+
+    def ticks(self, price) -> int:
+        """Return decimal text (or a Decimal) as ticks; a price off the grid raises InstrumentError."""
+        return self._whole(Decimal(price), self.tick_size, "price")
+
+    def lots(self, qty) -> int:
+        """Return decimal text (or a Decimal) as lots; a quantity off the grid raises InstrumentError."""
+        return self._whole(Decimal(qty), self.lot_size, "quantity")
+
+    def lots_floor(self, qty) -> int:
+        """Return a quantity as lots, rounded towards zero: for configured sizes."""
+        return int(Decimal(qty) / self.lot_size)
+
+    def price_text(self, ticks: int) -> str:
+        """Return ticks as the decimal text the venue expects."""
+        return f"{ticks * self.tick_size:.{self.price_decimals}f}"
+
+    def qty_text(self, lots: int) -> str:
+        """Return lots as the decimal text the venue expects."""
+        return f"{lots * self.lot_size:.{self.qty_decimals}f}"
+
+    def price(self, ticks: float) -> float:
+        """Return (fractional) ticks as a price, for people and metrics only."""
+        return ticks * float(self.tick_size)
+
+    def qty(self, lots: float) -> float:
+        """Return lots as a quantity, for people and metrics only."""
+        return lots * float(self.lot_size)
+
+    def quote(self, ticklots: float) -> float:
+        """Return a tick·lot amount in quote currency, for people and metrics only."""
+        return ticklots * self.ticklot_e8 / ONE_E8
+
+    def _whole(self, value: Decimal, step: Decimal, what: str) -> int:
+        if not value.is_finite():
+            raise InstrumentError(f"{self.symbol}: {what} {value} is not a finite number")
+        count = value / step
+        if count != int(count):
+            raise InstrumentError(f"{self.symbol}: {what} {value} is no multiple of {step}")
+        return int(count)
+
+
+def write_table(path: Path, instruments) -> None:
+    """Write the instrument table for processes without a connection to the venue; the file appears whole or not."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(msgspec.json.encode(list(instruments)))
+    temporary.chmod(0o600)
+    temporary.rename(path)
+
+
+def read_table(path: Path) -> dict[str, Instrument]:
+    """Return the instruments of a written table by symbol."""
+    return {i.symbol: i for i in msgspec.json.decode(path.read_bytes(), type=list[Instrument])}

@@ -1,0 +1,1 @@
+"""The ops process: parameters, control, snapshots, metrics; and what the operator sees."""

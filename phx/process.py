@@ -1,0 +1,242 @@
+"""The life of a process: lock, segments, heartbeat, signals, the own-freeze check, exit codes.
+
+Every process is started alone, in any order, and waits for what it needs with a timeout and one clear line.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from phx import topology
+from phx._core.edge.bell import Bell, Ringer
+from phx.segment import Segment, SegmentMissing, SegmentRefused
+
+EXIT_OK = 0
+EXIT_AGAIN = 1  # supervisord starts us anew
+EXIT_LOCKED = 75  # another instance holds our lock; worth another try
+EXIT_STAY_DOWN = 78  # bad configuration or a human latch: do not restart me
+
+HEARTBEAT_NS = 10_000_000
+HUNG_NS = 250_000_000  # a heartbeat older than this is not acted on
+FENCE_NS = 750_000_000  # older than this: the guardian kills before it cancels
+
+log = logging.getLogger("phx")
+
+
+class StayDown(Exception):
+    """A reason not to be restarted: the process ends with status 78."""
+
+
+class LockHeld(Exception):
+    """Another process of this name is alive."""
+
+
+class Lock:
+    """A file lock that the kernel releases when its holder dies, within milliseconds."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    def take(self) -> None:
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self.fd, 32, 0).decode(errors="replace").strip()
+            raise LockHeld(f"{self.path}: held by process {holder or 'unknown'}") from None
+        os.ftruncate(self.fd, 0)
+        os.pwrite(self.fd, f"{os.getpid()}\n".encode(), 0)
+
+    def held_by_somebody(self) -> bool:
+        """Return whether some process holds it; for watchers that never take it themselves."""
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
+        return False
+
+    def holder_pid(self) -> int:
+        """Return the pid the last holder wrote, 0 when none did."""
+        text = os.pread(self.fd, 32, 0).decode(errors="replace").strip()
+        return int(text) if text.isdigit() else 0
+
+
+class Process:
+    """What every process has: its name, folders, lock, own segments, bell, heartbeat and the wish to stop.
+
+    After `with Process(name, config) as process:` the lock is held, all its segments exist (a new generation), and
+    SIGTERM or SIGINT set `stopping`. `ready()` starts the heartbeat.
+    """
+
+    def __init__(self, name: str, config):
+        self.name = name
+        self.config = config
+        self.folder = config.shm_folder()
+        self.run_folder = config.run_folder()
+        self.stopping = False
+        self.reload_wanted = False
+        self.segments: dict[str, Segment] = {}
+        self.is_ready = False
+        self._last_turn_mono_ns = 0
+
+    def __enter__(self) -> "Process":
+        os.umask(0o077)
+        for folder in (self.folder.parent, self.folder, self.run_folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.lock = Lock(self.folder / f"lock.{self.name}")
+        self.lock.take()
+        for segment_name in topology.writes(self.name, self.config):
+            row = topology.kind_of(segment_name)
+            self.segments[segment_name] = Segment.create(self.folder, segment_name, row.record, row.slots)
+        self.bell = Bell(str(self.folder / f"bell.{self.name}"))
+        self.own = self.segments[f"process.{self.name}"]
+        self.counters = self.own.records
+        self.counters["starts"] = self.own.generation
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
+        cpu = self.config.cpu_of(self.name)
+        if cpu is not None:
+            os.sched_setaffinity(0, {cpu})
+        log.info("%s: started, pid %d, generation %d", self.name, os.getpid(), self.own.generation)
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        for segment in self.segments.values():
+            segment.beat(0)
+        log.info("%s: stopped", self.name)
+
+    def _on_stop(self, number, frame):
+        self.stopping = True
+        Ringer(str(self.folder / f"bell.{self.name}"), topology.BELLS.get(self.name.partition(".")[0]) == "pipe").ring_now()
+
+    def _on_reload(self, number, frame):
+        self.reload_wanted = True
+
+    def ready(self) -> None:
+        """Say that this process does its work from now on: the heartbeat begins."""
+        self.is_ready = True
+        self.beat()
+        log.info("%s: ready", self.name)
+
+    def beat(self) -> None:
+        """Leave a sign of life; at least every HEARTBEAT_NS while running."""
+        if self.is_ready:
+            self.own.beat(time.monotonic_ns())
+
+    def froze(self) -> bool:
+        """Return whether this process did not run for longer than allowed since its last turn.
+
+        Then whatever it knew is old: resync before acting. Boot time also counts a suspended host.
+        """
+        now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        gap, self._last_turn_mono_ns = now - (self._last_turn_mono_ns or now), now
+        if gap > self.config.freeze_ns():
+            self.counters["freezes"] += 1
+            log.warning("%s: did not run for %d ms; resynchronising", self.name, gap // 1_000_000)
+            return True
+        return False
+
+    def try_attach(self, segment_name: str) -> Segment | None:
+        """Return a segment of another process, or None while there is none that fits."""
+        try:
+            return Segment.attach(self.folder, segment_name, topology.kind_of(segment_name).record)
+        except (SegmentMissing, SegmentRefused):
+            return None
+
+    def attach(self, segment_name: str, timeout_s: float = 30.0) -> Segment:
+        """Return a segment of another process, waiting for its writer. Raises TimeoutError with the reason."""
+        deadline = time.monotonic() + timeout_s
+        said = False
+        while not self.stopping:
+            try:
+                return Segment.attach(self.folder, segment_name, topology.kind_of(segment_name).record)
+            except (SegmentMissing, SegmentRefused) as error:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{self.name}: waited {timeout_s:.0f} s for {segment_name}: {error}") from None
+                if not said:
+                    log.info("%s: waiting for %s: %s", self.name, segment_name, error)
+                    said = True
+                time.sleep(0.02)
+        raise SystemExit(EXIT_OK)
+
+    def ringers(self, segment_name: str) -> list[Ringer]:
+        """Return the bells to ring after writing a segment."""
+        return [
+            Ringer(str(self.folder / f"bell.{reader}"), topology.BELLS[reader.partition(".")[0]] == "pipe")
+            for reader in topology.bells(segment_name, self.config)
+        ]
+
+
+class Peer:
+    """Another process as a watcher sees it: alive by its lock, awake by its heartbeat."""
+
+    def __init__(self, process: Process, name: str):
+        self.process = process
+        self.name = name
+        self.lock = Lock(process.folder / f"lock.{name}")
+        self.segment: Segment | None = None
+
+    def alive(self) -> bool:
+        """Return whether it holds its lock: false within milliseconds of its death."""
+        return self.lock.held_by_somebody()
+
+    def pid(self) -> int:
+        return self.lock.holder_pid()
+
+    def heartbeat_age_ns(self, now_mono_ns: int) -> int | None:
+        """Return the age of its last sign of life; None when it is not ready."""
+        if self.segment is None or self.segment.replaced():
+            self.segment = self.process.try_attach(f"process.{self.name}")
+        if self.segment is None or self.segment.heartbeat_mono_ns == 0:
+            return None
+        return now_mono_ns - self.segment.heartbeat_mono_ns
+
+
+def note_exit(folder: Path, name: str, loop_exits: int, loop_s: float) -> bool:
+    """Record an unplanned exit; return whether it is one of too many: `loop_exits` within `loop_s` seconds."""
+    path = folder / f"exits.{name}.json"
+    now = time.time()
+    try:
+        times = [t for t in json.loads(path.read_text()) if 0 <= now - t < loop_s]
+    except (FileNotFoundError, ValueError):
+        times = []
+    times.append(now)
+    path.write_text(json.dumps(times))
+    return len(times) >= loop_exits
+
+
+def run(name: str, config, body) -> int:
+    """Live one life: `body(process)` between lock and exit; return the exit status for supervisord."""
+    try:
+        with Process(name, config) as process:
+            body(process)
+        return EXIT_OK
+    except LockHeld as error:
+        log.error("%s: %s", name, error)
+        return EXIT_LOCKED
+    except StayDown as error:
+        log.error("%s: %s; staying down", name, error)
+        return EXIT_STAY_DOWN
+    except SystemExit as error:
+        return int(error.code or 0)
+    except Exception:
+        log.exception("%s: ended by an error", name)
+        return EXIT_AGAIN
+
+
+def configure_logging(name: str, level: str) -> None:
+    """Log one line per event to stdout, where supervisord keeps and rotates it."""
+    logging.basicConfig(
+        level=level.upper(),
+        stream=sys.stdout,
+        format=f"%(asctime)s.%(msecs)03d %(levelname).1s {name} %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+        force=True,
+    )

@@ -1,0 +1,1 @@
+"""Recordings played through the live code: check, and later backtest."""

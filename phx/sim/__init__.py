@@ -1,0 +1,1 @@
+"""The simulated venue: Binance's own protocol on loopback."""

@@ -1,0 +1,1 @@
+"""What phx needs of a venue, and the venues it knows."""

@@ -1,0 +1,1 @@
+"""Binance USDⓈ-M futures: endpoints, REST, streams, order entry, errors."""
