@@ -52,6 +52,9 @@ class Lock:
         os.ftruncate(self.fd, 0)
         os.pwrite(self.fd, f"{os.getpid()}\n".encode(), 0)
 
+    def release(self) -> None:
+        os.close(self.fd)
+
     def held_by_somebody(self) -> bool:
         """Return whether some process holds it; for watchers that never take it themselves."""
         try:
@@ -110,11 +113,12 @@ class Process:
     def __exit__(self, kind, value, traceback):
         for segment in self.segments.values():
             segment.beat(0)
+        self.lock.release()
         log.info("%s: stopped", self.name)
 
     def _on_stop(self, number, frame):
         self.stopping = True
-        Ringer(str(self.folder / f"bell.{self.name}"), topology.BELLS.get(self.name.partition(".")[0]) == "pipe").ring_now()
+        self.ringer_of(self.name).ring_now()  # it may be asleep
 
     def _on_reload(self, number, frame):
         self.reload_wanted = True
@@ -168,10 +172,11 @@ class Process:
 
     def ringers(self, segment_name: str) -> list[Ringer]:
         """Return the bells to ring after writing a segment."""
-        return [
-            Ringer(str(self.folder / f"bell.{reader}"), topology.BELLS[reader.partition(".")[0]] == "pipe")
-            for reader in topology.bells(segment_name, self.config)
-        ]
+        return [self.ringer_of(reader) for reader in topology.bells(segment_name, self.config)]
+
+    def ringer_of(self, process: str) -> Ringer:
+        """Return the bell of a process, itself included."""
+        return Ringer(str(self.folder / f"bell.{process}"), topology.BELLS.get(process.partition(".")[0]) == "pipe")
 
 
 class Peer:

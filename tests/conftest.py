@@ -1,0 +1,71 @@
+"""Fixtures shared by all tests: recordings when they are at hand, instances that leave nothing behind."""
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from phx import config as configuration
+
+DATA = Path(os.environ.get("PHX_RECORDINGS", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+CONFIG = """
+symbols:
+  BTCUSDC:
+    net_max: 0.30
+    ladder: {near: {size: 0.006}, far: {size: 0.012}}
+  ETHUSDC:
+    net_max: 6
+    ladder: {near: {size: 0.12}, far: {size: 0.24}}
+limits: {max_gross_notional: 60000, max_daily_loss: 500}
+"""
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of recorded market data; tests that need it are skipped where it is absent."""
+    if not (DATA / "btcusdt-2024-07-18T2357.jsonl.gz").exists():
+        pytest.skip("no recordings here: set PHX_RECORDINGS to a folder that holds them")
+    return DATA
+
+
+def free_ports(count: int) -> int:
+    """Return the first of `count` adjacent loopback ports that are free now."""
+    for base in range(20000 + os.getpid() % 20000, 60000, count):
+        sockets = []
+        try:
+            for port in range(base, base + count):
+                s = socket.socket()
+                sockets.append(s)
+                s.bind(("127.0.0.1", port))
+            return base
+        except OSError:
+            continue
+        finally:
+            for s in sockets:
+                s.close()
+    raise RuntimeError("no free ports")
+
+
+@pytest.fixture
+def instance_config(tmp_path):
+    """A configuration of its own: unique instance, run folder in tmp_path, free ports; its shared memory is removed."""
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG)
+    loaded = configuration.load(path)
+    name = f"test-{os.getpid()}-{abs(hash(tmp_path.name)) % 10**6}"
+    made = msgspec.structs.replace(
+        loaded,
+        global_=msgspec.structs.replace(loaded.global_, instance=name, run_dir=str(tmp_path / "run")),
+        sim=msgspec.structs.replace(loaded.sim, port=free_ports(2)),
+        ops=msgspec.structs.replace(loaded.ops, metrics_port=0),
+    )
+    yield made
+    shutil.rmtree(made.shm_folder(), ignore_errors=True)
+    try:
+        made.shm_folder().parent.rmdir()
+    except OSError:
+        pass
