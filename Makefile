@@ -27,7 +27,7 @@ test: build
 lint: build
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(VENV)/bin/cython-lint phx
+	PATH=$(VENV)/bin:$$PATH cython-lint phx
 
 bench: build
 	$(PY) -m pytest bench --benchmark-only

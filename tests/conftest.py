@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: recordings when they are at hand, instances that leave nothing behind."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -65,7 +66,5 @@ def instance_config(tmp_path):
     )
     yield made
     shutil.rmtree(made.shm_folder(), ignore_errors=True)
-    try:
+    with contextlib.suppress(OSError):
         made.shm_folder().parent.rmdir()
-    except OSError:
-        pass
