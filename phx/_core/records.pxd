@@ -338,7 +338,7 @@ cdef struct Proof:
     uint64_t refreshes                    # acknowledged by the venue
     uint64_t failures
     int64_t reserved0[2]                  # zero
-    int64_t deadline_mono_ns[MAX_SYMBOLS] # when the venue cancels all if we fall silent; 0 = not armed
+    int64_t deadline_mono_ns[MAX_SYMBOLS]  # when the venue cancels all if we fall silent; 0 = not armed
     int64_t ack_mono_ns[MAX_SYMBOLS]      # the last acknowledgement
 
 cdef struct JournalEntry:
