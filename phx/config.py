@@ -4,13 +4,15 @@ Every scalar of the YAML file is read as text and typed here, so that a decimal 
 quantises it, and no word is mistaken for a boolean. Each field's comment in config.yaml.example gives unit and range.
 """
 
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta, Struct, field
 
+from phx import config_checks, config_source
+from phx.config_source import ConfigError
 from phx.topology import WATCHED_FROM
 
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -19,6 +21,9 @@ NotNegative = Annotated[float, Meta(ge=0.0)]
 Count = Annotated[int, Meta(ge=1)]
 Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{3,20}$")]
 WaitPolicy = Literal["block", "yield", "spin"]
+
+# The kernel takes 107 bytes; supervisord binds to a name longer by its pid first.
+SOCKET_PATH_BYTES = 96
 
 
 class Strict(Struct, frozen=True, forbid_unknown_fields=True):
@@ -238,6 +243,11 @@ class Config(Strict):
     def run_folder(self) -> Path:
         return Path(self.global_.run_dir).resolve()
 
+    def socket_path(self, name: str) -> Path:
+        """Return where the unix socket `name` stands: in the run folder, or beside the segments if that is too long."""
+        path = self.run_folder() / f"{name}.sock"
+        return path if len(os.fsencode(path)) <= SOCKET_PATH_BYTES else self.shm_folder() / f"{name}.sock"
+
     def freeze_ns(self) -> int:
         return self.global_.freeze_ms * 1_000_000
 
@@ -249,9 +259,13 @@ class Config(Strict):
         return self.processes.cpus.get(process, self.process_config(process).cpu)
 
 
-def load(path: Path | str) -> Config:
-    """Read and check a configuration file."""
-    import yaml
-
-    tree = yaml.load(Path(path).read_text(), Loader=yaml.CBaseLoader)
-    return msgspec.convert(tree, Config, strict=False)
+def load(path: Path | str, environ=os.environ) -> Config:
+    """Read and check a configuration file with its PHX__ overrides. Raises ConfigError with all faults at once."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(config_source.MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError([f"{path}: {error.strerror}"]) from None
+    source = config_source.read_yaml(text, str(path))
+    config_source.overlay(source, environ)
+    return config_checks.checked(source, Config)
