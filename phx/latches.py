@@ -1,0 +1,82 @@
+"""Latches: stops that survive a restart, one file per process and symbol, cleared only by a human.
+
+Any process sets its own; the gateway adds no order and the quoter shows no ladder while one is present. Only
+`phx enable` clears them, through the guardian, which leaves an audit line.
+"""
+
+import os
+import time
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+
+class Latch(Struct, frozen=True):
+    """process: who set it. symbol: what it stops, "" = everything. who: the uid behind it, or the detector's name."""
+
+    process: str
+    symbol: str
+    reason: str
+    who: str
+    ts_ns: int  # UTC epoch
+
+    @property
+    def name(self) -> str:
+        return f"{self.process}.{self.symbol}" if self.symbol else self.process
+
+
+class Latches:
+    """The folder of latches of one instance."""
+
+    def __init__(self, run_folder: Path):
+        self.folder = run_folder / "latches"
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def set(self, process: str, reason: str, symbol: str = "", who: str = "") -> Latch:
+        """Set a latch; it is on disk when this returns. A latch that is set already keeps its first reason."""
+        latch = Latch(process, symbol, reason, who or process, time.time_ns())
+        path = self.folder / f"{latch.name}.json"
+        if path.exists():
+            return latch
+        temporary = path.with_suffix(f".tmp{os.getpid()}")
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.write(fd, msgspec.json.encode(latch))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+        self._sync_folder()
+        return latch
+
+    def all(self) -> list[Latch]:
+        """Return the latches that are set. A file that cannot be read is a latch too: it stops everything."""
+        found = []
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                found.append(msgspec.json.decode(path.read_bytes(), type=Latch))
+            except FileNotFoundError:
+                continue
+            except (OSError, msgspec.DecodeError) as error:
+                found.append(Latch(path.stem, "", f"unreadable: {error}", "", 0))
+        return found
+
+    def stops(self, symbol: str) -> Latch | None:
+        """Return a latch that stops a symbol, if there is one."""
+        return next((latch for latch in self.all() if latch.symbol in ("", symbol)), None)
+
+    def clear(self, symbol: str = "") -> list[Latch]:
+        """Remove every latch, or those of one symbol; return them. For the guardian, on a human's word."""
+        cleared = [latch for latch in self.all() if symbol in ("", latch.symbol)]
+        for latch in cleared:
+            (self.folder / f"{latch.name}.json").unlink(missing_ok=True)
+        self._sync_folder()
+        return cleared
+
+    def _sync_folder(self) -> None:
+        fd = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
