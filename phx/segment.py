@@ -16,6 +16,8 @@ import numpy as np
 from phx._core.enums import ProcessState
 from phx._core.records import HEADER_BYTES, MAGIC, SEGMENT_HEADER, fnv1a, layout_hash
 
+MOST_GENERATIONS = 1 << 48  # more is no count but a damaged header
+
 
 class SegmentMissing(OSError):
     """The segment's file is not there (yet)."""
@@ -49,8 +51,10 @@ class Segment:
         self.path = path
         self.name = path.name
         self.dtype = dtype
-        self.inode = os.fstat(fd).st_ino
-        size = os.fstat(fd).st_size
+        status = os.fstat(fd)
+        # The mapping keeps the inode in use, so no later file can have the same number while we look.
+        self.identity = (status.st_dev, status.st_ino)
+        self.size = size = status.st_size
         access = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
         self.memory = mmap.mmap(fd, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=access)
         self.header = np.ndarray(1, SEGMENT_HEADER, buffer=self.memory)
@@ -61,17 +65,20 @@ class Segment:
     def create(cls, folder: Path, name: str, dtype, slots: int) -> "Segment":
         """Make a segment of the next generation and put it in the place of the old one; the caller holds the lock."""
         path = folder / name
-        try:
-            generation = int(cls.attach(folder, name, dtype).header["generation"][0]) + 1
-        except (SegmentMissing, SegmentRefused):
-            generation = 1
+        generation = last_generation(path) + 1
+        for left_over in folder.glob(f"{name}.tmp.*"):  # of a writer that died here; the lock is ours
+            left_over.unlink(missing_ok=True)
         temporary = folder / f"{name}.tmp.{os.getpid()}"
-        temporary.unlink(missing_ok=True)
+        size = HEADER_BYTES + slots * dtype.itemsize
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         fd = os.open(temporary, flags, 0o600)
         try:
+            os.fchmod(fd, 0o600)  # whatever the umask
             # fallocate, not truncate: a full /dev/shm is an error here instead of a SIGBUS at the first store.
-            os.posix_fallocate(fd, 0, HEADER_BYTES + slots * dtype.itemsize)
+            try:
+                os.posix_fallocate(fd, 0, size)
+            except OSError as error:
+                raise OSError(error.errno, f"no room for {size} bytes: {error.strerror}", str(path)) from None
             segment = cls(path, dtype, fd, writable=True)
             header = segment.header[0]
             header["magic"] = MAGIC
@@ -123,6 +130,9 @@ class Segment:
             found = int(header[field])
             if found != expected:
                 raise SegmentRefused(f"{self.path}: {field} {found:#x}, expected {expected:#x}; {hint}")
+        whole = HEADER_BYTES + len(self.records) * self.dtype.itemsize
+        if self.size != whole:
+            raise SegmentRefused(f"{self.path}: {self.size} bytes, expected {whole}; the file was cut or extended")
         if header["state"] == ProcessState.STATE_INITIALISING:
             raise SegmentRefused(f"{self.path}: still being initialised")
 
@@ -142,14 +152,43 @@ class Segment:
     def replaced(self) -> bool:
         """Return whether the file is gone or another one stands in its place: time to attach anew."""
         try:
-            return os.stat(self.path).st_ino != self.inode
+            status = os.stat(self.path, follow_symlinks=False)
         except FileNotFoundError:
             return True
+        return (status.st_dev, status.st_ino) != self.identity
 
 
 def scope_hash(folder: Path, name: str) -> int:
     """Return a number of the instance and the segment's name."""
     return fnv1a(f"{folder.name}/{name}".encode())
+
+
+def last_generation(path: Path) -> int:
+    """Return the generation of the segment at `path`, whatever its layout; 0 when there is none of this boot."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return 0
+    try:
+        refuse_unless_ours(path, os.fstat(fd))
+        header = np.frombuffer(os.pread(fd, HEADER_BYTES, 0), SEGMENT_HEADER)[0]
+    except SegmentRefused:
+        return 0
+    finally:
+        os.close(fd)
+    known = (header["magic"], header["boot_id_hash"], header["scope_hash"])
+    ours = known == (MAGIC, boot_id_hash(), scope_hash(path.parent, path.name))
+    return int(header["generation"]) if ours and header["generation"] < MOST_GENERATIONS else 0
+
+
+def private_folder(path: Path) -> None:
+    """Make sure the folder exists and is closed to everybody else; refuse one that is somebody else's."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise SegmentRefused(f"{path}: expected a folder of uid {os.geteuid()}, found one of uid {status.st_uid}")
+    if status.st_mode & 0o077:
+        path.chmod(0o700)
 
 
 def refuse_unless_ours(path: Path, status: os.stat_result) -> None:

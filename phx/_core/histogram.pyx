@@ -23,7 +23,11 @@ EDGES_NS = lower_edges_ns()
 
 def quantile_ns(buckets, double share):
     """Return the value below which `share` of the counted values lie (the middle of its bucket), ns; 0 when empty."""
+    if not 0 <= share <= 1:
+        raise ValueError(f"quantile: share {share}, expected 0 to 1")
     counts = np.asarray(buckets, dtype=np.uint64)
+    if counts.shape != (HISTOGRAM_BUCKETS,):
+        raise ValueError(f"histogram: shape {counts.shape}, expected ({HISTOGRAM_BUCKETS},)")
     total = int(counts.sum())
     if total == 0:
         return 0.0
@@ -35,4 +39,6 @@ def quantile_ns(buckets, double share):
 
 def count_into(uint64_t[::1] buckets, int64_t value_ns):
     """Count one value; for processes that measure from Python."""
+    if buckets.shape[0] != HISTOGRAM_BUCKETS:
+        raise ValueError(f"histogram: {buckets.shape[0]} buckets, expected {HISTOGRAM_BUCKETS}")
     record(&buckets[0], value_ns)

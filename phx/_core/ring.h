@@ -7,6 +7,8 @@
  * records it lost. (Method: seqlock per slot; H.-J. Boehm, "Can seqlocks get along with programming language
  * memory models?", MSPC 2012.)
  *
+ * A writer continues nobody's ring: after a crash the numbers could repeat, so it makes a new segment.
+ *
  * PHX_RING_STORE() marks every store of the protocol; tests define it to die there. PHX_RING_MUTANT_* builds the
  * broken twins that the stress tests must catch first.
  */
@@ -64,29 +66,38 @@ static inline uint64_t phx_ring_publish(phx_ring *ring, uint64_t seq, const uint
 static inline int phx_ring_read(const phx_ring *ring, uint64_t seq, uint64_t *out) {
     const uint64_t *slot = phx_ring_slot(ring, seq);
     uint64_t before = phx_load_acquire(slot);
+    if (before == 0 && phx_load_acquire(ring->cursor) >= seq) {
+        /* Zero, yet published: it came between the two loads, or the slot is being rewritten, perhaps by a writer
+         * that died there. A second look tells which; the cursor alone would report laps that never were. */
+        before = phx_load_acquire(slot);
+        if (before == 0)
+            return RING_LAPPED;
+    }
     if (before < seq)
         return RING_EMPTY;
     if (before > seq)
         return RING_LAPPED;
     for (uint64_t i = 1; i < ring->words; i++)
         out[i] = phx_load_relaxed(slot + i);
+    out[0] = before;
     /* The payload is read before the number is read again. Pairs with the release fence in phx_ring_publish. */
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-#ifdef PHX_RING_MUTANT_NO_RECHECK
-    out[0] = before;
-    return RING_OK;
-#else
-    if (phx_load_relaxed(slot) != before)
-        return RING_LAPPED;
-    out[0] = before;
-    return RING_OK;
+    uint64_t after = phx_load_relaxed(slot);
+#if defined(PHX_RING_MUTANT_NO_RECHECK)
+    after = before;
+#elif defined(PHX_RING_MUTANT_EVENNESS)
+    after = after ? before : 0; /* "not being written now" is not "not rewritten meanwhile" */
 #endif
+    return after == before ? RING_OK : RING_LAPPED;
 }
 
-/* Copy the newest record to out. RING_EMPTY: none yet. RING_BUSY: the writer overtook RING_RETRIES attempts. */
-static inline int phx_ring_newest(const phx_ring *ring, uint64_t *out) {
+/* Copy the newest record to out, `least` or younger: a number its reader has seen already, 0 for none.
+ * RING_EMPTY: nothing published. RING_BUSY: the writer overtook RING_RETRIES attempts. */
+static inline int phx_ring_newest(const phx_ring *ring, uint64_t least, uint64_t *out) {
     for (int i = 0; i < RING_RETRIES; i++) {
         uint64_t seq = phx_load_acquire(ring->cursor);
+        if (seq < least)
+            seq = least; /* read by number just before the cursor was stored: do not go back */
         if (seq == 0)
             return RING_EMPTY;
         if (phx_ring_read(ring, seq, out) == RING_OK)

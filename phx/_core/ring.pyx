@@ -13,10 +13,15 @@ cdef int bind(phx_ring *ring, const unsigned char[::1] memory, size_t record_byt
     cdef uint64_t slots = header.capacity
     if header.record_bytes != record_bytes or record_bytes % 64:
         raise ValueError(f"ring: records of {header.record_bytes} bytes, expected {record_bytes}, a multiple of 64")
-    if slots == 0 or slots & (slots - 1) or slots > <uint64_t>1 << 40:
-        raise ValueError(f"ring: capacity {slots} is no power of two")
+    # One slot would leave nothing to read while it is rewritten, or after its writer died there.
+    if slots < 2 or slots & (slots - 1) or slots > <uint64_t>1 << 40:
+        raise ValueError(f"ring: capacity {slots}, expected a power of two from 2")
     if <uint64_t>memory.shape[0] < SEGMENT_HEADER_BYTES + slots * record_bytes:
         raise ValueError(f"ring: {memory.shape[0]} bytes mapped, {slots} records need more")
+    if <size_t>&memory[0] % 8:
+        raise ValueError("ring: the memory is not aligned to 8 bytes")
+    if header.cursor >> 62:
+        raise ValueError(f"ring: cursor {header.cursor:#x} is no count of records")
     ring.slots = <unsigned char *>&memory[0] + SEGMENT_HEADER_BYTES
     ring.cursor = &header.cursor
     ring.words = record_bytes // 8
@@ -56,6 +61,15 @@ cdef class RingWriter:
         return self.publish(<void *>&view[0])
 
 
+cdef inline void skip_lost(RingReader reader) noexcept nogil:
+    # Half a ring behind the newest, so that the next read is not lapped again at once; always forward.
+    cdef uint64_t newest = phx_load_acquire(reader.ring.cursor)
+    cdef uint64_t behind = reader.ring.mask >> 1
+    cdef uint64_t seq = newest - behind if newest > reader.next_seq + behind else reader.next_seq + 1
+    reader.lost += seq - reader.next_seq
+    reader.next_seq = seq
+
+
 cdef class RingReader:
     """One of the readers of a ring; begins with the next record to come.
 
@@ -80,26 +94,16 @@ cdef class RingReader:
 
     cdef int read(self, void *out) noexcept nogil:
         cdef int result = phx_ring_read(&self.ring, self.next_seq, <uint64_t *>out)
-        cdef uint64_t oldest, cursor
         if result == RING_OK:
             self.next_seq += 1
         elif result == RING_LAPPED:
-            # Only here is the shared cursor consulted. Half a ring behind it, so that the next read is not
-            # lapped again at once.
-            cursor = phx_load_acquire(self.ring.cursor)
-            oldest = cursor - (self.ring.mask >> 1) if cursor > (self.ring.mask >> 1) else 1
-            if oldest <= self.next_seq:
-                oldest = self.next_seq + 1
-            self.lost += oldest - self.next_seq
-            self.next_seq = oldest
+            skip_lost(self)
         return result
 
     cdef int newest(self, void *out) noexcept nogil:
-        cdef int result = phx_ring_newest(&self.ring, <uint64_t *>out)
-        cdef uint64_t seq
+        cdef int result = phx_ring_newest(&self.ring, self.next_seq - 1, <uint64_t *>out)
         if result == RING_OK:
-            seq = (<uint64_t *>out)[0]
-            self.next_seq = seq + 1
+            self.next_seq = (<uint64_t *>out)[0] + 1
         return result
 
     def read_record(self):

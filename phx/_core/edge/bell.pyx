@@ -7,6 +7,9 @@ has a timeout all the same.
 
 import mmap
 import os
+import stat
+
+from posix.unistd cimport close
 
 cdef extern from *:
     """
@@ -45,6 +48,7 @@ def open_files(path):
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
+        refuse_unless_ours(path, os.fstat(fd), stat.S_ISREG)
         os.posix_fallocate(fd, 0, mmap.PAGESIZE)
         memory = mmap.mmap(fd, mmap.PAGESIZE)
     finally:
@@ -54,18 +58,34 @@ def open_files(path):
     except FileExistsError:
         pass
     # Read-write, so that neither end ever sees the other missing; non-blocking, so that a full pipe costs nothing.
-    return memory, os.open(f"{path}.fifo", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    fifo = os.open(f"{path}.fifo", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        refuse_unless_ours(f"{path}.fifo", os.fstat(fifo), stat.S_ISFIFO)
+    except ValueError:
+        os.close(fifo)
+        raise
+    return memory, fifo
+
+
+def refuse_unless_ours(path, status, is_kind):
+    """Raise ValueError unless the file is of the wanted kind, of this user, and closed to everybody else."""
+    if not is_kind(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise ValueError(f"{path}: mode {status.st_mode:o}, uid {status.st_uid}; no bell of uid {os.geteuid()}")
 
 
 cdef class Ringer:
     """Rings the bell of another process. pipe: the owner runs an asyncio loop and sleeps on its named pipe."""
 
+    def __cinit__(self):
+        self.fifo = -1
+
     def __init__(self, path, bint pipe):
         self.memory, fifo = open_files(path)
         cdef unsigned char[::1] view = self.memory
         self.word = <BellWord *>&view[0]
-        self.fifo = fifo if pipe else -1
-        if not pipe:
+        if pipe:
+            self.fifo = fifo
+        else:
             os.close(fifo)
 
     cdef void ring(self) noexcept nogil:
@@ -83,11 +103,14 @@ cdef class Ringer:
 
     def __dealloc__(self):
         if self.fifo >= 0:
-            os.close(self.fifo)
+            close(self.fifo)
 
 
 cdef class Bell:
     """A process's own bell. `fifo` is the descriptor an asyncio loop adds as a reader."""
+
+    def __cinit__(self):
+        self.fifo = -1
 
     def __init__(self, path):
         self.memory, self.fifo = open_files(path)
@@ -128,5 +151,5 @@ cdef class Bell:
             pass
 
     def __dealloc__(self):
-        if self.fifo > 0:
-            os.close(self.fifo)
+        if self.fifo >= 0:
+            close(self.fifo)
