@@ -1,0 +1,406 @@
+"""The recorded market: recordings of several symbols as one continuous stream of book changes, tops and trades.
+
+Files are read lazily and merged on the venue's clock (E, made monotone per file: streams overtake each other by some
+milliseconds, their order in the file stays). The market is the window that all recordings share: it begins when every
+symbol has a book and ends with the first recording that ends.
+
+Looped, the next pass carries on with later times and ids. Its snapshot is turned into one delta from the book of the
+end to the book of the beginning, so a client never sees a gap. A hole in a recording is joined in the same way.
+"""
+
+import enum
+import heapq
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from phx._core.enums import Side, TradeOrigin
+from phx.instruments import Instrument, InstrumentError
+from phx.recording import Recording, RecordingError, Snapshot, symbols
+
+log = logging.getLogger(__name__)
+
+JOIN_GAP_NS = 50_000_000  # between the last record of a pass and the first of the next: a usual pause between deltas
+PROBED_FRAMES = 5000  # enough to meet every symbol of a recording once
+EARLY_RECORDS = 20_000  # kept while a symbol waits for its snapshot; one comes within a second of its deltas
+MEMO_TEXTS = 200_000  # distinct decimal texts remembered per instrument and column
+NS_PER_MS = 1_000_000
+
+Levels = list[tuple[int, int]]  # (price_ticks, qty_lots); in a delta 0 lots remove the level
+
+ORIGINS = {
+    "MARKET": TradeOrigin.ORIGIN_MARKET,
+    "RPI": TradeOrigin.ORIGIN_RPI,
+    "ADL": TradeOrigin.ORIGIN_LIQUIDATION,
+    "INSURANCE_FUND": TradeOrigin.ORIGIN_INSURANCE,
+    "NA": TradeOrigin.ORIGIN_NONE,
+}
+
+
+class Kind(enum.IntEnum):
+    SNAPSHOT = 1  # once per symbol, at the very beginning
+    DELTA = 2
+    TOP = 3
+    TRADE = 4
+
+
+class Book(NamedTuple):
+    """The payload of a SNAPSHOT: bids and asks, best first."""
+
+    update_id: int
+    bids: Levels
+    asks: Levels
+
+
+class Delta(NamedTuple):
+    """Changed levels with their new quantities, prices ascending. prev_id equals last_id of the delta before."""
+
+    first_id: int  # U
+    last_id: int  # u
+    prev_id: int  # pu
+    bids: Levels
+    asks: Levels
+
+
+class Top(NamedTuple):
+    """Best bid and ask; an empty side is 0, 0."""
+
+    update_id: int
+    bid_ticks: int
+    bid_lots: int
+    ask_ticks: int
+    ask_lots: int
+
+
+class Trade(NamedTuple):
+    """One trade. Only ORIGIN_MARKET moves the last price or fills a resting order; ORIGIN_NONE has price and size 0."""
+
+    trade_id: int
+    price_ticks: int
+    qty_lots: int
+    aggressor: int  # Side of the taker
+    origin: int  # TradeOrigin
+
+
+class Recorded(NamedTuple):
+    """One record of the market. ts_ns: venue time since the market's start, never decreasing."""
+
+    ts_ns: int
+    symbol: str
+    kind: Kind
+    payload: Book | Delta | Top | Trade
+
+
+class RecordedMarket:
+    """Iterate recordings as one market; every iteration starts anew.
+
+    instruments: the symbols wanted, by the name they trade under here; each must be in a recording.
+    relabel: recorded symbol → that name; where it says nothing, xxxUSDT stands for a wanted xxxUSDC that is not
+    recorded itself. One recorded symbol may serve as both (a watched BTCUSDT beside a traded BTCUSDC).
+    """
+
+    def __init__(
+        self,
+        paths: Iterable[Path | str],
+        instruments: Mapping[str, Instrument],
+        relabel: Mapping[str, str] | None = None,
+        loop: bool = True,
+    ):
+        self.paths = [Path(path) for path in paths]
+        self.instruments = dict(instruments)
+        self.loop = loop
+        recorded = [symbols(path, PROBED_FRAMES) for path in self.paths]
+        self.names = relabelled([symbol for found in recorded for symbol in found], self.instruments, relabel or {})
+
+    def __iter__(self) -> Iterator[Recorded]:
+        continuities = {symbol: _Continuity(symbol) for symbol in self.instruments}
+        begin_ns = 0
+        while True:
+            ts_ns = begin_ns
+            for ts_ns, symbol, kind, payload in self._one_pass(continuities, begin_ns):
+                yield Recorded(ts_ns, symbol, kind, payload)
+            if not self.loop:
+                return
+            begin_ns = ts_ns + JOIN_GAP_NS
+
+    def _one_pass(self, continuities, begin_ns):
+        for continuity in continuities.values():
+            continuity.begin_pass()
+        held, start_ns = [], None
+        for venue_ns, symbol, kind, payload in _merged([self._decoded(path) for path in self.paths]):
+            for out_kind, out in continuities[symbol].take(kind, payload):
+                if start_ns is None:
+                    held.append((begin_ns, symbol, out_kind, out))
+                else:
+                    yield begin_ns + venue_ns - start_ns, symbol, out_kind, out
+            if start_ns is None and not any(continuity.waiting for continuity in continuities.values()):
+                start_ns = venue_ns
+                yield from held
+        if start_ns is None:
+            missing = ", ".join(symbol for symbol, continuity in continuities.items() if continuity.waiting)
+            files = ", ".join(map(str, self.paths))
+            raise RecordingError(f"{files}: no depth snapshot that fits the deltas of {missing} in their common time")
+
+    def _decoded(self, path: Path):
+        """Yield (venue_ns, symbol, kind, payload) of one recording with the ids of the file."""
+        recording = Recording(path)
+        of_symbol = {
+            recorded: [_Decoder(self.instruments[name]) for name in names] for recorded, names in self.names.items()
+        }
+        venue_ms = 0
+        for item in recording:
+            try:
+                for decoder in of_symbol.get(item.symbol, ()):
+                    decoded = decoder.decode(item)
+                    if decoded is None:
+                        break
+                    event_ms, kind, payload = decoded
+                    venue_ms = max(venue_ms, event_ms)
+                    yield venue_ms * NS_PER_MS, decoder.instrument.symbol, kind, payload
+            except (msgspec.DecodeError, InstrumentError) as error:
+                raise recording.error(str(error)) from None
+
+
+def _merged(sources: list[Iterator]) -> Iterator:
+    """Yield the items of all sources by their time (the first field), until the first of them ends."""
+    heap = [(item[0], index, item) for index, source in enumerate(sources) for item in (next(source, None),) if item]
+    if len(heap) < len(sources):
+        return
+    heapq.heapify(heap)
+    while True:
+        _, index, item = heap[0]
+        yield item
+        item = next(sources[index], None)
+        if item is None:
+            return
+        heapq.heapreplace(heap, (item[0], index, item))
+
+
+def relabelled(recorded: list[str], wanted: Iterable[str], relabel: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return recorded symbol → the wanted names it serves as; RecordingError unless every name has one source."""
+    wanted = list(wanted)
+    sources = {name: [symbol for symbol in recorded if relabel.get(symbol) == name] for name in wanted}
+    for name in wanted:
+        if not sources[name]:
+            sources[name] = [symbol for symbol in recorded if symbol == name]
+        if not sources[name] and name.endswith("USDC"):
+            stand_in = name.removesuffix("C") + "T"
+            sources[name] = [symbol for symbol in recorded if symbol == stand_in and symbol not in relabel]
+    for name, found in sources.items():
+        if len(found) != 1:
+            problem = "is in two recordings" if found else "is in none of the recordings"
+            raise RecordingError(f"{name} {problem}, which hold {', '.join(recorded) or 'nothing'}; relabel: {relabel}")
+    return {symbol: [name for name in wanted if sources[name] == [symbol]] for symbol in recorded}
+
+
+class _DepthEvent(msgspec.Struct):
+    E: int
+    U: int
+    u: int
+    pu: int
+    b: list[tuple[str, str]]
+    a: list[tuple[str, str]]
+
+
+class _DepthAnswer(msgspec.Struct):
+    lastUpdateId: int
+    bids: list[tuple[str, str]]
+    asks: list[tuple[str, str]]
+    E: int = 0
+
+
+class _TopEvent(msgspec.Struct):
+    E: int
+    u: int
+    b: str
+    B: str
+    a: str
+    A: str
+
+
+class _TradeEvent(msgspec.Struct):
+    """@trade, and @aggTrade whose last trade id is `l`."""
+
+    E: int
+    p: str
+    q: str
+    m: bool
+    t: int = 0
+    last: int = msgspec.field(name="l", default=0)
+    X: str = "MARKET"
+
+
+class _Memo(dict):
+    """Decimal text → integer by an exact, slow rule, remembered: texts repeat."""
+
+    def __init__(self, rule):
+        self.rule = rule
+
+    def __missing__(self, text: str) -> int:
+        if len(self) > MEMO_TEXTS:
+            self.clear()
+        value = self[text] = self.rule(text)
+        return value
+
+
+class _Decoder:
+    """From one symbol's frames to ticks, lots and ids as recorded; frames of other streams give None."""
+
+    def __init__(self, instrument: Instrument):
+        self.instrument = instrument
+        self._ticks = _Memo(instrument.ticks)
+        self._lots = _Memo(instrument.lots)
+        self._depth_stream = ""  # the first one met, should a file hold several speeds
+        self._has_trades = False
+        self._depth_event = msgspec.json.Decoder(_DepthEvent).decode
+        self._depth_answer = msgspec.json.Decoder(_DepthAnswer).decode
+        self._top_event = msgspec.json.Decoder(_TopEvent).decode
+        self._trade_event = msgspec.json.Decoder(_TradeEvent).decode
+
+    def decode(self, item) -> tuple[int, Kind, Book | Delta | Top | Trade] | None:
+        """Return event time in ms (0 if not told), kind and payload."""
+        if isinstance(item, Snapshot):
+            answer = self._depth_answer(item.payload)
+            book = Book(answer.lastUpdateId, self._levels(answer.bids), self._levels(answer.asks))
+            return answer.E, Kind.SNAPSHOT, book
+        stream = item.stream.split("@")[1]
+        if stream == "bookTicker":
+            event = self._top_event(item.payload)
+            ticks, lots = self._ticks, self._lots
+            return event.E, Kind.TOP, Top(event.u, ticks[event.b], lots[event.B], ticks[event.a], lots[event.A])
+        if stream == "depth":
+            self._depth_stream = self._depth_stream or item.stream
+            if item.stream != self._depth_stream:
+                return None
+            event = self._depth_event(item.payload)
+            bids, asks = self._levels(event.b), self._levels(event.a)
+            return event.E, Kind.DELTA, Delta(event.U, event.u, event.pu, bids, asks)
+        if stream == "trade" or (stream == "aggTrade" and not self._has_trades):
+            # An aggTrade comes 100 ms after its trades, so where both are recorded a trade is met first.
+            self._has_trades = stream == "trade"
+            event = self._trade_event(item.payload)
+            aggressor = Side.SELL if event.m else Side.BUY
+            origin = ORIGINS.get(event.X, TradeOrigin.ORIGIN_UNKNOWN)
+            price_ticks, qty_lots = self._ticks[event.p], self._lots[event.q]
+            return event.E, Kind.TRADE, Trade(event.t or event.last, price_ticks, qty_lots, aggressor, origin)
+        return None
+
+    def _levels(self, texts: list[tuple[str, str]]) -> Levels:
+        ticks, lots = self._ticks, self._lots
+        return [(ticks[price], lots[qty]) for price, qty in texts]
+
+
+class _Continuity:
+    """One symbol's records without a gap: waits for a snapshot, joins it to what was sent, shifts ids of a new pass.
+
+    waiting: no usable book at the moment. Deltas and tops that come meanwhile are kept, as the snapshot may be older.
+    """
+
+    def __init__(self, symbol: str):
+        self.symbol = symbol
+        self.waiting = True
+        self._early = deque(maxlen=EARLY_RECORDS)
+        self._sides: tuple[dict, dict] = ({}, {})  # the book as sent: price_ticks → qty_lots, bids and asks
+        self._started = False
+        self._shift = 0  # added to the file's update ids
+        self._file_id = 0  # update id of the book, as in the file
+        self._fresh = True  # the book is a snapshot's, the next delta may begin before it
+        self._top_id = 0  # update id of the newest top sent
+        self._trade_shift = 0
+        self._last_trade_id = 0
+
+    def begin_pass(self) -> None:
+        self.waiting = True
+        self._early.clear()
+
+    def take(self, kind: Kind, payload) -> Iterator[tuple[Kind, Book | Delta | Top | Trade]]:
+        """Yield what to send for one record of the file."""
+        if kind == Kind.DELTA:
+            yield from self._delta(payload)
+        elif self.waiting:
+            if kind == Kind.SNAPSHOT:
+                yield from self._begin(payload)
+            elif kind == Kind.TOP:
+                self._early.append((kind, payload))
+        elif kind == Kind.TOP:
+            yield from self._top(payload)
+        elif kind == Kind.TRADE:
+            yield kind, self._trade(payload)
+
+    def _begin(self, book: Book) -> Iterator:
+        first = next((payload for kind, payload in self._early if kind == Kind.DELTA), None)
+        if first and first.prev_id > book.update_id:
+            return  # too old: deltas between the snapshot and the first one kept are missing
+        sent_id = self._file_id + self._shift
+        newest_id = max(sent_id, self._top_id)
+        if book.update_id + self._shift <= newest_id:
+            self._shift = newest_id + 1 - book.update_id
+        self.waiting, self._fresh, self._file_id = False, True, book.update_id
+        book_id = book.update_id + self._shift
+        old, new = self._sides, (dict(book.bids), dict(book.asks))
+        self._sides = new
+        if self._started:
+            yield Kind.DELTA, Delta(book_id, book_id, sent_id, *map(_difference, old, new))
+        else:
+            self._started = True
+            yield Kind.SNAPSHOT, book
+        self._top_id = book_id
+        yield Kind.TOP, _best(book_id, *new)
+        early = list(self._early)
+        self._early.clear()
+        for kind, payload in early:
+            yield from self.take(kind, payload)
+
+    def _delta(self, delta: Delta) -> Iterator:
+        if self.waiting:
+            self._early.append((Kind.DELTA, delta))
+        elif delta.last_id <= self._file_id:
+            return
+        elif delta.prev_id > self._file_id or (delta.prev_id < self._file_id and not self._fresh):
+            log.warning(
+                "%s: the recording has a hole: delta %d follows %d, expected %d; waiting for a snapshot",
+                self.symbol, delta.last_id, delta.prev_id, self._file_id,
+            )  # fmt: skip
+            self.waiting = True
+            self._early.append((Kind.DELTA, delta))
+        else:
+            sent_id = self._file_id + self._shift
+            self._file_id, self._fresh = delta.last_id, False
+            for side, levels in zip(self._sides, (delta.bids, delta.asks), strict=True):
+                for price_ticks, qty_lots in levels:
+                    if qty_lots:
+                        side[price_ticks] = qty_lots
+                    else:
+                        side.pop(price_ticks, None)
+            first_id, last_id = delta.first_id + self._shift, delta.last_id + self._shift
+            yield Kind.DELTA, Delta(first_id, last_id, sent_id, delta.bids, delta.asks)
+
+    def _top(self, top: Top) -> Iterator:
+        update_id = top.update_id + self._shift
+        if update_id > self._top_id:
+            self._top_id = update_id
+            yield Kind.TOP, top._replace(update_id=update_id)
+
+    def _trade(self, trade: Trade) -> Trade:
+        if trade.trade_id + self._trade_shift <= self._last_trade_id:
+            self._trade_shift = self._last_trade_id + 1 - trade.trade_id
+        self._last_trade_id = trade.trade_id + self._trade_shift
+        return trade._replace(trade_id=self._last_trade_id)
+
+
+def _difference(old: dict[int, int], new: dict[int, int]) -> Levels:
+    """Return the levels that turn one side of a book into another, prices ascending."""
+    return [
+        (price_ticks, new.get(price_ticks, 0))
+        for price_ticks in sorted(old.keys() | new.keys())
+        if old.get(price_ticks, 0) != new.get(price_ticks, 0)
+    ]
+
+
+def _best(update_id: int, bids: dict[int, int], asks: dict[int, int]) -> Top:
+    bid_ticks, ask_ticks = max(bids, default=0), min(asks, default=0)
+    return Top(update_id, bid_ticks, bids.get(bid_ticks, 0), ask_ticks, asks.get(ask_ticks, 0))
