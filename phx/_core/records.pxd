@@ -455,5 +455,8 @@ cdef struct ProcessCounters:              # process.<name>
     uint64_t unknown_outcomes             # requests whose outcome is unknown now (gauge)
     uint64_t latches                      # latches set (gauge)
     uint64_t weight_60s                   # IP weight used, as the venue last said (gauge)
-    uint64_t reserved0[5]                 # zero
+    uint64_t journal_seq                  # ops: newest journal entry that is safe on disk (gauge)
+    uint64_t config_refused               # ops: configurations refused at reload
+    uint64_t snapshots                    # ops: snapshots written
+    uint64_t reserved0[2]                 # zero
     uint64_t rest_ns[HISTOGRAM_BUCKETS]   # REST round trips
