@@ -1,0 +1,149 @@
+"""A control socket: one JSON request per connection, one JSON reply; for this user only.
+
+The server never blocks its process: poll() sleeps until something happens or the time is up.
+"""
+
+import contextlib
+import os
+import selectors
+import socket
+import struct
+import time
+from pathlib import Path
+
+import msgspec
+
+MAX_REQUEST_BYTES = 4096
+MAX_CONNECTIONS = 8
+CLIENT_PATIENCE_S = 5.0
+
+
+class ControlError(Exception):
+    """A request that could not be made or was refused; the text says why."""
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """What is asked: a verb, for one symbol ("" = all), with a reason or option where the verb knows one."""
+
+    verb: str
+    symbol: str = ""
+    option: str = ""
+
+
+class Reply(msgspec.Struct):
+    ok: bool
+    text: str
+    detail: dict = {}
+
+
+class Peer(msgspec.Struct):
+    """Who asks, by the kernel's word."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+class Connection:
+    def __init__(self, sock: socket.socket, peer: Peer):
+        self.sock = sock
+        self.peer = peer
+        self.since_s = time.monotonic()
+        self.received = b""
+
+
+class ControlServer:
+    """Listens on a unix socket of mode 0600 and answers with `handle(request, peer) -> Reply`."""
+
+    def __init__(self, path: Path, handle):
+        self.path = path
+        self.handle = handle
+        self.connections: dict[int, Connection] = {}
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        before = os.umask(0o177)
+        try:
+            self.listener.bind(str(path))
+        finally:
+            os.umask(before)
+        self.listener.listen(MAX_CONNECTIONS)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.listener, selectors.EVENT_READ)
+
+    def poll(self, timeout_s: float) -> None:
+        """Serve what has come; return after timeout_s at the latest."""
+        for key, _ in self.selector.select(timeout_s):
+            if key.fileobj is self.listener:
+                self._accept()
+            else:
+                self._read(self.connections[key.fd])
+        too_old_s = time.monotonic() - CLIENT_PATIENCE_S
+        for connection in [c for c in self.connections.values() if c.since_s < too_old_s]:
+            self._close(connection)
+
+    def close(self) -> None:
+        for connection in list(self.connections.values()):
+            self._close(connection)
+        self.selector.close()
+        self.listener.close()
+        self.path.unlink(missing_ok=True)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            sock, _ = self.listener.accept()
+            peer = Peer(*struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)))
+            if peer.uid not in (os.geteuid(), 0) or len(self.connections) >= MAX_CONNECTIONS:
+                sock.close()
+                return
+            sock.setblocking(False)
+            self.connections[sock.fileno()] = Connection(sock, peer)
+            self.selector.register(sock, selectors.EVENT_READ)
+
+    def _read(self, connection: Connection) -> None:
+        try:
+            data = connection.sock.recv(MAX_REQUEST_BYTES)
+        except OSError:
+            data = b""
+        connection.received += data
+        line, newline, _ = connection.received.partition(b"\n")
+        if newline:
+            self._answer(connection, line)
+        if newline or not data or len(connection.received) > MAX_REQUEST_BYTES:
+            self._close(connection)
+
+    def _answer(self, connection: Connection, line: bytes) -> None:
+        try:
+            request = msgspec.json.decode(line, type=Request)
+        except msgspec.DecodeError as error:
+            reply = Reply(False, f"not a request: {error}")
+        else:
+            try:
+                reply = self.handle(request, connection.peer)
+            except ControlError as error:
+                reply = Reply(False, str(error))
+        with contextlib.suppress(OSError):  # the asker is gone, or does not read: nobody to tell
+            connection.sock.send(msgspec.json.encode(reply) + b"\n")
+
+    def _close(self, connection: Connection) -> None:
+        self.connections.pop(connection.sock.fileno(), None)
+        self.selector.unregister(connection.sock)
+        connection.sock.close()
+
+
+def ask(path: Path, request: Request, timeout_s: float = 15.0) -> Reply:
+    """Send one request and return the reply. Raises ControlError when nobody answers."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(timeout_s)
+        try:
+            sock.connect(str(path))
+            sock.sendall(msgspec.json.encode(request) + b"\n")
+            received = b""
+            while not received.endswith(b"\n") and (data := sock.recv(65536)):
+                received += data
+        except OSError as error:
+            raise ControlError(f"{path}: nobody answers ({error.strerror or error})") from None
+    try:
+        return msgspec.json.decode(received, type=Reply)
+    except msgspec.DecodeError:
+        raise ControlError(f"{path}: an answer that is no reply") from None

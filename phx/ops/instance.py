@@ -1,0 +1,82 @@
+"""An instance as its segments show it: newest records, counters, heartbeats; read-only, for readers off the hot path."""
+
+import time
+
+from phx import topology
+from phx._core.ring import RingReader
+from phx.instruments import Instrument, read_table
+from phx.segment import Segment, SegmentMissing, SegmentRefused
+
+
+class Instance:
+    """Attaches to segments as they are asked for, and anew when a restarted writer replaced one."""
+
+    def __init__(self, config):
+        self.config = config
+        self.folder = config.shm_folder()
+        self._segments: dict[str, Segment] = {}
+        self._readers: dict[str, RingReader] = {}
+        self._tables: dict[str, tuple[int, dict[str, Instrument]]] = {}
+
+    def segment(self, name: str) -> Segment | None:
+        """Return a segment, or None while there is none that fits."""
+        held = self._segments.get(name)
+        if held is not None and not held.replaced():
+            return held
+        self._segments.pop(name, None)
+        self._readers.pop(name, None)
+        try:
+            held = Segment.attach(self.folder, name, topology.kind_of(name).record)
+        except (SegmentMissing, SegmentRefused):
+            return None
+        self._segments[name] = held
+        return held
+
+    def reader(self, name: str) -> RingReader | None:
+        """Return the reader of a ring; the same one until its writer is replaced."""
+        segment = self.segment(name)
+        if segment is None:
+            return None
+        if name not in self._readers:
+            self._readers[name] = RingReader(segment.memory, segment.dtype)
+        return self._readers[name]
+
+    def newest(self, name: str):
+        """Return the newest record of a ring, or None."""
+        reader = self.reader(name)
+        return None if reader is None else reader.read_newest()
+
+    def block(self, name: str):
+        """Return a copy of a counter block, or None."""
+        segment = self.segment(name)
+        return None if segment is None else segment.records[0].copy()
+
+    def heartbeat_age_ns(self, process: str) -> int | None:
+        """Return the age of a process's last sign of life; None when it is not ready."""
+        segment = self.segment(f"process.{process}")
+        if segment is None or segment.heartbeat_mono_ns == 0:
+            return None
+        return max(0, time.monotonic_ns() - segment.heartbeat_mono_ns)
+
+    def restarts(self) -> dict[str, int]:
+        """Return process → how often it began anew after its first life in this folder."""
+        found = {}
+        for process in topology.processes(self.config):
+            segment = self.segment(f"process.{process}")
+            if segment is not None and segment.generation > 1:
+                found[process] = segment.generation - 1
+        return found
+
+    def instruments(self) -> dict[str, Instrument]:
+        """Return the instruments that the feeds have written so far, by symbol."""
+        found: dict[str, Instrument] = {}
+        for group in self.config.feed_groups():
+            path = self.folder / f"instruments.{group}.json"
+            try:
+                stamp = path.stat().st_mtime_ns
+                if self._tables.get(group, (0,))[0] != stamp:
+                    self._tables[group] = (stamp, read_table(path))
+            except FileNotFoundError:
+                continue
+            found |= self._tables[group][1]
+        return found

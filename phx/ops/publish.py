@@ -1,0 +1,106 @@
+"""Publishing what the stages obey: validated parameters, one version for all symbols, and the operator's wishes."""
+
+import logging
+import os
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from phx._core import records
+from phx._core.enums import OperatorState
+from phx._core.ring import RingWriter
+from phx.params import params_record
+
+log = logging.getLogger("phx")
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file so that after any crash it is the old one or the new one, whole."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.write(fd, data)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename(temporary, path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class ParamsPublisher:
+    """Writes params.<S>. Versions go on over the lives of ops, so that a newer one is always a larger number."""
+
+    def __init__(self, process):
+        self.symbols = process.config.traded()
+        self.path = process.run_folder / "params_version"
+        self.version = 0
+        self.writers = {s: writer(process, f"params.{s}", records.PARAMS) for s in self.symbols}
+        self.ringers = [ringer for s in self.symbols for ringer in process.ringers(f"params.{s}")]
+
+    def publish(self, config, instruments, raised_limits_by: int = 0) -> int:
+        """Publish a configuration's parameters as the next version. Raises before anything is written if one is bad."""
+        version = self._next_version()
+        made = {s: params_record(config.symbols[s], config, instruments[s], version) for s in self.symbols}
+        write_durably(self.path, str(version).encode())
+        for symbol, record in made.items():
+            record["raised_limits_by"] = raised_limits_by
+            self.writers[symbol].write(record)
+        for ringer in self.ringers:
+            ringer.ring_now()
+        self.version = version
+        return version
+
+    def _next_version(self) -> int:
+        try:
+            return max(int(self.path.read_text()), self.version) + 1
+        except (FileNotFoundError, ValueError):
+            return self.version + 1
+
+
+class OperatorPublisher:
+    """Writes `operator` and keeps it in a file: a pause outlives ops, until somebody resumes."""
+
+    def __init__(self, process):
+        self.ids = process.config.instrument_ids()
+        self.symbols = process.config.traded()
+        self.path = process.run_folder / "operator.json"
+        self.writer = writer(process, "operator", records.OPERATOR)
+        self.ringers = process.ringers("operator")
+        self.version = 0
+        self.wanted = dict.fromkeys(self.symbols, OperatorState.OPERATOR_RUN)
+        try:
+            kept = msgspec.json.decode(self.path.read_bytes(), type=dict[str, int])
+            self.wanted |= {s: OperatorState(state) for s, state in kept.items() if s in self.wanted}
+        except FileNotFoundError:
+            pass
+        except (msgspec.DecodeError, ValueError):
+            self.wanted = dict.fromkeys(self.symbols, OperatorState.OPERATOR_PAUSE)
+            log.error("%s is unreadable: every symbol stays paused until phx resume", self.path)
+        self.publish()
+
+    def want(self, symbols: list[str], state: OperatorState) -> None:
+        """Change what is wanted of some symbols, durably, then publish."""
+        self.wanted |= dict.fromkeys(symbols, state)
+        write_durably(self.path, msgspec.json.encode({s: int(state) for s, state in self.wanted.items()}))
+        self.publish()
+
+    def publish(self) -> None:
+        self.version += 1
+        record = np.zeros(1, records.OPERATOR)
+        record["ts_ns"] = time.time_ns()
+        record["version"] = self.version
+        for symbol, state in self.wanted.items():
+            record["wanted"][0, self.ids[symbol]] = state
+        self.writer.write(record)
+        for ringer in self.ringers:
+            ringer.ring_now()
+
+
+def writer(process, name: str, dtype) -> RingWriter:
+    return RingWriter(process.segments[name].memory, dtype)

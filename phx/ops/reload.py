@@ -1,0 +1,85 @@
+"""What changed between two configurations, and which of it can be adopted without a restart."""
+
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from phx.config import Config
+
+# Adopted at once, through the params segments or by ops itself. Everything else needs a restart.
+HOT = (
+    "symbols.*",
+    "limits.max_gross_notional",
+    "limits.max_daily_loss",
+    "ops.snapshot_s",
+    "ops.snapshot_max_age_s",
+)
+# Exceptions from the above: read once, when a process starts.
+COLD = ("symbols.*.leader.symbol", "symbols.*.quoting.model")
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One field that differs. hot: it holds from now on; else it needs a restart."""
+
+    path: str
+    old: object
+    new: object
+    hot: bool
+
+    def __str__(self):
+        return f"{self.path}: {self.old} -> {self.new}{'' if self.hot else ' (needs restart)'}"
+
+
+def is_hot(path: str) -> bool:
+    """Return whether a field is adopted without a restart."""
+    return any(fnmatchcase(path, pattern) for pattern in HOT) and not any(fnmatchcase(path, p) for p in COLD)
+
+
+def flat(config: Config) -> dict[str, object]:
+    """Return path → value of every field, lists as one value."""
+    found = {}
+
+    def walk(path, value):
+        if isinstance(value, dict):
+            for key, item in value.items():
+                walk((*path, key), item)
+        else:
+            found[".".join(path)] = value
+
+    walk((), msgspec.to_builtins(config))
+    return found
+
+
+def changes(old: Config, new: Config) -> list[Change]:
+    """Return every field that differs. A symbol that comes or goes is one change, which needs a restart of some."""
+    before, after = flat(old), flat(new)
+    found = []
+    for symbol in [*old.symbols, *(s for s in new.symbols if s not in old.symbols)]:
+        if (symbol in old.symbols) != (symbol in new.symbols):
+            gone = symbol in old.symbols
+            found.append(Change(f"symbols.{symbol}", *(("traded", "gone") if gone else ("none", "traded")), False))
+    one_sided = tuple(f"{change.path}." for change in found)
+    for path in sorted(before.keys() | after.keys()):
+        if not path.startswith(one_sided) and before.get(path) != after.get(path):
+            found.append(Change(path, before.get(path), after.get(path), is_hot(path)))
+    return found
+
+
+def adopted(old: Config, new: Config) -> Config:
+    """Return the old configuration with the hot changes of the new one."""
+    tree = msgspec.to_builtins(old)
+    for change in changes(old, new):
+        if change.hot:
+            section = tree
+            *steps, last = change.path.split(".")
+            for step in steps:
+                section = section[step]
+            section[last] = change.new
+    return msgspec.convert(tree, Config, strict=False)
+
+
+def raised_limits(old: Config, new: Config) -> list[str]:
+    """Return the fields by which the new configuration allows more risk than the old one."""
+    before, after = flat(old), flat(new)
+    limits = [path for path in after if path.startswith("limits.max_") or path.endswith(".net_max") or ".risk." in path]
+    return [path for path in limits if path in before and float(after[path]) > float(before[path])]
