@@ -114,14 +114,14 @@ def load(config) -> Credentials:
     if venue.environment == "sim" and not venue.key_file:
         # Real keys are never shown to the simulator, even when they happen to be in the environment.
         return made(read_key_file(sim_key_file(config.run_folder())), "hmac")
+    if all(from_environment) and venue.environment != "sim":
+        return made(KeyFile(*from_environment), venue.key_type)
     if venue.key_file:
         return made(read_key_file(Path(venue.key_file)), venue.key_type)
-    if not all(from_environment):
-        raise StayDown(
-            f"no API key for {venue.environment}: set {' and '.join(KEY_VARIABLES)}, or venue.key_file to a file of "
-            'mode 600 that holds {"api_key": "…", "secret": "…"}'
-        )
-    return made(KeyFile(*from_environment), venue.key_type)
+    raise StayDown(
+        f"no API key for {venue.environment}: set {' and '.join(KEY_VARIABLES)}, or venue.key_file to a file of "
+        'mode 600 that holds {"api_key": "…", "secret": "…"}'
+    )
 
 
 def made(key: KeyFile, key_type: str) -> Credentials:

@@ -1,0 +1,183 @@
+"""One warm HTTP connection to Binance: sign, budget, send, and say exactly what an answer means.
+
+The signature is built last and never leaves this module but on the wire; errors name method and path, never the query.
+No redirects, no proxies from the environment, no cookies, bounded answers.
+"""
+
+import asyncio
+import logging
+import random
+import ssl
+import time
+from urllib.parse import quote, urlencode
+
+import aiohttp
+import numpy as np
+from yarl import URL
+
+from phx._core.histogram import count_into
+from phx._core.records import PROCESS_COUNTERS
+from phx.venue.binance import errors
+from phx.venue.binance.clock import VenueClock
+from phx.venue.binance.endpoints import Endpoints
+from phx.venue.binance.keys import Credentials
+from phx.venue.binance.weights import Weights
+from phx.venue.interface import VenueDown, VenueError, VenueLimited, VenueUnknown
+
+LARGEST_ANSWER_BYTES = 16 * 1024 * 1024  # exchangeInfo has about 1.1 MB
+KEEP_ALIVE_S = 60.0
+CONNECTIONS = 16
+QUESTION_ATTEMPTS = 3
+FIRST_RETRY_S = 0.1
+USED_WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+log = logging.getLogger("phx.venue")
+
+
+class Http:
+    """Sends requests one endpoint at a time; what they are called is rest.py's business."""
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        credentials: Credentials | None,
+        *,
+        share: float,
+        counters=None,
+        timeout_s: float = 3.0,
+        recv_window_ms: int = 2000,
+    ):
+        self.base = endpoints.rest
+        self.credentials = credentials
+        self.counters = np.zeros(1, PROCESS_COUNTERS) if counters is None else counters
+        self.timeout_s = timeout_s
+        self.recv_window_ms = recv_window_ms
+        self.weights = Weights(share)
+        self.clock = VenueClock()
+        self._session: aiohttp.ClientSession | None = None
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        # Made on first use: aiohttp wants the running loop.
+        if self._session is None:
+            context = ssl.create_default_context() if self.base.startswith("https:") else False
+            if context:
+                context.minimum_version = ssl.TLSVersion.TLSv1_2
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S, ssl=context or True),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
+        return self._session
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def ask(self, path: str, params=(), *, weight: int, signed: bool = False, timeout_s: float = 0.0) -> bytes:
+        """GET something that changes nothing; repeated with jittered back-off while the venue does not answer."""
+        for attempt in range(1, QUESTION_ATTEMPTS + 1):
+            try:
+                return await self.send("GET", path, params, weight=weight, signed=signed, timeout_s=timeout_s)
+            except VenueDown:
+                if attempt == QUESTION_ATTEMPTS:
+                    raise
+            await asyncio.sleep(FIRST_RETRY_S * 2**attempt * random.uniform(0.5, 1.5))
+        raise AssertionError("unreachable")
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        params=(),
+        *,
+        weight: int,
+        signed: bool = False,
+        keyed: bool = False,
+        urgent: bool = False,
+        timeout_s: float = 0.0,
+    ) -> bytes:
+        """Send one request once and return its body; raises one of the VenueErrors.
+
+        params: pairs in wire order. signed: add recvWindow, timestamp and signature. keyed: the API key alone.
+        urgent: a cancel or a dead man's refresh, which keeps a reserve of the weight budget.
+        """
+        changes = method != "GET"
+        self._spend(path, weight, urgent)
+        headers = {}
+        if signed or keyed:
+            if self.credentials is None:
+                raise ValueError(f"{method} {path} needs credentials; this client was made without")
+            headers["X-MBX-APIKEY"] = self.credentials.api_key.reveal().decode()
+        in_body = method in ("POST", "PUT")
+        if in_body:
+            headers |= FORM
+        text = self._signed(params) if signed else urlencode(params, quote_via=quote)
+        url = f"{self.base}{path}" if in_body or not text else f"{self.base}{path}?{text}"
+        self.counters["rest_requests"] += 1
+        started_ns = time.monotonic_ns()
+        try:
+            status, body, reply_headers = await asyncio.wait_for(
+                self._exchange(method, url, text if in_body else None, headers), timeout_s or self.timeout_s
+            )
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            # Neither the text nor the cause of an aiohttp error is passed on: it may hold the signed URL.
+            self.counters["rest_errors"] += 1
+            why = f"{method} {path}: {type(error).__name__} after {(time.monotonic_ns() - started_ns) // 1_000_000} ms"
+            connected = not isinstance(error, aiohttp.ClientConnectorError)
+            raise (VenueUnknown(why) if changes and connected else VenueDown(why)) from None
+        count_into(self.counters["rest_ns"][0], time.monotonic_ns() - started_ns)
+        self._note_weight(reply_headers)
+        if status == 200:
+            return body
+        self.counters["rest_errors"] += 1
+        raise self._failure(method, path, changes, status, body, reply_headers)
+
+    def _spend(self, path: str, weight: int, urgent: bool) -> None:
+        now_ns = self.clock.venue_ns(time.monotonic_ns())
+        wait_ns = self.weights.wait_ns(weight, urgent, now_ns)
+        if wait_ns:
+            banned = now_ns < self.weights.banned_until_ns
+            raise VenueLimited(f"{path}: not sent, {weight} weight is beyond the budget", wait_ns / 1e9, banned)
+        self.weights.spend(weight, now_ns)
+
+    def _signed(self, params) -> str:
+        timed = [*params, ("recvWindow", self.recv_window_ms), ("timestamp", self.clock.timestamp_ms())]
+        text = urlencode(timed, quote_via=quote)  # encode, then sign: what is signed is what is sent
+        return f"{text}&signature={quote(self.credentials.sign(text.encode()), safe='')}"
+
+    async def _exchange(self, method: str, url: str, body: str | None, headers: dict):
+        request = self._open_session().request(
+            method, URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
+        )
+        async with request as reply:
+            chunks, size = [], 0
+            async for chunk in reply.content.iter_any():
+                size += len(chunk)
+                if size > LARGEST_ANSWER_BYTES:
+                    raise ValueError("answer too large")
+                chunks.append(chunk)
+            return reply.status, b"".join(chunks), reply.headers
+
+    def _note_weight(self, headers) -> None:
+        text = headers.get(USED_WEIGHT_HEADER, "")
+        if text.isdecimal():
+            self.weights.used(int(text), self.clock.venue_ns(time.monotonic_ns()))
+            self.counters["weight_60s"] = int(text)
+
+    def _failure(self, method: str, path: str, changes: bool, status: int, body: bytes, headers) -> VenueError:
+        wait_s = 0.0
+        if status in (errors.LIMITED_STATUS, errors.BANNED_STATUS):
+            self.counters["rate_limited"] += 1
+            retry_after = headers.get("Retry-After", "")
+            banned = status == errors.BANNED_STATUS
+            wait_ns = self.weights.refused(
+                banned,
+                int(retry_after) * 1_000_000_000 if retry_after.isdecimal() else 0,
+                errors.banned_until_ms(body[:1000].decode(errors="replace")) * 1_000_000,
+                self.clock.venue_ns(time.monotonic_ns()),
+            )
+            wait_s = wait_ns / 1e9
+            log.warning("%s %s: HTTP %d, silent for %.1f s", method, path, status, wait_s)
+        return errors.failure(changes, status, body, wait_s)
