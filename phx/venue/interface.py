@@ -52,7 +52,7 @@ class VenueLimited(VenueError):
 
 
 class VenueDown(VenueError):
-    """No usable answer to a question that changes nothing: unreachable, timed out or unreadable."""
+    """No usable answer, and nothing happened: a question unanswered, or a change that could not even be sent."""
 
 
 class Order(Struct, frozen=True):
