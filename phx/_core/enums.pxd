@@ -45,6 +45,8 @@ cpdef enum Reason:               # why a quoter is in its mode, or why a ladder 
     REASON_LATCH = 8
     REASON_WORST_CASE = 9        # every layer of a side was trimmed away
     REASON_OWN_FREEZE = 10       # this process did not run for longer than its limit
+    REASON_BOOK_ONE_SIDED = 11   # a side is empty, or holds nothing but our own orders
+    REASON_DISABLED = 12         # by configuration: traded no more
 
 cpdef enum OrderState:
     ORDER_NONE = 0

@@ -102,7 +102,8 @@ cdef struct Ladder:
     uint8_t reason                        # Reason
     uint8_t bid_layers                    # valid layers, 0..LADDER_LAYERS
     uint8_t ask_layers                    # valid layers, 0..LADDER_LAYERS
-    uint8_t reserved0[6]                  # zero
+    uint8_t reserved0[2]                  # zero
+    uint32_t own_epoch                    # the gateway's life that own_seq belongs to: another life counts anew
     uint32_t bid_reduce_only              # bit per layer
     uint32_t ask_reduce_only              # bit per layer
     uint64_t take_n                       # the take's number in this quoter epoch; 0 = no take wanted
@@ -239,7 +240,10 @@ cdef struct Params:
     double qty_tolerance                  # a smaller remaining quantity than wanted is replaced beyond this fraction
     double maker_fee                      # fraction, for the accounts shown; the venue's own rate is read at start
     double taker_fee
-    uint64_t reserved1[14]                # zero
+    int64_t min_qty_lots                  # the venue's smallest order
+    int64_t min_notional_ticklots         # the venue's smallest order value, rounded up
+    int64_t ticklot_e8                    # what one tick times one lot is worth
+    uint64_t reserved1[11]                # zero
 
 cdef struct Operator:
     uint64_t seq                          # ring sequence; 0 while the slot is being written
