@@ -1,0 +1,61 @@
+# Orders of accounts laid over a recorded book of one symbol: the recording fills them, they never move it.
+from libc.stdint cimport int32_t, int64_t
+
+from phx._core.levels cimport Level, Levels
+from phx._core.matching cimport EventLog
+from phx._core.queue_position cimport QueueModel, QueuePosition
+
+cdef struct OverlayOrder:
+    int64_t order_id
+    int64_t price_ticks
+    int64_t remaining_lots
+    int64_t filled_lots
+    int32_t owner
+    int32_t side                # +1, -1
+    int32_t tif
+    int32_t self_trade
+    QueuePosition queue         # recorded lots ahead of it
+
+cdef struct OverlaySide:
+    OverlayOrder *orders        # resting, best price first, then oldest first
+    int32_t count
+    int32_t capacity
+
+cdef class Overlay:
+    cdef Levels bids            # the recording
+    cdef Levels asks
+    cdef OverlaySide buys       # ours
+    cdef OverlaySide sells
+    cdef readonly EventLog log
+    cdef QueueModel model
+    cdef double power
+    cdef int64_t order_ids      # newest given
+    cdef int64_t trade_ids
+    cdef readonly int64_t update_id     # newest of the recording's depth
+    cdef int64_t top_update_id          # newest best bid and ask; may be ahead of the depth
+    cdef int64_t top_ticks[2]           # by side: bid, ask
+    cdef int64_t top_lots[2]
+
+    cdef Levels *levels_of(self, int64_t side) noexcept nogil
+    cdef OverlaySide *orders_of(self, int64_t side) noexcept nogil
+    cdef void report_order(self, int64_t kind, const OverlayOrder *order, int64_t reason) noexcept nogil
+    cdef void report_trade(
+        self, int64_t side, OverlayOrder *taker, OverlayOrder *maker, int64_t price_ticks, int64_t lots
+    ) noexcept nogil
+    cdef void rest(self, OverlayOrder *order) noexcept nogil
+    cdef void drop(self, OverlaySide *own, int32_t place) noexcept nogil
+    cdef void drop_filled(self, OverlaySide *own) noexcept nogil
+    cdef OverlayOrder *find(self, int64_t order_id, OverlaySide **own, int32_t *place) noexcept nogil
+    cdef Level *best_left(self, int64_t side) noexcept nogil
+    cdef bint would_take(self, int64_t side, int64_t price_ticks) noexcept nogil
+    cdef bint fillable(self, int64_t side, int64_t price_ticks, int64_t lots) noexcept nogil
+    cdef bint take(self, OverlayOrder *taker) noexcept nogil
+    cdef void run(self, OverlayOrder *order) noexcept nogil
+    cdef void set_level(self, int64_t side, int64_t price_ticks, int64_t lots) noexcept nogil
+    cdef void set_top(self, int64_t side, int64_t price_ticks, int64_t lots) noexcept nogil
+    cdef void match_crossed(self) noexcept nogil
+    cdef int64_t place(
+        self, int32_t owner, int32_t side, int64_t price_ticks, int64_t lots, int32_t tif, int32_t self_trade) noexcept nogil
+    cdef int64_t end(self, int64_t order_id, int64_t kind, int64_t reason) noexcept nogil
+    cdef int64_t amend(self, int64_t order_id, int64_t price_ticks, int64_t lots) noexcept nogil
+    cdef void on_trade(self, int64_t price_ticks, int64_t lots, int64_t aggressor) noexcept nogil

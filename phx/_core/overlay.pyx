@@ -1,0 +1,408 @@
+"""Fill orders against a recorded market: its depth for takers, its trades and book changes for makers.
+
+A resting order fills when a recorded trade reaches it after the quantity ahead of it is used up, when a trade goes
+through its price, or when the recorded opposite side crosses it. The recording itself never changes: what our takers
+took is remembered on the level until the recording changes that level's quantity.
+"""
+
+from libc.math cimport ceil
+from libc.stdlib cimport abort, free, realloc
+from libc.string cimport memmove
+
+from phx._core.levels cimport levels_add, levels_best, levels_find, levels_free, levels_init, levels_remove, levels_top
+from phx._core.matching cimport (
+    EVENT_ACCEPTED,
+    EVENT_AMENDED,
+    EVENT_CANCELED,
+    EVENT_EXPIRED,
+    EVENT_TRADE,
+    REFUSED_FILL_OR_KILL,
+    REFUSED_POST_ONLY,
+    REFUSED_UNKNOWN,
+    SELF_TRADE_EXPIRE_MAKER,
+    SELF_TRADE_EXPIRE_TAKER,
+    SELF_TRADE_NONE,
+    TIF_FOK,
+    TIF_GTC,
+    TIF_GTX,
+    MatchEvent,
+    expiry_of,
+)
+from phx._core.queue_position cimport queue_on_level, queue_on_trade
+
+from phx._core.enums import TradeOrigin
+from phx._core.queue_position import MODELS
+
+cdef int ORIGIN_FILLS = TradeOrigin.ORIGIN_MARKET    # insurance, ADL, RPI and empty trades never met the book
+
+
+cdef class Overlay:
+    """A recorded book, fed event by event, and the accounts' orders on it. Ids start above the given ones."""
+
+    def __init__(self, str model="power3", double power=3.0, int64_t first_order_id=1, int64_t first_trade_id=1):
+        if model not in MODELS:
+            raise ValueError(f"queue model {model!r}: expected one of {', '.join(MODELS)}")
+        levels_init(&self.bids, 1)
+        levels_init(&self.asks, -1)
+        self.log = EventLog()
+        self.model = MODELS[model]
+        self.power = power
+        self.order_ids = first_order_id - 1
+        self.trade_ids = first_trade_id - 1
+
+    def __dealloc__(self):
+        levels_free(&self.bids)
+        levels_free(&self.asks)
+        free(self.buys.orders)
+        free(self.sells.orders)
+
+    cdef Levels *levels_of(self, int64_t side) noexcept nogil:
+        return &self.bids if side > 0 else &self.asks
+
+    cdef OverlaySide *orders_of(self, int64_t side) noexcept nogil:
+        return &self.buys if side > 0 else &self.sells
+
+    # ---- our orders ---------------------------------------------------------------------------------------------
+
+    cdef void report_order(self, int64_t kind, const OverlayOrder *order, int64_t reason) noexcept nogil:
+        cdef MatchEvent *event = self.log.push(kind)
+        event.order_id = order.order_id
+        event.owner = order.owner
+        event.side = order.side
+        event.price_ticks = order.price_ticks
+        event.qty_lots = order.remaining_lots + order.filled_lots
+        event.remaining_lots = order.remaining_lots
+        event.reason = reason
+
+    cdef void report_trade(
+            self, int64_t side, OverlayOrder *taker, OverlayOrder *maker, int64_t price_ticks, int64_t lots
+    ) noexcept nogil:
+        """side: the taker's. NULL: the recorded market."""
+        self.trade_ids += 1
+        cdef MatchEvent *event = self.log.push(EVENT_TRADE)
+        event.side = side
+        event.price_ticks = price_ticks
+        event.qty_lots = lots
+        event.trade_id = self.trade_ids
+        if taker != NULL:
+            taker.remaining_lots -= lots
+            taker.filled_lots += lots
+            event.order_id = taker.order_id
+            event.owner = taker.owner
+            event.remaining_lots = taker.remaining_lots
+        if maker != NULL:
+            maker.remaining_lots -= lots
+            maker.filled_lots += lots
+            event.maker_id = maker.order_id
+            event.maker_owner = maker.owner
+            event.maker_remaining_lots = maker.remaining_lots
+
+    cdef void rest(self, OverlayOrder *order) noexcept nogil:
+        cdef OverlaySide *own = self.orders_of(order.side)
+        cdef int32_t place = own.count
+        cdef Level *level = levels_find(self.levels_of(order.side), order.price_ticks)
+        if own.count == own.capacity:
+            own.capacity = max(own.capacity * 2, 64)
+            own.orders = <OverlayOrder *>realloc(own.orders, own.capacity * sizeof(OverlayOrder))
+            if own.orders == NULL:
+                abort()
+        while place > 0 and order.side * (order.price_ticks - own.orders[place - 1].price_ticks) > 0:
+            place -= 1
+        memmove(&own.orders[place + 1], &own.orders[place], (own.count - place) * sizeof(OverlayOrder))
+        own.count += 1
+        own.orders[place] = order[0]
+        own.orders[place].queue.front_lots = level.lots if level != NULL else 0
+        own.orders[place].queue.traded_lots = 0
+
+    cdef void drop(self, OverlaySide *own, int32_t place) noexcept nogil:
+        own.count -= 1
+        memmove(&own.orders[place], &own.orders[place + 1], (own.count - place) * sizeof(OverlayOrder))
+
+    cdef void drop_filled(self, OverlaySide *own) noexcept nogil:
+        cdef int32_t place = 0
+        while place < own.count:
+            if own.orders[place].remaining_lots == 0:
+                self.drop(own, place)
+            else:
+                place += 1
+
+    cdef OverlayOrder *find(self, int64_t order_id, OverlaySide **own, int32_t *place) noexcept nogil:
+        cdef int side
+        for side in range(1, -2, -2):
+            own[0] = self.orders_of(side)
+            for place[0] in range(own[0].count):
+                if own[0].orders[place[0]].order_id == order_id:
+                    return &own[0].orders[place[0]]
+        return NULL
+
+    # ---- taking -------------------------------------------------------------------------------------------------
+
+    cdef Level *best_left(self, int64_t side) noexcept nogil:
+        """Return a side's best recorded level of which our takers left something, NULL when there is none."""
+        cdef Levels *levels = self.levels_of(side)
+        cdef int64_t i
+        for i in range(levels.count - 1, -1, -1):
+            if levels.levels[i].lots > levels.levels[i].consumed_lots:
+                return &levels.levels[i]
+        return NULL
+
+    cdef bint would_take(self, int64_t side, int64_t price_ticks) noexcept nogil:
+        cdef Level *level = self.best_left(-side)
+        cdef OverlaySide *own = self.orders_of(-side)
+        if level != NULL and side * (price_ticks - level.price_ticks) >= 0:
+            return True
+        return own.count > 0 and side * (price_ticks - own.orders[0].price_ticks) >= 0
+
+    cdef bint fillable(self, int64_t side, int64_t price_ticks, int64_t lots) noexcept nogil:
+        """Whether recorded quantity down to the price covers the order; an account's order in the way ends it."""
+        cdef Levels *levels = self.levels_of(-side)
+        cdef OverlaySide *own = self.orders_of(-side)
+        cdef int64_t i = levels.count - 1
+        if own.count > 0 and side * (price_ticks - own.orders[0].price_ticks) >= 0:
+            price_ticks = own.orders[0].price_ticks
+        while i >= 0 and lots > 0 and side * (price_ticks - levels.levels[i].price_ticks) >= 0:
+            lots -= max(levels.levels[i].lots - levels.levels[i].consumed_lots, 0)
+            i -= 1
+        return lots <= 0
+
+    cdef bint take(self, OverlayOrder *taker) noexcept nogil:
+        """Trade down to the taker's price; return whether self-trade prevention ended it."""
+        cdef OverlaySide *own = self.orders_of(-taker.side)
+        cdef Level *level
+        cdef OverlayOrder *maker
+        cdef int64_t lots
+        while taker.remaining_lots > 0 and self.would_take(taker.side, taker.price_ticks):
+            level = self.best_left(-taker.side)
+            maker = own.orders if own.count > 0 else NULL
+            if level != NULL and (
+                    maker == NULL or taker.side * (maker.price_ticks - level.price_ticks) >= 0):
+                # On equal prices the recorded quantity goes first.
+                lots = min(taker.remaining_lots, level.lots - level.consumed_lots)
+                level.consumed_lots += lots
+                self.report_trade(taker.side, taker, NULL, level.price_ticks, lots)
+            elif maker.owner == taker.owner and taker.self_trade != SELF_TRADE_NONE:
+                if taker.self_trade != SELF_TRADE_EXPIRE_TAKER:
+                    self.report_order(EVENT_EXPIRED, maker, expiry_of(TIF_GTC, True))
+                    self.drop(own, 0)
+                if taker.self_trade != SELF_TRADE_EXPIRE_MAKER:
+                    return True
+            else:
+                lots = min(taker.remaining_lots, maker.remaining_lots)
+                self.report_trade(taker.side, taker, maker, maker.price_ticks, lots)
+                self.drop_filled(own)
+        return False
+
+    cdef void run(self, OverlayOrder *order) noexcept nogil:
+        """Let an order take what it may, then rest or expire."""
+        cdef bint ended = self.take(order)
+        if order.remaining_lots == 0:
+            return
+        if ended or (order.tif != TIF_GTC and order.tif != TIF_GTX):
+            self.report_order(EVENT_EXPIRED, order, expiry_of(order.tif, ended))
+        else:
+            self.rest(order)
+
+    cdef int64_t place(
+            self, int32_t owner, int32_t side, int64_t price_ticks, int64_t lots, int32_t tif, int32_t self_trade
+    ) noexcept nogil:
+        cdef OverlayOrder order
+        if tif == TIF_GTX and self.would_take(side, price_ticks):
+            return REFUSED_POST_ONLY
+        if tif == TIF_FOK and not self.fillable(side, price_ticks, lots):
+            return REFUSED_FILL_OR_KILL
+        self.order_ids += 1
+        order.order_id = self.order_ids
+        order.price_ticks = price_ticks
+        order.remaining_lots = lots
+        order.filled_lots = 0
+        order.owner = owner
+        order.side = side
+        order.tif = tif
+        order.self_trade = self_trade
+        self.report_order(EVENT_ACCEPTED, &order, 0)
+        self.run(&order)
+        return order.order_id
+
+    cdef int64_t end(self, int64_t order_id, int64_t kind, int64_t reason) noexcept nogil:
+        cdef OverlaySide *own
+        cdef int32_t place
+        cdef OverlayOrder *order = self.find(order_id, &own, &place)
+        if order == NULL:
+            return REFUSED_UNKNOWN
+        self.report_order(kind, order, reason)
+        self.drop(own, place)
+        return order_id
+
+    cdef int64_t amend(self, int64_t order_id, int64_t price_ticks, int64_t lots) noexcept nogil:
+        """Give an order a new price and total quantity; it always goes to the end of its queue."""
+        cdef OverlaySide *own
+        cdef int32_t place
+        cdef OverlayOrder *found = self.find(order_id, &own, &place)
+        cdef OverlayOrder order
+        if found == NULL:
+            return REFUSED_UNKNOWN
+        order = found[0]
+        if lots <= order.filled_lots or (order.tif == TIF_GTX and self.would_take(order.side, price_ticks)):
+            return self.end(order_id, EVENT_CANCELED, 0)
+        self.drop(own, place)
+        order.price_ticks = price_ticks
+        order.remaining_lots = lots - order.filled_lots
+        self.report_order(EVENT_AMENDED, &order, 0)
+        self.run(&order)
+        return order_id
+
+    # ---- the recording ------------------------------------------------------------------------------------------
+
+    cdef void set_level(self, int64_t side, int64_t price_ticks, int64_t lots) noexcept nogil:
+        cdef Levels *levels = self.levels_of(side)
+        cdef Level *level = levels_find(levels, price_ticks)
+        cdef int64_t prev_lots = level.lots if level != NULL else 0
+        cdef OverlaySide *own = self.orders_of(side)
+        cdef int32_t i
+        if prev_lots == lots:
+            return
+        for i in range(own.count):
+            if own.orders[i].price_ticks == price_ticks:
+                queue_on_level(&own.orders[i].queue, self.model, self.power, prev_lots, lots)
+        if lots == 0:
+            levels_remove(levels, price_ticks)
+            return
+        level = levels_add(levels, price_ticks)
+        level.lots = lots
+        level.consumed_lots = 0
+
+    cdef void set_top(self, int64_t side, int64_t price_ticks, int64_t lots) noexcept nogil:
+        """Make this the best level of a side: what the recorded depth still shows beyond it is gone."""
+        cdef Level *best = levels_best(self.levels_of(side))
+        while best != NULL and side * (best.price_ticks - price_ticks) > 0:
+            self.set_level(side, best.price_ticks, 0)
+            best = levels_best(self.levels_of(side))
+        self.set_level(side, price_ticks, lots)
+
+    cdef void match_crossed(self) noexcept nogil:
+        """Fill resting orders that the recorded opposite side has reached, at their own price."""
+        cdef OverlaySide *own
+        cdef OverlayOrder *maker
+        cdef Level *level
+        cdef int64_t lots
+        cdef int side
+        for side in range(1, -2, -2):
+            own = self.orders_of(side)
+            while own.count > 0:
+                maker = own.orders
+                level = self.best_left(-side)
+                if level == NULL or side * (maker.price_ticks - level.price_ticks) < 0:
+                    break
+                lots = min(maker.remaining_lots, level.lots - level.consumed_lots)
+                level.consumed_lots += lots
+                self.report_trade(-side, NULL, maker, maker.price_ticks, lots)
+                if maker.remaining_lots == 0:
+                    self.drop(own, 0)
+
+    cdef void on_trade(self, int64_t price_ticks, int64_t lots, int64_t aggressor) noexcept nogil:
+        """Let a recorded trade fill what it passes, best price first, then what it reaches at its own price."""
+        cdef int64_t side = -aggressor
+        cdef OverlaySide *own = self.orders_of(side)
+        cdef OverlayOrder *maker
+        cdef int64_t left = lots    # of the trade, not yet used by our orders
+        cdef int64_t fill
+        cdef int32_t i
+        for i in range(own.count):
+            maker = &own.orders[i]
+            if side * (maker.price_ticks - price_ticks) < 0:
+                break
+            fill = left
+            if maker.price_ticks == price_ticks:
+                fill = left - <int64_t>ceil(maker.queue.front_lots)
+                queue_on_trade(&maker.queue, lots)
+            fill = min(fill, maker.remaining_lots)
+            if fill > 0:
+                left -= fill
+                self.report_trade(aggressor, NULL, maker, maker.price_ticks, fill)
+        self.drop_filled(own)
+
+    # ---- for the shell ------------------------------------------------------------------------------------------
+
+    def place_order(self, int owner, int side, int64_t price_ticks, int64_t lots, int tif=1, int self_trade=2):
+        """Place an order; return its id, or a Refusal (negative) when nothing happened."""
+        if side not in (1, -1) or lots <= 0 or price_ticks <= 0 or owner <= 0 or not 1 <= tif <= 5:
+            raise ValueError(f"order owner={owner} side={side} price={price_ticks} lots={lots} tif={tif}")
+        return self.place(owner, side, price_ticks, lots, tif, self_trade)
+
+    def cancel_order(self, int64_t order_id):
+        """Cancel a resting order; return its id, or REFUSED_UNKNOWN."""
+        return self.end(order_id, EVENT_CANCELED, 0)
+
+    def expire_order(self, int64_t order_id, int64_t reason):
+        """End a resting order for a reason of the venue's; return its id, or REFUSED_UNKNOWN."""
+        return self.end(order_id, EVENT_EXPIRED, reason)
+
+    def amend_order(self, int64_t order_id, int64_t price_ticks, int64_t lots):
+        """Change a resting order's price and total quantity; return its id, or REFUSED_UNKNOWN."""
+        if price_ticks <= 0 or lots <= 0:
+            raise ValueError(f"amend of {order_id}: price {price_ticks}, lots {lots}, expected both positive")
+        return self.amend(order_id, price_ticks, lots)
+
+    def snapshot(self, int64_t update_id, bids, asks):
+        """Replace the recorded book by (price_ticks, lots) of both sides."""
+        for side, levels in ((1, bids), (-1, asks)):
+            fresh = dict(levels)
+            for price_ticks, _ in levels_top(self.levels_of(side), self.levels_of(side).count):
+                if price_ticks not in fresh:
+                    self.set_level(side, price_ticks, 0)
+            for price_ticks, lots in fresh.items():
+                self.set_level(side, price_ticks, lots)
+        self.update_id = update_id
+        self.top_update_id = 0
+        self.match_crossed()
+
+    def delta(self, int64_t update_id, bids, asks):
+        """Apply a recorded depth change: absolute (price_ticks, lots), 0 removes."""
+        for price_ticks, lots in bids:
+            self.set_level(1, price_ticks, lots)
+        for price_ticks, lots in asks:
+            self.set_level(-1, price_ticks, lots)
+        self.update_id = update_id
+        if self.top_update_id > update_id:
+            # The change is older than the best prices already seen.
+            self.set_top(1, self.top_ticks[0], self.top_lots[0])
+            self.set_top(-1, self.top_ticks[1], self.top_lots[1])
+        self.match_crossed()
+
+    def best(self, int64_t update_id, int64_t bid_ticks, int64_t bid_lots, int64_t ask_ticks, int64_t ask_lots):
+        """Apply recorded best prices, unless the book already is newer."""
+        if update_id <= self.update_id or update_id <= self.top_update_id or bid_lots <= 0 or ask_lots <= 0:
+            return
+        self.top_update_id = update_id
+        self.top_ticks[0], self.top_lots[0] = bid_ticks, bid_lots
+        self.top_ticks[1], self.top_lots[1] = ask_ticks, ask_lots
+        self.set_top(1, bid_ticks, bid_lots)
+        self.set_top(-1, ask_ticks, ask_lots)
+        self.match_crossed()
+
+    def trade(self, int64_t price_ticks, int64_t lots, int aggressor, int origin):
+        """Let a recorded trade meet our orders, if it was one that met the book at all."""
+        if origin == ORIGIN_FILLS and price_ticks > 0 and lots > 0 and aggressor in (1, -1):
+            self.on_trade(price_ticks, lots, aggressor)
+
+    def order(self, int64_t order_id):
+        """Return (owner, side, price_ticks, remaining_lots, filled_lots) of a resting order, None when it is gone."""
+        cdef OverlaySide *own
+        cdef int32_t place
+        cdef OverlayOrder *o = self.find(order_id, &own, &place)
+        return None if o == NULL else (o.owner, o.side, o.price_ticks, o.remaining_lots, o.filled_lots)
+
+    def front_lots(self, int64_t order_id):
+        """Return the estimate of recorded lots ahead of a resting order, None when it is gone."""
+        cdef OverlaySide *own
+        cdef int32_t place
+        cdef OverlayOrder *o = self.find(order_id, &own, &place)
+        return None if o == NULL else o.queue.front_lots
+
+    def top(self, int side, int64_t limit=1):
+        """Return up to `limit` recorded (price_ticks, lots) of a side, best first."""
+        return levels_top(self.levels_of(side), limit)
+
+    def drain(self):
+        """Return the events since the last call, oldest first."""
+        return self.log.drain()

@@ -1,0 +1,77 @@
+"""The venue's rate limits: fixed windows aligned to the wall clock, counted per account (orders) and in all (weight)."""
+
+from phx.sim.refusals import Refused
+
+WEIGHT_PER_MINUTE = 2400
+ORDERS_PER_10S = 300
+ORDERS_PER_MINUTE = 1200
+RATE_LIMITS = [
+    {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": WEIGHT_PER_MINUTE},
+    {"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": ORDERS_PER_MINUTE},
+    {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": ORDERS_PER_10S},
+]
+
+
+class Window:
+    """A counter that starts at zero in every window of `seconds`."""
+
+    def __init__(self, limit: int, seconds: int):
+        self.limit = limit
+        self.length_ms = seconds * 1000
+        self.window = -1
+        self.used = 0
+
+    def count(self, now_ms: int) -> int:
+        """Return what is used in the current window."""
+        window = now_ms // self.length_ms
+        if window != self.window:
+            self.window, self.used = window, 0
+        return self.used
+
+    def add(self, now_ms: int, amount: int) -> bool:
+        """Count; return whether that stayed within the limit. What exceeds it is counted too."""
+        self.count(now_ms)
+        self.used += amount
+        return self.used <= self.limit
+
+    def left_s(self, now_ms: int) -> int:
+        """Return the whole seconds until the next window, at least 1."""
+        return max(1, -(-(self.length_ms - now_ms % self.length_ms) // 1000))
+
+
+class Limits:
+    """Weight of one address and order counts of one account."""
+
+    def __init__(self):
+        self.weight = Window(WEIGHT_PER_MINUTE, 60)
+        self.orders_10s = Window(ORDERS_PER_10S, 10)
+        self.orders_1m = Window(ORDERS_PER_MINUTE, 60)
+
+    def use_weight(self, now_ms: int, weight: int) -> None:
+        if weight and not self.weight.add(now_ms, weight):
+            raise Refused(-1003, WEIGHT_PER_MINUTE, retry_after_s=self.weight.left_s(now_ms))
+
+    def use_orders(self, now_ms: int, in_10s: int = 1, in_1m: int = 1) -> None:
+        """Count a place or modify. Refused orders count as well, as on the venue."""
+        fits_10s = self.orders_10s.add(now_ms, in_10s)
+        fits_1m = self.orders_1m.add(now_ms, in_1m)
+        if not fits_10s:
+            raise Refused(-1015, ORDERS_PER_10S, "10 SECOND", retry_after_s=self.orders_10s.left_s(now_ms))
+        if not fits_1m:
+            raise Refused(-1015, ORDERS_PER_MINUTE, "1 MINUTE", retry_after_s=self.orders_1m.left_s(now_ms))
+
+    def weight_rows(self, now_ms: int, weight: int) -> list[dict]:
+        """Return the rateLimits rows of a WS-API answer; methods without weight show no count."""
+        shown = (WEIGHT_PER_MINUTE, self.weight.count(now_ms)) if weight else (-1, -1)
+        return [row("REQUEST_WEIGHT", "MINUTE", 1, *shown)]
+
+    def order_rows(self, now_ms: int) -> list[dict]:
+        return [
+            row("REQUEST_WEIGHT", "MINUTE", 1, -1, -1),
+            row("ORDERS", "SECOND", 10, ORDERS_PER_10S, self.orders_10s.count(now_ms)),
+            row("ORDERS", "MINUTE", 1, ORDERS_PER_MINUTE, self.orders_1m.count(now_ms)),
+        ]
+
+
+def row(kind: str, interval: str, number: int, limit: int, count: int) -> dict:
+    return {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit, "count": count}
