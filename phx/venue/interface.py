@@ -31,12 +31,16 @@ class VenueReject(VenueError):
 
 
 class VenueUnknown(VenueError):
-    """The request may or may not have been executed: never repeat it, ask for evidence."""
+    """The request may or may not have been executed: never repeat it, ask for evidence.
 
-    def __init__(self, why: str, code: int = 0, status: int = 0):
+    closed: the venue hung up without a word, as it does with a connection that was idle for long.
+    """
+
+    def __init__(self, why: str, code: int = 0, status: int = 0, closed: bool = False):
         super().__init__(f"outcome unknown: {why}")
         self.code = code
         self.status = status
+        self.closed = closed
 
 
 class VenueLimited(VenueError):

@@ -68,6 +68,9 @@ class Http:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
             )
+            # aiohttp sends PUT and DELETE again by itself when a kept-alive connection turns out closed; an amend
+            # must not go out twice, and what may is repeated by rest.py, which also does it for POST.
+            self._session._retry_connection = False
         return self._session
 
     async def close(self) -> None:
@@ -125,8 +128,9 @@ class Http:
             # Neither the text nor the cause of an aiohttp error is passed on: it may hold the signed URL.
             self.counters["rest_errors"] += 1
             why = f"{method} {path}: {type(error).__name__} after {(time.monotonic_ns() - started_ns) // 1_000_000} ms"
-            connected = not isinstance(error, aiohttp.ClientConnectorError)
-            raise (VenueUnknown(why) if changes and connected else VenueDown(why)) from None
+            if not changes or isinstance(error, aiohttp.ClientConnectorError):  # the latter: no byte was sent
+                raise VenueDown(why) from None
+            raise VenueUnknown(why, closed=isinstance(error, aiohttp.ServerDisconnectedError)) from None
         count_into(self.counters["rest_ns"][0], time.monotonic_ns() - started_ns)
         self._note_weight(reply_headers)
         if status == 200:
@@ -140,7 +144,7 @@ class Http:
         if wait_ns:
             banned = now_ns < self.weights.banned_until_ns
             raise VenueLimited(f"{path}: not sent, {weight} weight is beyond the budget", wait_ns / 1e9, banned)
-        self.weights.spend(weight, now_ns)
+        self.weights.spend(weight, urgent, now_ns)
 
     def _signed(self, params) -> str:
         timed = [*params, ("recvWindow", self.recv_window_ms), ("timestamp", self.clock.timestamp_ms())]

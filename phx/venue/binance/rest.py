@@ -64,7 +64,7 @@ class Rest(Http):
     async def server_time(self) -> int:
         """Return the venue's clock, UTC ns, and synchronise `clock` with it."""
         sent_mono_ns = time.monotonic_ns()
-        body = await self.send("GET", "/fapi/v1/time", weight=1, urgent=True)
+        body = await self.send("GET", "/fapi/v1/time", weight=1)
         received_mono_ns = time.monotonic_ns()
         venue_ns = read_answer(_server_time, body, "server time").server_time * MS_NS
         self.clock.synchronise(venue_ns, sent_mono_ns, received_mono_ns)
@@ -139,13 +139,16 @@ class Rest(Http):
             raise VenueUnknown(f"countdown of {symbol} {countdown_ms} ms: the answer is about another", status=200)
 
     async def _repeatable(self, method: str, path: str, params, *, weight: int) -> bytes:
-        """Send an urgent request that may be repeated; once more after a refusal for its timestamp."""
+        """Send an urgent request that does no harm twice: again if a kept connection was closed or the clock is off."""
         try:
             return await self.send(method, path, params, weight=weight, signed=True, urgent=True)
+        except VenueUnknown as error:
+            if not error.closed:
+                raise
         except VenueReject as error:
             if error.advice is not Advice.CLOCK:
                 raise
-        await self.server_time()
+            await self.server_time()
         return await self.send(method, path, params, weight=weight, signed=True, urgent=True)
 
     # ---- account ----

@@ -20,7 +20,7 @@ class Weights:
         self.limited_until_ns = 0  # after a 429: only urgent requests before this
         self.banned_until_ns = 0  # after a 418: nothing before this
         self._minute = -1
-        self.own = 0  # used by this process in this minute
+        self.own = 0  # used by this process in this minute for what is not urgent
         self.all = 0  # used by all, as the venue last said in this minute
 
     def _turn(self, now_ns: int) -> None:
@@ -42,10 +42,10 @@ class Weights:
             return next_minute_ns
         return 0
 
-    def spend(self, weight: int, now_ns: int) -> None:
+    def spend(self, weight: int, urgent: bool, now_ns: int) -> None:
         """Count a request before its bytes leave."""
         self._turn(now_ns)
-        self.own += weight
+        self.own += 0 if urgent else weight
         self.all += weight
 
     def used(self, weight: int, now_ns: int) -> None:
