@@ -95,6 +95,10 @@ cpdef enum RejectReason:         # why phx itself refused an intent
     REJECT_OPERATOR = 22
     REJECT_BACK_OFF = 23         # after rejects by the venue
     REJECT_STALE_LADDER = 24     # the quoter is gone, hung, or its ladder too old
+    REJECT_LATCHED = 25          # a latch is set: a human must clear it
+    REJECT_UNKNOWN_ORDER = 26    # an order of this side has an unknown outcome
+    REJECT_USER_STREAM = 27      # the account's stream is down: fills would go unseen
+    REJECT_DAILY_LOSS = 28       # C10
 
 cpdef enum OperatorState:
     OPERATOR_NONE = 0
