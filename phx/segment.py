@@ -16,6 +16,8 @@ import numpy as np
 from phx._core.enums import ProcessState
 from phx._core.records import HEADER_BYTES, MAGIC, SEGMENT_HEADER, fnv1a, layout_hash
 
+# Non-blocking, for a pipe in the place of a segment would make open() wait for ever.
+OPEN_TO_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 MOST_GENERATIONS = 1 << 48  # more is no count but a damaged header
 
 
@@ -104,7 +106,7 @@ class Segment:
         """Map a segment for reading. Raises SegmentMissing or SegmentRefused."""
         path = folder / name
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = os.open(path, OPEN_TO_READ)
         except FileNotFoundError:
             raise SegmentMissing(f"{path}: no such segment; its writer has not started") from None
         except OSError as error:
@@ -166,7 +168,7 @@ def scope_hash(folder: Path, name: str) -> int:
 def last_generation(path: Path) -> int:
     """Return the generation of the segment at `path`, whatever its layout; 0 when there is none of this boot."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(path, OPEN_TO_READ)
     except OSError:
         return 0
     try:
