@@ -1,4 +1,4 @@
-"""An instance as its segments show it: newest records, counters, heartbeats; read-only, for readers off the hot path."""
+"""An instance as its segments show it: newest records, counters, heartbeats; for readers off the hot path."""
 
 import time
 

@@ -87,7 +87,9 @@ class Ops:
             text = self.adopt(new, option)
         except ConfigError as error:
             self.refuse_config(error.errors)
-            return Reply(False, f"refused, the old configuration stays: {len(error.errors)} errors", {"errors": error.errors})
+            return Reply(
+                False, f"refused, the old configuration stays: {len(error.errors)} errors", {"errors": error.errors}
+            )
         except ValueError as error:
             self.refuse_config([str(error)])
             return Reply(False, f"refused, the old configuration stays: {error}")
@@ -138,13 +140,19 @@ class Ops:
         return {
             "config": str(self.path),
             "params_version": self.params.version,
-            "wanted": {s: OperatorState(state).name.removeprefix("OPERATOR_") for s, state in self.operator.wanted.items()},
+            "wanted": {
+                s: OperatorState(state).name.removeprefix("OPERATOR_") for s, state in self.operator.wanted.items()
+            },
         }
 
     def audit(self, request: Request, peer, reply: Reply) -> None:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        line = f"{stamp} uid={peer.uid} pid={peer.pid} {request.verb} {request.symbol or 'all'} {request.option}".rstrip()
-        fd = os.open(self.process.run_folder / "audit.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        line = (
+            f"{stamp} uid={peer.uid} pid={peer.pid} {request.verb} {request.symbol or 'all'} {request.option}".rstrip()
+        )
+        fd = os.open(
+            self.process.run_folder / "audit.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+        )
         try:
             os.write(fd, f"{line}: {'done' if reply.ok else 'refused'}: {reply.text}\n".encode())
             os.fsync(fd)

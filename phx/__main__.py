@@ -1,0 +1,92 @@
+"""The command line: one verb, one function elsewhere. Exit status: 2 wrong usage, 78 refused configuration."""
+
+import argparse
+import sys
+from importlib import import_module
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+OPERATOR_VERBS = {
+    "pause": "pull all quotes until resume",
+    "resume": "quote again",
+    "flatten": "cancel all, then close the position",
+}
+GUARDIAN_VERBS = {
+    "cancel-all": "cancel every order, on the guardian's own connection",
+    "kill": "cancel every order and stay down until enable",
+    "enable": "clear the latches of a symbol, or of everything",
+}
+PROCESS_VERBS = {
+    "feed": ("group", "books and trades from the venue's streams"),
+    "quoter": ("symbol", "the ladder of one symbol"),
+    "gateway": ("", "orders, limits, position"),
+    "guardian": ("", "dead man's switch and kill switch"),
+    "ops": ("", "parameters, metrics, snapshots, control"),
+    "sim": ("", "the simulated venue"),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="phx", description="A market maker for Binance USDC-margined perpetual futures.")
+    top.add_argument("--config", metavar="FILE", help="default: config.yaml here, else the shipped example")
+    top.add_argument(
+        "--log", metavar="LEVEL", choices=("debug", "info", "warning", "error"), help="instead of the file's"
+    )
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, text: str, **options):
+        return verbs.add_parser(name, help=text, description=text, **options)
+
+    run = verb("run", "run everything in the foreground until Ctrl-C, then sum up")
+    run.add_argument("--seconds", type=float, metavar="N", help="end by itself after N seconds of quoting")
+    run.add_argument("--recording", nargs="+", metavar="FILE", help="quote on a recorded market")
+    verb("up", "start everything in the background")
+    verb("down", "cancel own orders and stop everything")
+    reload = verb("reload", "adopt the changed configuration; restart only what a new symbol concerns")
+    reload.add_argument("--raise", dest="raise_limits", action="store_true", help="confirm that limits may rise")
+    status = verb("status", "one screen: modes, quotes, positions, why not quoting")
+    status.add_argument("--json", action="store_true")
+    verb("top", "the same, live")
+    book = verb("book", "the live book from shared memory")
+    book.add_argument("symbol")
+    book.add_argument("--json", action="store_true", help="once, as JSON")
+    book.add_argument("--once", action="store_true", help="once, as text")
+    for name, text in (OPERATOR_VERBS | GUARDIAN_VERBS).items():
+        verb(name, text).add_argument("symbol", nargs="?", default="", help="default: all")
+    config = verb("config", "check or show the configuration")
+    config.add_argument("what", choices=("check", "show"))
+    for name, (argument, text) in PROCESS_VERBS.items():
+        if name == "feed":
+            feed = verb(name, f"process: {text}; or `check FILE…`: rebuild recorded books and compare")
+            feed.add_argument("group", help="a feed's name, or check")
+            feed.add_argument("files", nargs="*", metavar="FILE")
+        else:
+            process = verb(name, f"process: {text}")
+            if argument:
+                process.add_argument(argument)
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; return its exit status."""
+    top = parser()
+    asked = top.parse_args(argv)
+    if asked.verb == "feed" and asked.group == "check":
+        return import_module("phx.replay.check").main(asked.files)
+    if asked.verb == "feed" and asked.files:
+        top.error("a feed process takes one name")
+    commands = import_module("phx.ops.commands")
+    return commands.dispatch(asked, config_path(asked.config))
+
+
+def config_path(named: str | None) -> Path:
+    """Return the configuration file: the named one, else config.yaml here, else the shipped example."""
+    if named:
+        return Path(named).resolve()
+    own = Path("config.yaml").resolve()
+    return own if own.exists() else ROOT / "config.yaml.example"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""What the verbs of the command line do, each in a few lines, with one clear line when it cannot be done."""
+
+import json
+import os
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import msgspec
+
+from phx import config as configuration
+from phx.config import Config, ConfigError
+from phx.process import EXIT_AGAIN, EXIT_OK, EXIT_STAY_DOWN, configure_logging
+
+PROCESSES = ("feed", "quoter", "gateway", "guardian", "ops", "sim")
+OPERATOR = ("pause", "resume", "flatten")
+GUARDIAN = ("cancel-all", "kill", "enable")
+
+
+def dispatch(asked, path: Path) -> int:
+    """Run the verb that was asked for with the configuration at `path`; return the exit status."""
+    environ = os.environ
+    if asked.verb == "run" and asked.recording:
+        played = json.dumps([str(Path(recording).resolve()) for recording in asked.recording])
+        environ["PHX__SIM__MARKET"], environ["PHX__SIM__RECORDINGS"] = "recorded", played
+    try:
+        config = configuration.load(path, environ)
+    except ConfigError as error:
+        print("\n".join(f"phx: configuration: {line}" for line in error.errors), file=sys.stderr)
+        return EXIT_STAY_DOWN
+    try:
+        if asked.verb in PROCESSES:
+            return live(asked, config, path)
+        return VERBS[asked.verb](asked, config, path)
+    except KeyboardInterrupt:
+        return EXIT_OK
+    except Exception as error:
+        if type(error).__name__ not in EXPLAINED:
+            raise
+        print(f"phx: {error}", file=sys.stderr)
+        return EXIT_AGAIN
+
+
+# Failures whose text is for the user; by name, so that a quick verb does not import what it does not use.
+EXPLAINED = ("StartRefused", "StartFailed", "NotRunning", "ControlError", "UnknownSymbol")
+
+
+class UnknownSymbol(Exception):
+    """A symbol that the configuration does not have."""
+
+
+def live(asked, config: Config, path: Path) -> int:
+    """Live one process's life."""
+    from phx.ops.crash_loop import guarded
+
+    argument = {"feed": "group", "quoter": "symbol"}.get(asked.verb)
+    arguments = [getattr(asked, argument)] if argument else []
+    known = {"feed": config.feed_groups(), "quoter": config.symbols}.get(asked.verb)
+    if known is not None and arguments[0] not in known:
+        raise UnknownSymbol(f"{asked.verb} {arguments[0]}: not in the configuration; there are {', '.join(known)}")
+    name = ".".join([asked.verb, *arguments])
+    configure_logging(name, asked.log or config.global_.log_level)
+    if asked.verb == "ops":
+        arguments = [path]
+    return guarded(name, config, lambda: import_module(f"phx.{asked.verb}.process").main(config, *arguments))
+
+
+def run(asked, config: Config, path: Path) -> int:
+    from phx.ops import session
+
+    return session.run(config, path, asked.seconds)
+
+
+def up(asked, config: Config, path: Path) -> int:
+    from phx.ops import session
+
+    return session.up(config, path)
+
+
+def down(asked, config: Config, path: Path) -> int:
+    from phx.ops import session
+
+    return session.down(config)
+
+
+def reload(asked, config: Config, path: Path) -> int:
+    from phx.ops import supervisor
+
+    running = supervisor.Supervisor(config)
+    running.states()
+    supervisor.write_programs(config, path)
+    status = ask(config, "control", "reload", option="raise" if asked.raise_limits else "")
+    for what, names in running.update().items():
+        if names:
+            print(f"{what}: {', '.join(names)}")
+    return status
+
+
+def status(asked, config: Config, path: Path) -> int:
+    from phx.ops.figures import figures
+    from phx.ops.instance import Instance
+    from phx.ops.view import View
+
+    instance = Instance(config)
+    if asked.json:
+        tree = {"symbols": [figures(instance, symbol) for symbol in config.traded()], "restarts": instance.restarts()}
+        print(msgspec.json.encode(tree).decode())
+    else:
+        print("\n".join(View(instance).screen()))
+    return EXIT_OK
+
+
+def top(asked, config: Config, path: Path) -> int:
+    from phx.ops.instance import Instance
+    from phx.ops.view import CLEAR, View
+
+    view = View(Instance(config))
+    while True:
+        print(CLEAR + "\n".join(view.screen()), flush=True)
+        time.sleep(0.5)
+
+
+def book(asked, config: Config, path: Path) -> int:
+    from phx.ops.instance import Instance
+    from phx.ops.view import CLEAR, book_lines, book_tree
+
+    if asked.symbol not in config.instrument_ids():
+        raise UnknownSymbol(f"{asked.symbol} is not fed; there are {', '.join(config.instrument_ids())}")
+    instance = Instance(config)
+    if asked.json:
+        tree = book_tree(instance, asked.symbol)
+        print(json.dumps(tree))
+        return EXIT_OK if tree else EXIT_AGAIN
+    while not asked.once and sys.stdout.isatty():
+        print(CLEAR + "\n".join(book_lines(instance, asked.symbol)), flush=True)
+        time.sleep(0.25)
+    print("\n".join(book_lines(instance, asked.symbol)))
+    return EXIT_OK
+
+
+def operator(asked, config: Config, path: Path) -> int:
+    return ask(config, "control", asked.verb, asked.symbol)
+
+
+def guardian(asked, config: Config, path: Path) -> int:
+    return ask(config, "guardian", asked.verb, asked.symbol)
+
+
+def ask(config: Config, socket: str, verb: str, symbol: str = "", option: str = "") -> int:
+    """Send a verb to a control socket and print what it did."""
+    from phx.control import Request
+    from phx.control import ask as send
+
+    reply = send(config.socket_path(socket), Request(verb, symbol, option))
+    print(reply.text, file=sys.stdout if reply.ok else sys.stderr)
+    for line in (*reply.detail.get("changes", ()), *reply.detail.get("errors", ())):
+        print(f"  {line}")
+    return EXIT_OK if reply.ok else EXIT_AGAIN
+
+
+def config_verb(asked, config: Config, path: Path) -> int:
+    if asked.what == "check":
+        print(f"{path}: fine: {', '.join(config.traded())} on {config.venue.environment}")
+    else:
+        import yaml
+
+        print(yaml.safe_dump(msgspec.to_builtins(config), sort_keys=False), end="")
+    return EXIT_OK
+
+
+VERBS = {"run": run, "up": up, "down": down, "reload": reload, "status": status, "top": top, "book": book}
+VERBS |= {"config": config_verb} | dict.fromkeys(OPERATOR, operator) | dict.fromkeys(GUARDIAN, guardian)

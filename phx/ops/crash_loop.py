@@ -1,0 +1,36 @@
+"""The crash-loop latch: a process that keeps dying stays down until a human looks; supervisord alone never gives up.
+
+Each start is noted and forgotten again at a clean end, so a kill -9 counts like any other death.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable
+
+from phx.latches import Latches
+from phx.process import EXIT_LOCKED, EXIT_OK, EXIT_STAY_DOWN, note_exit
+
+log = logging.getLogger("phx")
+
+
+def guarded(name: str, config, live: Callable[[], int]) -> int:
+    """Live one life and return its exit status; latch and stay down if too many lives before it ended badly."""
+    folder = config.run_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings = config.global_
+    if note_exit(folder, name, settings.crash_loop_exits + 1, settings.crash_loop_s):
+        reason = f"{settings.crash_loop_exits} unplanned exits within {settings.crash_loop_s:.0f} s"
+        kind, _, argument = name.partition(".")
+        Latches(folder).set(kind if kind == "quoter" else name, reason, argument if kind == "quoter" else "")
+        log.error("%s: %s; staying down until `phx enable`", name, reason)
+        forget(folder, name)
+        return EXIT_STAY_DOWN
+    status = live()
+    if status in (EXIT_OK, EXIT_STAY_DOWN, EXIT_LOCKED):
+        forget(folder, name)
+    return status
+
+
+def forget(folder, name: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        (folder / f"exits.{name}.json").unlink()

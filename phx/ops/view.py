@@ -1,0 +1,141 @@
+"""What a person sees: one screen of a running instance, and one line of it for a log."""
+
+import math
+import time
+
+from phx import topology
+from phx.ops.figures import Figures, figures
+from phx.process import HUNG_NS
+
+CLEAR = "\x1b[H\x1b[2J"
+COLUMNS = (
+    "symbol    mode      mid          own bid      own ask      position    PnL       fills  orders  "
+    "canc/min  tick-ladder p50/p99  tick-wire p50/p99"
+)
+
+
+class View:
+    """Renders an instance again and again; remembers when it began, for rates."""
+
+    def __init__(self, instance):
+        self.instance = instance
+        self.config = instance.config
+        self.began_s = time.monotonic()
+
+    def screen(self) -> list[str]:
+        """Return the lines of one screen."""
+        lines = [self.headline(), "", COLUMNS]
+        for symbol in self.config.traded():
+            found = figures(self.instance, symbol)
+            lines.append(self.row(found))
+            if why := why_not_quoting(found):
+                lines.append(f"{'':10}{why}")
+        return [*lines, "", self.process_line()]
+
+    def headline(self) -> str:
+        parts = [f"phx {self.config.global_.instance}", self.config.venue.environment, clock(self.age_s())]
+        account = self.instance.newest("account")
+        if account is not None:
+            parts.append(f"orders 10s {account['orders_10s']}, 60s {account['orders_60s']}")
+            parts.append(f"gross {account['gross_notional_e8'] / 1e8:,.0f}")
+        if (left_s := deadman_s(self.instance)) is not None:
+            parts.append(f"dead man's switch {left_s:.1f} s")
+        return "   ".join(parts)
+
+    def row(self, f: Figures) -> str:
+        minutes = max(self.age_s(), 1.0) / 60
+        return (
+            f"{f.symbol:<10}{f.mode.lower():<10}{number(f.mid):<13}{number(f.own_bid):<13}{number(f.own_ask):<13}"
+            f"{f.position:<+12.6g}{f.pnl:<+10.2f}{f.fills:<7}{f'{f.buy_orders}+{f.sell_orders}':<8}"
+            f"{f.cancels / minutes:<10.1f}{f.tick_to_ladder.text():<21}{f.tick_to_wire.text()}"
+        )
+
+    def line(self) -> str:
+        """Return the same in one line, for output that is no terminal."""
+        parts = []
+        for symbol in self.config.traded():
+            f = figures(self.instance, symbol)
+            why = f" ({why})" if (why := why_not_quoting(f)) else ""
+            parts.append(
+                f"{symbol} {f.mode.lower()}{why} mid {number(f.mid)} orders {f.buy_orders}+{f.sell_orders} "
+                f"fills {f.fills} position {f.position:+.6g} PnL {f.pnl:+.2f}"
+            )
+        return f"{clock(self.age_s())}  " + "; ".join(parts)
+
+    def process_line(self) -> str:
+        words = []
+        restarts = self.instance.restarts()
+        for name in topology.processes(self.config):
+            age_ns = self.instance.heartbeat_age_ns(name)
+            state = "not ready" if age_ns is None else "ok" if age_ns < HUNG_NS else f"silent {age_ns / 1e9:.1f} s"
+            again = f", {restarts[name]} restarts" if name in restarts else ""
+            words.append(f"{name} {state}{again}")
+        return "   ".join(words)
+
+    def age_s(self) -> float:
+        return time.monotonic() - self.began_s
+
+
+def why_not_quoting(f: Figures) -> str:
+    """Return why a symbol shows no orders on some side, "" when it does on both."""
+    if f.quotes_both_sides:
+        return ""
+    if f.reason != "NONE":
+        return f.reason.lower().replace("_", " ")
+    if not f.ready:
+        return "gateway not ready"
+    return "no order on " + " and ".join(s for s, n in (("buy", f.buy_orders), ("sell", f.sell_orders)) if not n)
+
+
+def deadman_s(instance) -> float | None:
+    """Return the seconds until the venue cancels all if we fall silent, the earliest symbol's; None: not armed."""
+    proof = instance.newest("proof")
+    if proof is None:
+        return None
+    ids = [instance.config.instrument_ids()[symbol] for symbol in instance.config.traded()]
+    deadlines = [int(proof["deadline_mono_ns"][i]) for i in ids]
+    return (min(deadlines) - time.monotonic_ns()) / 1e9 if min(deadlines) > 0 else None
+
+
+def book_lines(instance, symbol: str, levels: int = 10) -> list[str]:
+    """Return a symbol's live book as text, asks on top, our own orders marked."""
+    book, instrument = instance.newest(f"book.{symbol}"), instance.instruments().get(symbol)
+    if book is None or instrument is None:
+        return [f"{symbol}: no book yet"]
+    own = instance.newest(f"own.{symbol}") if symbol in instance.config.symbols else None
+    ours = set() if own is None else {(int(s), int(p)) for s, p in live_orders(own)}
+    lines = [f"{symbol}   update {book['update_id']}   sync {book['sync_id']}   flags {book['flags']}"]
+    for side, name in ((-1, "ask"), (1, "bid")):
+        shown = min(levels, int(book[f"{name}_levels"]))
+        rungs = [(int(book[f"{name}_price_ticks"][i]), int(book[f"{name}_qty_lots"][i])) for i in range(shown)]
+        for ticks, lots in rungs if side > 0 else reversed(rungs):
+            mark = " <- ours" if (side, ticks) in ours else ""
+            lines.append(f"{name} {instrument.price_text(ticks):>14} {instrument.qty_text(lots):>14}{mark}")
+    return lines
+
+
+def book_tree(instance, symbol: str) -> dict | None:
+    """Return a symbol's live book for JSON: prices and quantities as the venue writes them."""
+    book, instrument = instance.newest(f"book.{symbol}"), instance.instruments().get(symbol)
+    if book is None or instrument is None:
+        return None
+    tree = {"symbol": symbol, "update_id": int(book["update_id"]), "ts_event_ns": int(book["ts_event_ns"])}
+    tree |= {"sync_id": int(book["sync_id"]), "flags": int(book["flags"])}
+    for name in ("bid", "ask"):
+        rungs = range(int(book[f"{name}_levels"]))
+        ticks, lots = book[f"{name}_price_ticks"], book[f"{name}_qty_lots"]
+        tree[f"{name}s"] = [[instrument.price_text(int(ticks[i])), instrument.qty_text(int(lots[i]))] for i in rungs]
+    return tree
+
+
+def live_orders(own):
+    rows = int(own["orders"])
+    return zip(own["side"][:rows], own["price_ticks"][:rows], strict=True)
+
+
+def number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:,.2f}"
+
+
+def clock(seconds: float) -> str:
+    return f"{int(seconds) // 3600:d}:{int(seconds) // 60 % 60:02d}:{int(seconds) % 60:02d}"
