@@ -25,6 +25,9 @@ HEARTBEAT_NS = 10_000_000
 HUNG_NS = 250_000_000  # a heartbeat older than this is not acted on
 FENCE_NS = 750_000_000  # older than this: the guardian kills before it cancels
 
+LOCK_ATTEMPTS = 10
+LOCK_RETRY_S = 0.003
+
 log = logging.getLogger("phx")
 
 
@@ -44,11 +47,16 @@ class Lock:
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
     def take(self) -> None:
-        try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(self.fd, 32, 0).decode(errors="replace").strip()
-            raise LockHeld(f"{self.path}: held by process {holder or 'unknown'}") from None
+        for attempt in range(LOCK_ATTEMPTS):
+            try:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # A watcher holds it for a microsecond whenever it looks; a living process holds it on.
+                if attempt == LOCK_ATTEMPTS - 1:
+                    holder = os.pread(self.fd, 32, 0).decode(errors="replace").strip()
+                    raise LockHeld(f"{self.path}: held by process {holder or 'unknown'}") from None
+                time.sleep(LOCK_RETRY_S)
         os.ftruncate(self.fd, 0)
         os.pwrite(self.fd, f"{os.getpid()}\n".encode(), 0)
 
