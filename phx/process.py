@@ -8,13 +8,14 @@ import json
 import logging
 import os
 import signal
+import struct
 import sys
 import time
 from pathlib import Path
 
 from phx import topology
 from phx._core.edge.bell import Bell, Ringer
-from phx.segment import Segment, SegmentMissing, SegmentRefused
+from phx.segment import Segment, SegmentMissing, SegmentRefused, private_folder
 
 EXIT_OK = 0
 EXIT_AGAIN = 1  # supervisord starts us anew
@@ -25,8 +26,6 @@ HEARTBEAT_NS = 10_000_000
 HUNG_NS = 250_000_000  # a heartbeat older than this is not acted on
 FENCE_NS = 750_000_000  # older than this: the guardian kills before it cancels
 
-LOCK_ATTEMPTS = 10
-LOCK_RETRY_S = 0.003
 
 log = logging.getLogger("phx")
 
@@ -40,23 +39,23 @@ class LockHeld(Exception):
 
 
 class Lock:
-    """A file lock that the kernel releases when its holder dies, within milliseconds."""
+    """A lock on a whole file that the kernel releases when its holder dies, within milliseconds.
+
+    An open-file-description lock: unlike flock it can be asked about without being taken, so that a watcher never
+    stands in the way of a process that starts.
+    """
+
+    WHOLE_FILE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock
 
     def __init__(self, path: Path):
         self.path = path
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
     def take(self) -> None:
-        for attempt in range(LOCK_ATTEMPTS):
-            try:
-                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                # A watcher holds it for a microsecond whenever it looks; a living process holds it on.
-                if attempt == LOCK_ATTEMPTS - 1:
-                    holder = os.pread(self.fd, 32, 0).decode(errors="replace").strip()
-                    raise LockHeld(f"{self.path}: held by process {holder or 'unknown'}") from None
-                time.sleep(LOCK_RETRY_S)
+        try:
+            fcntl.fcntl(self.fd, fcntl.F_OFD_SETLK, self.WHOLE_FILE)
+        except BlockingIOError:
+            raise LockHeld(f"{self.path}: held by process {self.holder_pid() or 'unknown'}") from None
         os.ftruncate(self.fd, 0)
         os.pwrite(self.fd, f"{os.getpid()}\n".encode(), 0)
 
@@ -64,13 +63,9 @@ class Lock:
         os.close(self.fd)
 
     def held_by_somebody(self) -> bool:
-        """Return whether some process holds it; for watchers that never take it themselves."""
-        try:
-            fcntl.flock(self.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        fcntl.flock(self.fd, fcntl.LOCK_UN)
-        return False
+        """Return whether some other holder has it; for watchers that never take it themselves."""
+        answer = fcntl.fcntl(self.fd, fcntl.F_OFD_GETLK, self.WHOLE_FILE)
+        return struct.unpack_from("h", answer)[0] != fcntl.F_UNLCK
 
     def holder_pid(self) -> int:
         """Return the pid the last holder wrote, 0 when none did."""
@@ -98,8 +93,12 @@ class Process:
 
     def __enter__(self) -> "Process":
         os.umask(0o077)
-        for folder in (self.folder.parent, self.folder, self.run_folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self.folder.parent)
+        private_folder(self.folder)
+        self.run_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
         self.lock = Lock(self.folder / f"lock.{self.name}")
         self.lock.take()
         for segment_name in topology.writes(self.name, self.config):
@@ -109,9 +108,6 @@ class Process:
         self.own = self.segments[f"process.{self.name}"]
         self.counters = self.own.records
         self.counters["starts"] = self.own.generation
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_stop)
-        signal.signal(signal.SIGHUP, self._on_reload)
         cpu = self.config.cpu_of(self.name)
         if cpu is not None:
             os.sched_setaffinity(0, {cpu})
@@ -215,13 +211,15 @@ class Peer:
 def note_exit(folder: Path, name: str, loop_exits: int, loop_s: float) -> bool:
     """Record an unplanned exit; return whether it is one of too many: `loop_exits` within `loop_s` seconds."""
     path = folder / f"exits.{name}.json"
-    now = time.time()
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)  # a step of the wall clock hides no loop and makes none
     try:
         times = [t for t in json.loads(path.read_text()) if 0 <= now - t < loop_s]
     except (FileNotFoundError, ValueError):
         times = []
     times.append(now)
-    path.write_text(json.dumps(times))
+    temporary = path.with_suffix(f".tmp{os.getpid()}")
+    temporary.write_text(json.dumps(times))
+    temporary.rename(path)
     return len(times) >= loop_exits
 
 
