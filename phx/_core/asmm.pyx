@@ -1,0 +1,58 @@
+"""ASMM, adaptive skewed market making: where we are indifferent, and how wide we quote around it.
+
+The shift by inventory is the linear form of Avellaneda & Stoikov (2008), r = s - q*gamma*sigma^2*(T - t), with the
+product of risk terms replaced by one coefficient: `skew_coeff` of the mid at full inventory.
+"""
+
+from libc.math cimport fabs
+
+from phx._core.model cimport Market, ModelQuote
+from phx._core.records cimport Params
+
+cdef double FUNDING_SHARE = 0.25         # of the full skew: funding shades the price, inventory decides it
+cdef double HALF_A_TICK = 0.5            # the narrowest half spread a grid of ticks can show
+
+
+cdef inline double clamp(double value, double low, double high) noexcept nogil:
+    return low if value < low else high if value > high else value
+
+
+cdef double anchored(double anchor, double ratio, double dead_band) noexcept nogil:
+    """Return the ratio that the skew uses: it follows the true one in steps, so that small fills move no quote."""
+    if fabs(ratio - anchor) >= dead_band or ratio * anchor < 0 or ratio == 0 or fabs(ratio) >= 1:
+        return clamp(ratio, -1, 1)
+    return anchor
+
+
+cdef void asmm(const Market *market, double d_0_ticks, const Params *params, ModelQuote *quote) noexcept nogil:
+    cdef double mid = market.mid_ticks
+    cdef double full_skew_ticks = params.skew_coeff * mid
+    cdef double funding_limit_ticks = FUNDING_SHARE * full_skew_ticks
+
+    # Long inventory lowers the reservation price; a positive funding rate means longs pay, so it lowers it too.
+    quote.skew_ticks = -market.skew_anchor * full_skew_ticks
+    quote.funding_bias_ticks = clamp(
+        -market.funding * params.funding_coeff * mid, -funding_limit_ticks, funding_limit_ticks
+    )
+    quote.reservation_ticks = market.fair_ticks + quote.skew_ticks + quote.funding_bias_ticks
+
+    quote.vol_scale = clamp(
+        1 + params.vol_gain * (market.sigma_30m - params.vol_ref), params.vol_scale_min, params.vol_scale_max
+    )
+    quote.scale = quote.vol_scale * market.tox_scale
+    quote.half_spread_ticks = max(params.min_spread * mid / 2 * quote.scale, HALF_A_TICK)
+    quote.distance_0_ticks = max(quote.half_spread_ticks, d_0_ticks * quote.scale)
+
+
+# For tests and research: the same arithmetic on plain values.
+
+def anchored_ratio(double anchor, double ratio, double dead_band):
+    """Return the anchored inventory ratio."""
+    return anchored(anchor, ratio, dead_band)
+
+
+def asmm_quote(Market market, double d_0_ticks, const Params[::1] params):
+    """Return what the model answers as a dict, given a market as a dict and a PARAMS array of one record."""
+    cdef ModelQuote quote
+    asmm(&market, d_0_ticks, &params[0], &quote)
+    return quote

@@ -1,0 +1,160 @@
+"""decide: market, own orders and parameters in, a ladder out. The way of a decision from top to bottom."""
+
+import numpy as np
+
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memset
+
+from phx._core.asmm cimport asmm
+from phx._core.enums cimport BUY, MODE_NORMAL, REASON_NONE, REASON_WORST_CASE, SELL
+from phx._core.ladder_finish cimport (
+    KeepBand, LadderSide, capacity_lots, clamp_post_only, drop_own_cross, drop_small, keep_prices, match_orders,
+    merge_ticks, round_away, trim_worst_case,
+)
+from phx._core.ladder_shape cimport adding_layers, raw_offsets
+from phx._core.live cimport Live, LiveSide, side_index, sort_live
+from phx._core.model cimport Market
+from phx._core.records cimport LADDER_LAYERS, Own, Params
+from phx._core.records import LADDER
+
+cdef double NEAREST_SHARE = 0.5              # of distance_0: a kept order is never nearer the reservation price
+
+
+cdef void decide(
+    const Market *market, const Live *live, const Params *params, int64_t now_ns, Ladder *ladder, Verdict *verdict
+) noexcept nogil:
+    cdef double[LADDER_LAYERS] distance_ticks
+    cdef LadderSide bids, asks
+    cdef int layers = raw_offsets(params, market.mid_ticks, distance_ticks)
+    memset(verdict, 0, sizeof(Verdict))
+    verdict.ratio = live.position_lots / <double>params.net_max_lots
+    asmm(market, distance_ticks[0], params, &verdict.quote)          # the one place where a model is chosen
+    stretch(distance_ticks, layers, verdict.quote.distance_0_ticks, verdict.quote.scale)
+
+    bids.side, asks.side = BUY, SELL
+    verdict.bids_trimmed_away = make_side(&bids, market, distance_ticks, layers, live, params, verdict)
+    verdict.asks_trimmed_away = make_side(&asks, market, distance_ticks, layers, live, params, verdict)
+
+    memset(ladder, 0, sizeof(Ladder))
+    ladder.decided_mono_ns = now_ns
+    ladder.params_version = params.params_version
+    ladder.symbol_id = params.symbol_id
+    ladder.mode = MODE_NORMAL
+    ladder.reason = REASON_WORST_CASE if verdict.bids_trimmed_away or verdict.asks_trimmed_away else REASON_NONE
+    ladder.bid_layers = show(&bids, ladder.bid_layer, ladder.bid_price_ticks, ladder.bid_qty_lots)
+    ladder.ask_layers = show(&asks, ladder.ask_layer, ladder.ask_price_ticks, ladder.ask_qty_lots)
+    verdict.worst_buy_lots = live.position_lots + worst_lots(&bids, &live.sides[side_index(BUY)])
+    verdict.worst_sell_lots = live.position_lots - worst_lots(&asks, &live.sides[side_index(SELL)])
+
+
+cdef inline void stretch(double *offset_ticks, int layers, double distance_0_ticks, double scale) noexcept nogil:
+    # distance_i = distance_0 + (d_i - d_0) * s, in place.
+    cdef double d_0 = offset_ticks[0]
+    cdef int layer
+    for layer in range(layers):
+        offset_ticks[layer] = distance_0_ticks + (offset_ticks[layer] - d_0) * scale
+
+
+cdef bint make_side(
+    LadderSide *side, const Market *market, const double *distance_ticks, int layers, const Live *live,
+    const Params *params, Verdict *verdict,
+) noexcept nogil:
+    """Finish one side; return whether the worst case took all of it."""
+    cdef const LiveSide *own = &live.sides[side_index(side.side)]
+    cdef const LiveSide *opposite = &live.sides[side_index(-side.side)]
+    cdef const ModelQuote *quote = &verdict.quote
+    cdef int64_t best_opposite = market.ask_price_ticks if side.side == BUY else market.bid_price_ticks
+    cdef int64_t capacity = capacity_lots(
+        side.side, live.position_lots, live.allowance_lots[side_index(side.side)], params
+    )
+    cdef int before
+    cdef KeepBand band
+    band.reservation_ticks = quote.reservation_ticks
+    band.tolerance_ticks = params.keep_tolerance * quote.distance_0_ticks
+    band.growth = params.keep_growth
+    band.nearest_ticks = max(quote.half_spread_ticks, NEAREST_SHARE * quote.distance_0_ticks)
+    band.limit_ticks = best_opposite - side.side
+
+    if side.side * verdict.ratio > 0:
+        layers = adding_layers(layers, verdict.ratio, params.adding_layer_cut)
+    round_away(side, quote.reservation_ticks, distance_ticks, layers, params)
+    if clamp_post_only(side, band.limit_ticks):
+        verdict.clamped_layers += side.layers
+    verdict.merged_layers += merge_ticks(side, <int64_t>(params.max_merge * params.near_size_lots))
+    verdict.dropped_layers += drop_small(side, params.min_qty_lots, params.min_notional_ticklots)
+    match_orders(side, own, &band)
+    before = side.layers
+    verdict.trimmed_layers += trim_worst_case(side, own, capacity, params)
+    cdef bint trimmed_away = before > 0 and side.layers == 0
+    verdict.crossing_layers += drop_own_cross(side, own, opposite)
+    verdict.kept_layers += keep_prices(side, own)
+    return trimmed_away
+
+
+cdef uint8_t show(const LadderSide *side, uint8_t *layer, int64_t *price_ticks, int64_t *qty_lots) noexcept nogil:
+    cdef int i
+    for i in range(side.layers):
+        layer[i] = side.layer[i]
+        price_ticks[i] = side.price_ticks[i]
+        qty_lots[i] = side.qty_lots[i]
+    return <uint8_t>side.layers
+
+
+cdef int64_t worst_lots(const LadderSide *side, const LiveSide *live) noexcept nogil:
+    # Everything live, and what the wanted layers add to it.
+    cdef int64_t lots = live.total_lots
+    cdef int layer
+    for layer in range(side.layers):
+        lots += side.qty_lots[layer]
+        if side.order[layer] >= 0:
+            lots -= min(side.qty_lots[layer], live.remaining_lots[side.order[layer]])
+    return lots
+
+
+cdef inline uint64_t fnv(uint64_t value, uint64_t word) noexcept nogil:
+    return (value ^ word) * <uint64_t>0x100000001b3
+
+
+cdef uint64_t ladder_hash(const Ladder *ladder) noexcept nogil:
+    """FNV-1a, word by word, of mode, layers, prices and quantities: two decisions are equal when their hashes are."""
+    cdef uint64_t value = <uint64_t>0xcbf29ce484222325
+    cdef int i
+    value = fnv(value, ladder.mode | <uint64_t>ladder.bid_layers << 8 | <uint64_t>ladder.ask_layers << 16)
+    for i in range(ladder.bid_layers):
+        value = fnv(fnv(value, ladder.bid_price_ticks[i]), <uint64_t>ladder.bid_qty_lots[i] << 8 | ladder.bid_layer[i])
+    for i in range(ladder.ask_layers):
+        value = fnv(fnv(value, ladder.ask_price_ticks[i]), <uint64_t>ladder.ask_qty_lots[i] << 8 | ladder.ask_layer[i])
+    return value
+
+
+def decide_ladder(Market market, const Own[::1] own, const Params[::1] params, int64_t now_ns):
+    """Return (LADDER array of one record, the verdict as a dict) for a market given as a dict; for tests, research.
+
+    market: the fields of Market. own, params: arrays of one record. A market without a positive mid or parameters
+    without net_max or near layers raise ValueError.
+    """
+    if not (market.mid_ticks > 0 and params[0].net_max_lots > 0 and params[0].near_layers > 0):
+        raise ValueError("decide: mid_ticks, net_max_lots and near_layers must be positive")
+    cdef Live live
+    cdef Verdict verdict
+    ladder = np.zeros(1, LADDER)
+    cdef Ladder[::1] view = ladder
+    sort_live(&own[0], &live)
+    decide(&market, &live, &params[0], now_ns, &view[0], &verdict)
+    return ladder, verdict
+
+
+def bench_decide(Market market, const Own[::1] own, const Params[::1] params, int count):
+    """Decide `count` times, with the fair price moving by a tick to and fro; return a hash so that nothing is skipped."""
+    cdef Live live
+    cdef Verdict verdict
+    cdef Ladder ladder
+    cdef uint64_t value = 0
+    cdef int i
+    sort_live(&own[0], &live)
+    with nogil:
+        for i in range(count):
+            market.fair_ticks += 1 if i & 1 else -1
+            decide(&market, &live, &params[0], i, &ladder, &verdict)
+            value ^= ladder_hash(&ladder)
+    return value

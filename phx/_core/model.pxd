@@ -1,0 +1,31 @@
+# What a quoting model is given and what it answers. A model is one function of this shape (asmm.pyx is the first);
+# ladder, modes and risk are the same for all of them.
+from libc.stdint cimport int64_t
+
+from phx._core.records cimport Params
+
+cdef struct Market:                  # what a decision knows of the market; doubles are ticks unless named otherwise
+    int64_t bid_price_ticks          # the venue's best, our own orders included: post-only is judged against it
+    int64_t ask_price_ticks
+    double spread_ticks              # between the best prices of others
+    double mid_ticks                 # of the best prices of others
+    double micro_ticks               # the same, weighted by the opposite quantity
+    double imbalance                 # -1..1, others' quantity over params.imbalance_levels
+    double fair_ticks                # by params.fair_source
+    double sigma_30m                 # fraction of the mid
+    double sigma_1s_ticks
+    double funding                   # predicted rate per venue interval, smoothed; 0 when the mark is stale
+    double tox_scale                 # >= 1: widening while the flow is toxic
+    double skew_anchor               # the ratio the skew is anchored at, -1..1
+
+cdef struct ModelQuote:              # what a model answers, in ticks
+    double skew_ticks
+    double funding_bias_ticks
+    double reservation_ticks         # where we are indifferent to our inventory
+    double vol_scale
+    double half_spread_ticks
+    double distance_0_ticks          # from the reservation to the nearest layer
+    double scale                     # s: how far the ladder is stretched behind its nearest layer
+
+# d_0_ticks: the shape's own offset of the nearest layer.
+ctypedef void (*Model)(const Market *, double d_0_ticks, const Params *, ModelQuote *) noexcept nogil

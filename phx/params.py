@@ -1,0 +1,216 @@
+"""Parameters: a symbol's configuration as the PARAMS record that quoter, gateway and guardian read.
+
+Decimal sizes become lots and prices ticks here, towards less risk, and the rules that need several fields at once are
+checked here. A record is made whole or not at all.
+"""
+
+from decimal import Decimal
+
+import numpy as np
+
+from phx._core import records
+from phx.config import Config, SymbolConfig
+from phx.instruments import ONE_E8, Instrument
+
+FAIR_SOURCES = ("mid", "micro", "leader")
+LADDER_SHAPES = ("near_far", "geometric")
+FAR_SHAPES = ("linear", "geometric")
+
+NOTIONAL_MARGIN = Decimal("1.25")  # a layer stays above the venue's minimum when the price falls by a fifth
+SKEW_WITH_FUNDING = 1.25  # funding shades the price by at most a quarter of the full skew (asmm.pyx)
+
+
+class ParamsError(ValueError):
+    """Parameters that break a rule; `errors` names every one, with the path of the field."""
+
+    def __init__(self, errors: list[str]):
+        super().__init__("\n".join(errors))
+        self.errors = errors
+
+
+def params_record(
+    symbol_config: SymbolConfig, config: Config, instrument: Instrument, version: int, price_ticks: int | None = None
+) -> np.ndarray:
+    """Return a PARAMS record (shape ()) for one symbol.
+
+    price_ticks: a recent price; with it the rules that depend on the price are checked too. Raises ParamsError.
+    Limits left at 0 are derived: max_order_qty is the largest order a ladder can want (a merged near layer or a far
+    one); max_order_notional is the account's max_gross_notional.
+    """
+    record = np.zeros((), records.PARAMS)
+    fill_sizes(record, symbol_config, instrument)
+    fill_model(record, symbol_config, instrument)
+    fill_limits(record, symbol_config, config, instrument)
+    record["symbol_id"] = instrument.symbol_id
+    record["params_version"] = version
+    errors = broken_rules(record, symbol_config, instrument.symbol, price_ticks)
+    if errors:
+        raise ParamsError(errors)
+    return record
+
+
+def fill_sizes(record, symbol: SymbolConfig, instrument: Instrument) -> None:
+    """Fill in what has the instrument's units: lots, and spacings of the geometric shape in ticks."""
+    ladder = symbol.ladder
+    record["net_max_lots"] = instrument.lots_floor(symbol.net_max)
+    record["near_size_lots"] = instrument.lots_floor(ladder.near.size)
+    record["far_size_lots"] = instrument.lots_floor(ladder.far.size)
+    record["min_qty_lots"] = instrument.min_qty_lots
+    record["min_notional_ticklots"] = instrument.min_notional_ticklots
+    record["ticklot_e8"] = instrument.ticklot_e8
+    record["geometric_start_ticks"] = ladder.geometric.start / instrument.tick_size
+    record["geometric_first_ticks"] = ladder.geometric.first / instrument.tick_size
+    record["geometric_max_spacing_ticks"] = ladder.geometric.max_spacing / instrument.tick_size
+
+
+def fill_model(record, symbol: SymbolConfig, instrument: Instrument) -> None:
+    """Fill in what the quoter computes with."""
+    quoting, vol, ladder = symbol.quoting, symbol.vol, symbol.ladder
+    values = {
+        "fair_source": FAIR_SOURCES.index(quoting.fair),
+        "min_spread": quoting.min_spread,
+        "imbalance_levels": quoting.imbalance_levels,
+        "book_max_age_ns": quoting.max_data_age_ms * 1_000_000,
+        "min_requote_ns": quoting.min_requote_ms * 1_000_000,
+        "republish_ns": quoting.republish_ms * 1_000_000,
+        "enabled": symbol.enabled,
+        "vol_window_s": vol.window_s,
+        "vol_min_samples": vol.min_samples,
+        "vol_initial": vol.initial,
+        "vol_gain": vol.gain,
+        "vol_ref": vol.ref,
+        "vol_scale_min": vol.scale_min,
+        "vol_scale_max": vol.scale_max,
+        "sigma_1s_half_life_s": vol.sigma_1s_half_life_s,
+        "funding_coeff": symbol.funding.coeff,
+        "funding_half_life_s": symbol.funding.half_life_s,
+        "skew_coeff": symbol.skew.coeff,
+        "skew_dead_band": symbol.skew.dead_band,
+        "leader_weight": symbol.leader.weight,
+        "leader_max_dev": symbol.leader.max_dev,
+        "leader_half_life_s": symbol.leader.half_life_s,
+        "ladder_shape": LADDER_SHAPES.index(ladder.shape),
+        "near_layers": ladder.near.layers,
+        "near_start": ladder.near.start,
+        "near_ratio": ladder.near.ratio,
+        "far_layers": ladder.far.layers,
+        "far_start": ladder.far.start,
+        "far_end": ladder.far.end,
+        "far_shape": FAR_SHAPES.index(ladder.far.shape),
+        "geometric_mult": ladder.geometric.mult,
+        "max_merge": ladder.max_merge,
+        "adding_layer_cut": ladder.adding_layer_cut,
+        "keep_tolerance": symbol.keep.tolerance,
+        "keep_growth": symbol.keep.growth,
+        "qty_tolerance": symbol.keep.qty_tolerance,
+        "worst_case": symbol.risk.worst_case,
+    }
+    for name, value in values.items():
+        record[name] = value
+
+
+def fill_limits(record, symbol: SymbolConfig, config: Config, instrument: Instrument) -> None:
+    """Fill in what the gateway enforces; amounts in 1e-8 of the quote currency."""
+    risk, limits = symbol.risk, config.limits
+    largest = max(int(symbol.ladder.max_merge * int(record["near_size_lots"])), int(record["far_size_lots"]))
+    record["max_order_lots"] = instrument.lots_floor(risk.max_order_qty) or largest
+    record["max_order_notional_e8"] = int((risk.max_order_notional or limits.max_gross_notional) * ONE_E8)
+    record["max_gross_notional_e8"] = int(limits.max_gross_notional * ONE_E8)
+    record["max_daily_loss_e8"] = int(limits.max_daily_loss * ONE_E8)
+    record["max_open_orders"] = risk.max_open_orders
+    record["max_in_flight"] = risk.max_in_flight
+    record["collar_mid"] = risk.collar_mid
+    record["collar_mark"] = risk.collar_mark
+    record["collar_far"] = risk.collar_far
+    simulated = config.sim if config.venue.environment == "sim" else None
+    record["maker_fee"] = simulated.maker_fee if simulated else 0
+    record["taker_fee"] = simulated.taker_fee if simulated else 0
+
+
+def broken_rules(record, symbol: SymbolConfig, name: str, price_ticks: int | None) -> list[str]:
+    """Return one sentence for each rule that several fields break together."""
+    ladder, risk = symbol.ladder, symbol.risk
+    near_lots, far_lots = int(record["near_size_lots"]), int(record["far_size_lots"])
+    min_lots, worst_lots = int(record["min_qty_lots"]), int(record["worst_case"] * record["net_max_lots"])
+    layers = ladder.near.layers + ladder.far.layers
+    widest = widest_layer(symbol, record, price_ticks)
+    rules = [
+        (layers <= records.LAYERS, "ladder", f"near and far have {layers} layers, a ladder at most {records.LAYERS}"),
+        (near_lots >= min_lots, "ladder.near.size", f"{near_lots} lots, the venue's smallest order has {min_lots}"),
+        (
+            ladder.far.layers == 0 or far_lots >= min_lots,
+            "ladder.far.size",
+            f"{far_lots} lots, the venue's smallest order has {min_lots}",
+        ),
+        (
+            worst_lots >= max(near_lots, 1),
+            "risk.worst_case",
+            f"{risk.worst_case} of net_max is {worst_lots} lots, less than one near layer of {near_lots}",
+        ),
+        (
+            int(record["max_order_lots"]) >= max(near_lots, far_lots if ladder.far.layers else 0),
+            "risk.max_order_qty",
+            f"{int(record['max_order_lots'])} lots, a layer has up to {max(near_lots, far_lots)}",
+        ),
+        (
+            ladder.near.ratio >= 1,
+            "ladder.near.ratio",
+            f"{ladder.near.ratio}, expected at least 1: layers go outward",
+        ),
+        (
+            ladder.far.layers < 2 or ladder.far.end >= ladder.far.start,
+            "ladder.far.end",
+            f"{ladder.far.end} is nearer than far.start {ladder.far.start}",
+        ),
+        (
+            symbol.vol.scale_min <= symbol.vol.scale_max,
+            "vol.scale_min",
+            f"{symbol.vol.scale_min} is above vol.scale_max {symbol.vol.scale_max}",
+        ),
+        (
+            symbol.vol.min_samples <= symbol.vol.window_s,
+            "vol.min_samples",
+            f"{symbol.vol.min_samples} can never be reached in vol.window_s {symbol.vol.window_s}",
+        ),
+        (
+            widest is None or widest <= risk.collar_far,
+            "risk.collar_far",
+            f"{risk.collar_far} is narrower than the widest layer at {widest or 0:.4f} of the price",
+        ),
+        (
+            symbol.quoting.fair != "leader" or bool(symbol.leader.symbol),
+            "quoting.fair",
+            "is leader, but leader.symbol is not set",
+        ),
+    ]
+    if price_ticks is not None:
+        lowest_ticks = price_ticks * (1 - (widest or 0))
+        smallest_lots = min(near_lots, far_lots) if ladder.far.layers else near_lots
+        least = int(record["min_notional_ticklots"])
+        rules.append(
+            (
+                lowest_ticks * smallest_lots >= float(NOTIONAL_MARGIN) * least,
+                "ladder",
+                f"the lowest layer is worth {lowest_ticks * smallest_lots:.0f} tick·lot, expected at least "
+                f"{NOTIONAL_MARGIN} times the venue's minimum of {least}",
+            )
+        )
+    return [f"symbols.{name}.{path}: {sentence}" for holds, path, sentence in rules if not holds]
+
+
+def widest_layer(symbol: SymbolConfig, record, price_ticks: int | None) -> float | None:
+    """Return how far the farthest layer can lie from the mid, as a fraction of it; None when that needs a price."""
+    ladder = symbol.ladder
+    if ladder.shape == "near_far":
+        near = ladder.near.start * ladder.near.ratio ** (ladder.near.layers - 1)
+        farthest = max(near, (ladder.far.end if ladder.far.layers > 1 else ladder.far.start) if ladder.far.layers else 0)
+    elif price_ticks is None:
+        return None
+    else:
+        spacing, farthest = float(record["geometric_first_ticks"]), float(record["geometric_start_ticks"])
+        for _ in range(ladder.near.layers + ladder.far.layers - 1):
+            farthest += min(spacing, float(record["geometric_max_spacing_ticks"]))
+            spacing *= ladder.geometric.mult
+        farthest /= price_ticks
+    scale = symbol.vol.scale_max
+    return max(farthest * scale, symbol.quoting.min_spread / 2 * scale) + symbol.skew.coeff * SKEW_WITH_FUNDING
