@@ -1,12 +1,13 @@
 # make run    a market maker at work against the simulated venue (SECONDS=60 to end by itself, RECORDING="a b" for a recorded market)
 # make test   everything that must hold
+# make lint, bench, docs (rendered from code), clean
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-SECONDS ?=
-RECORDING ?=
+SECONDS :=
+RECORDING :=
 
-.PHONY: run test build lint bench clean
+.PHONY: run test build lint bench docs clean
 .SILENT:
 
 build: $(VENV)/.installed
@@ -14,7 +15,7 @@ build: $(VENV)/.installed
 
 $(VENV)/.installed: requirements.txt requirements-dev.txt
 	$(PYTHON) scripts/check_host.py
-	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 
@@ -31,6 +32,9 @@ lint: build
 
 bench: build
 	$(PY) -m pytest bench --benchmark-only
+
+docs: build
+	$(PY) scripts/render_docs.py
 
 clean:
 	rm -rf build $(VENV) phx.egg-info
