@@ -1,4 +1,4 @@
-"""A control socket: one JSON request per connection, one JSON reply; for this user only.
+"""Control sockets: one JSON line each way, for this user only; what a human did stands in the audit log.
 
 The server never blocks its process: poll() sleeps until something happens or the time is up.
 """
@@ -22,18 +22,34 @@ class ControlError(Exception):
     """A request that could not be made or was refused; the text says why."""
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    """What is asked: a verb, for one symbol ("" = all), with a reason or option where the verb knows one."""
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is asked. symbol: "" = all of them. reason: for the audit log, or an option where the command knows one."""
 
-    verb: str
+    command: str
     symbol: str = ""
-    option: str = ""
+    reason: str = ""
 
 
-class Reply(msgspec.Struct):
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     ok: bool
     text: str
-    detail: dict = {}
+    status: dict | None = None
+
+
+class AuditLog:
+    """One JSON line per act of a human, on disk before it is answered."""
+
+    def __init__(self, run_folder: Path):
+        self.path = run_folder / "audit.log"
+
+    def write(self, **facts) -> None:
+        line = msgspec.json.encode({"ts_ns": time.time_ns(), **facts}) + b"\n"
+        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.write(fd, line)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 class Peer(msgspec.Struct):
@@ -53,7 +69,7 @@ class Connection:
 
 
 class ControlServer:
-    """Listens on a unix socket of mode 0600 and answers with `handle(request, peer) -> Reply`."""
+    """Listens on a unix socket of mode 0600 and answers with `handle(request, peer) -> Answer`."""
 
     def __init__(self, path: Path, handle):
         self.path = path
@@ -116,14 +132,14 @@ class ControlServer:
         try:
             request = msgspec.json.decode(line, type=Request)
         except msgspec.DecodeError as error:
-            reply = Reply(False, f"not a request: {error}")
+            answer = Answer(False, f"not a request: {error}")
         else:
             try:
-                reply = self.handle(request, connection.peer)
+                answer = self.handle(request, connection.peer)
             except ControlError as error:
-                reply = Reply(False, str(error))
+                answer = Answer(False, str(error))
         with contextlib.suppress(OSError):  # the asker is gone, or does not read: nobody to tell
-            connection.sock.send(msgspec.json.encode(reply) + b"\n")
+            connection.sock.send(msgspec.json.encode(answer) + b"\n")
 
     def _close(self, connection: Connection) -> None:
         self.connections.pop(connection.sock.fileno(), None)
@@ -131,8 +147,8 @@ class ControlServer:
         connection.sock.close()
 
 
-def ask(path: Path, request: Request, timeout_s: float = 15.0) -> Reply:
-    """Send one request and return the reply. Raises ControlError when nobody answers."""
+def ask(path: Path, request: Request, timeout_s: float = 15.0) -> Answer:
+    """Send one request and return the answer. Raises ControlError when nobody answers."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(timeout_s)
         try:
@@ -144,6 +160,6 @@ def ask(path: Path, request: Request, timeout_s: float = 15.0) -> Reply:
         except OSError as error:
             raise ControlError(f"{path}: nobody answers ({error.strerror or error})") from None
     try:
-        return msgspec.json.decode(received, type=Reply)
+        return msgspec.json.decode(received, type=Answer)
     except msgspec.DecodeError:
-        raise ControlError(f"{path}: an answer that is no reply") from None
+        raise ControlError(f"{path}: not an answer") from None

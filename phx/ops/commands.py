@@ -90,7 +90,7 @@ def reload(asked, config: Config, path: Path) -> int:
     running = supervisor.Supervisor(config)
     running.states()
     supervisor.write_programs(config, path)
-    status = ask(config, "control", "reload", option="raise" if asked.raise_limits else "")
+    status = ask(config, "control", "reload", reason="raise" if asked.raise_limits else "")
     for what, names in running.update().items():
         if names:
             print(f"{what}: {', '.join(names)}")
@@ -147,16 +147,16 @@ def guardian(asked, config: Config, path: Path) -> int:
     return ask(config, "guardian", asked.verb, asked.symbol)
 
 
-def ask(config: Config, socket: str, verb: str, symbol: str = "", option: str = "") -> int:
-    """Send a verb to a control socket and print what it did."""
+def ask(config: Config, socket: str, command: str, symbol: str = "", reason: str = "") -> int:
+    """Send a command to a control socket and print what it did."""
     from phx.control import Request
     from phx.control import ask as send
 
-    reply = send(config.socket_path(socket), Request(verb, symbol, option))
-    print(reply.text, file=sys.stdout if reply.ok else sys.stderr)
-    for line in (*reply.detail.get("changes", ()), *reply.detail.get("errors", ())):
-        print(f"  {line}")
-    return EXIT_OK if reply.ok else EXIT_AGAIN
+    answer = send(config.socket_path(socket), Request(command, symbol, reason))
+    print(answer.text, file=sys.stdout if answer.ok else sys.stderr)
+    for lines in (answer.status or {}).values():
+        print("\n".join(f"  {line}" for line in lines))
+    return EXIT_OK if answer.ok else EXIT_AGAIN
 
 
 def config_verb(asked, config: Config, path: Path) -> int:

@@ -5,10 +5,13 @@ Each start is noted and forgotten again at a clean end, so a kill -9 counts like
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 
 from phx.latches import Latches
 from phx.process import EXIT_LOCKED, EXIT_OK, EXIT_STAY_DOWN, note_exit
+
+LOCKED_PAUSE_S = 1.0  # supervisord begins anew at once
 
 log = logging.getLogger("phx")
 
@@ -26,6 +29,8 @@ def guarded(name: str, config, live: Callable[[], int]) -> int:
         forget(folder, name)
         return EXIT_STAY_DOWN
     status = live()
+    if status == EXIT_LOCKED:
+        time.sleep(LOCKED_PAUSE_S)
     if status in (EXIT_OK, EXIT_STAY_DOWN, EXIT_LOCKED):
         forget(folder, name)
     return status

@@ -9,7 +9,7 @@ from phx import config as configuration
 from phx import process as life
 from phx._core.enums import OperatorState
 from phx.config import Config, ConfigError
-from phx.control import ControlError, ControlServer, Reply, Request
+from phx.control import Answer, AuditLog, ControlError, ControlServer, Request
 from phx.ops.instance import Instance
 from phx.ops.publish import OperatorPublisher, ParamsPublisher
 from phx.ops.reload import adopted, changes, raised_limits
@@ -18,7 +18,7 @@ log = logging.getLogger("phx")
 
 TURN_S = 0.01
 CONFIG_POLL_S = 1.0
-VERBS = {
+COMMANDS = {
     "pause": OperatorState.OPERATOR_PAUSE,
     "resume": OperatorState.OPERATOR_RUN,
     "flatten": OperatorState.OPERATOR_FLATTEN,
@@ -40,7 +40,9 @@ class Ops:
         self.instance = Instance(self.config)
         self.params = ParamsPublisher(process)
         self.operator = OperatorPublisher(process)
+        self.audit = AuditLog(process.run_folder)
         self.control = ControlServer(self.config.socket_path("control"), self.handle)
+        self.unconfirmed: list[str] = []  # raised limits that the gateway does not take yet
         self.stamp = file_stamp(path)
         self.next_poll_s = time.monotonic() + CONFIG_POLL_S
 
@@ -77,35 +79,37 @@ class Ops:
                 raise life.StayDown(f"parameters refused: {error}") from None
             log.info("ops: parameters published, version %d", version)
 
-    def reload(self, option: str = "") -> Reply:
+    def reload(self, reason: str = "") -> Answer:
         """Read the configuration again; adopt what is hot, name what needs a restart. A bad one changes nothing."""
         try:
             new = configuration.load(self.path)
             found = changes(self.config, new)
             for change in found:
                 log.info("ops: configuration: %s", change)
-            text = self.adopt(new, option)
+            text = self.adopt(new, reason)
         except ConfigError as error:
             self.refuse_config(error.errors)
-            return Reply(
+            return Answer(
                 False, f"refused, the old configuration stays: {len(error.errors)} errors", {"errors": error.errors}
             )
         except ValueError as error:
             self.refuse_config([str(error)])
-            return Reply(False, f"refused, the old configuration stays: {error}")
-        return Reply(True, text, {"changes": [str(change) for change in found]})
+            return Answer(False, f"refused, the old configuration stays: {error}")
+        return Answer(True, text, {"changes": [str(change) for change in found]})
 
-    def adopt(self, new: Config, option: str) -> str:
+    def adopt(self, new: Config, reason: str) -> str:
         effective = adopted(self.config, new)
-        if effective == self.config or self.params.version == 0:
+        raised = sorted({*self.unconfirmed, *raised_limits(self.config, effective)})
+        confirmed = bool(raised) and reason == "raise"
+        if self.params.version == 0 or (effective == self.config and not confirmed):
             self.config = effective
             return f"nothing to adopt, parameters stay at version {self.params.version}"
-        raised = raised_limits(self.config, effective)
         # The gateway takes lowered limits at once, raised ones only with this confirmation.
-        by = int(time.time()) if raised and option == "raise" else 0
+        by = int(time.time()) if confirmed else 0
         version = self.params.publish(effective, self.instance.instruments(), by)
         self.config = effective
-        held = f"; raised limits wait for `phx reload --raise`: {', '.join(raised)}" if raised and not by else ""
+        self.unconfirmed = [] if confirmed else raised
+        held = f"; raised limits wait for `phx reload --raise`: {', '.join(raised)}" if self.unconfirmed else ""
         log.info("ops: parameters published, version %d%s", version, held)
         return f"parameters at version {version}{held}"
 
@@ -114,20 +118,20 @@ class Ops:
         for error in errors:
             log.error("ops: configuration refused: %s", error)
 
-    def handle(self, request: Request, peer) -> Reply:
+    def handle(self, request: Request, peer) -> Answer:
         """Answer one request of the control socket; every one that changes something leaves an audit line."""
-        if request.verb == "status":
-            return Reply(True, "ops is up", self.status())
-        if request.verb == "reload":
-            reply = self.reload(request.option)
-        elif request.verb in VERBS:
+        if request.command == "status":
+            return Answer(True, "ops is up", self.status())
+        if request.command == "reload":
+            answer = self.reload(request.reason)
+        elif request.command in COMMANDS:
             symbols = self.symbols_of(request)
-            self.operator.want(symbols, VERBS[request.verb])
-            reply = Reply(True, f"{request.verb}: {', '.join(symbols)}")
+            self.operator.want(symbols, COMMANDS[request.command])
+            answer = Answer(True, f"{request.command}: {', '.join(symbols)}")
         else:
-            raise ControlError(f"ops knows {', '.join([*VERBS, 'reload', 'status'])}, not {request.verb!r}")
-        self.audit(request, peer, reply)
-        return reply
+            raise ControlError(f"ops knows {', '.join([*COMMANDS, 'reload', 'status'])}, not {request.command!r}")
+        self.record(request, peer, answer)
+        return answer
 
     def symbols_of(self, request: Request) -> list[str]:
         if not request.symbol:
@@ -145,20 +149,11 @@ class Ops:
             },
         }
 
-    def audit(self, request: Request, peer, reply: Reply) -> None:
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        line = (
-            f"{stamp} uid={peer.uid} pid={peer.pid} {request.verb} {request.symbol or 'all'} {request.option}".rstrip()
-        )
-        fd = os.open(
-            self.process.run_folder / "audit.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-        )
-        try:
-            os.write(fd, f"{line}: {'done' if reply.ok else 'refused'}: {reply.text}\n".encode())
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        log.info("ops: %s: %s", line, reply.text)
+    def record(self, request: Request, peer, answer: Answer) -> None:
+        """Leave the audit line of what a human did."""
+        facts = {"command": request.command, "symbol": request.symbol, "reason": request.reason}
+        self.audit.write(**facts, uid=peer.uid, pid=peer.pid, ok=answer.ok, text=answer.text)
+        log.warning("ops: %s %s by uid %d: %s", request.command, request.symbol or "all", peer.uid, answer.text)
 
 
 def file_stamp(path: Path) -> tuple | None:

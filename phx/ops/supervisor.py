@@ -60,8 +60,8 @@ def program_text(process: str, config, config_path: Path) -> str:
         "autostart": "true",
         "autorestart": "unexpected",
         "exitcodes": f"{EXIT_OK},{EXIT_STAY_DOWN}",
-        "startsecs": "1",
-        "startretries": "20",
+        # 0: an early end is judged by its status too. With more, supervisord would retry even "do not restart me".
+        "startsecs": "0",
         "stopsignal": "TERM",
         "stopwaitsecs": str(STOP_S.get(kind, STOP_DEFAULT_S)),
         "umask": "077",
