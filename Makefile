@@ -1,5 +1,6 @@
 # make run    a market maker at work against the simulated venue (SECONDS=60 to end by itself, RECORDING="a b" for a recorded market)
 # make test   everything that must hold
+# make bench  the quick set of benchmarks; make campaign-ring: 3 x 10^8 reads of a ring under fire
 # make lint, bench, docs (rendered from code), clean
 PYTHON ?= python3
 VENV := .venv
@@ -35,6 +36,9 @@ bench: build
 
 docs: build
 	$(PY) scripts/render_docs.py
+
+campaign-ring: build
+	$(PY) scripts/campaign_ring.py $(READS)
 
 clean:
 	rm -rf build $(VENV) phx.egg-info
