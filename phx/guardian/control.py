@@ -108,7 +108,7 @@ class Control:
     async def _answer(self, line: bytes, pid: int, uid: int) -> Answer:
         try:
             request = msgspec.json.decode(line, type=Request)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return Answer(False, f"request refused: {error}")
         if request.symbol and request.symbol not in self.actions.symbols:
             return Answer(False, f"{request.symbol} is not traded here: {', '.join(self.actions.symbols)}")

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from phx.venue.binance.messages import ErrorBody
+from phx.venue.binance.messages import UNREADABLE, ErrorBody
 from phx.venue.interface import VenueDown, VenueError, VenueLimited, VenueReject, VenueUnknown
 
 
@@ -96,7 +96,7 @@ def failure(changes: bool, status: int, body: bytes, wait_s: float) -> VenueErro
     try:
         error = msgspec.json.decode(body, type=ErrorBody)
         code, msg = error.code, printable(error.msg)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         code, msg = 0, f"unreadable answer of {len(body)} bytes"
     meaning = advice(code)
     if status in (LIMITED_STATUS, BANNED_STATUS) or meaning is Advice.LIMITED:

@@ -28,6 +28,10 @@ EXEC_KINDS = {
 }
 
 
+# What msgspec raises on hostile bytes: besides its own, for bad UTF-8 and for very deep nesting.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
 class FrameRefused(ValueError):
     """A message of a known kind that cannot be read: something we rely on is missing or of another type."""
 
@@ -202,10 +206,10 @@ def user_event(frame: bytes) -> KnownEvent | UnknownEvent:
     """Return a frame of the user stream as its Struct. Raises FrameRefused for what is no readable event."""
     try:
         return _event_decoder.decode(frame)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         try:
             kind = _kind_decoder.decode(frame).e
-        except msgspec.DecodeError:
+        except UNREADABLE:
             raise FrameRefused(f"no user event: {error}") from None
         if kind in KINDS or not kind:
             raise FrameRefused(f"user event {kind or 'without a kind'}: {error}") from None
@@ -450,7 +454,7 @@ def decode(decoder, body, what: str):
     """Return a body decoded, or raise FrameRefused with the path at fault."""
     try:
         return decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise FrameRefused(f"{what}: {error}") from None
 
 
@@ -465,7 +469,7 @@ def instruments(body: bytes, symbol_ids) -> dict[str, Instrument]:
     for raw in decode(_exchange_info, body, "exchangeInfo").symbols:
         try:
             name = _symbol_name.decode(raw).symbol
-        except msgspec.DecodeError:
+        except UNREADABLE:
             continue
         if name in symbol_ids:
             found[name] = decode(_symbol_info, raw, f"exchangeInfo, {name}").instrument(symbol_ids[name])
