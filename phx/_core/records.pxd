@@ -430,8 +430,8 @@ cdef struct GatewayCounters:              # counters.gateway.<symbol>
     uint64_t stale_market                 # intents withheld for stale own market data
     uint64_t placed_near_lots             # quantity placed at the nearest layer
     uint64_t filled_near_lots             # quantity filled at the nearest layer
-    uint64_t volume_buy_lots
-    uint64_t volume_sell_lots
+    uint64_t volume_buy_lots              # quantity bought
+    uint64_t volume_sell_lots             # quantity sold
     uint64_t position_drift               # times position and the venue's truth differed
     uint64_t reserved0[3]                 # zero
     uint64_t tick_to_wire_ns[HISTOGRAM_BUCKETS]       # from frame receipt to bytes handed to the socket
