@@ -1,0 +1,105 @@
+"""What all symbols of one account share: the order table, the rate budgets, the queue of actions, the journal."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from phx._core.orders cimport Order, OrderTable
+from phx._core.records cimport MAX_SYMBOLS, JournalEntry
+
+
+cdef uint64_t fnv1a_words(const uint64_t *words, int count) noexcept nogil:
+    # FNV-1a over the bytes; the same as records.fnv1a.
+    cdef const uint8_t *at = <const uint8_t *>words
+    cdef uint64_t value = <uint64_t>0xcbf29ce484222325
+    cdef int i
+    for i in range(count * 8):
+        value = (value ^ at[i]) * <uint64_t>0x100000001b3
+    return value
+
+
+cdef class Account:
+    """One life of the account's gateway. journal: the ring every intent is written to before its bytes leave.
+
+    adding_share, reducing_share: what phx uses at most of the venue's order counts. cancels_60s: routine cancels a
+    minute, from the share of the IP weight that orders and cancels may use.
+    """
+
+    def __cinit__(self):
+        self.actions = <Action *>calloc(ACTIONS, sizeof(Action))
+        if self.actions == NULL:
+            raise MemoryError()
+
+    def __init__(self, uint64_t epoch, journal, int journal_slots, *, double adding_share=0.8,
+                 double reducing_share=0.9, int orders_10s=300, int orders_60s=1200, int cancels_60s=840):
+        self.table = OrderTable()
+        self.epoch = epoch
+        self.journal = journal
+        self.journal_slots = journal_slots
+        self.set_order_limits(orders_10s, orders_60s, adding_share, reducing_share)
+        self.cancel_limits = [<uint32_t>(cancels_60s // 4), <uint32_t>(cancels_60s // 2), <uint32_t>cancels_60s]
+
+    def __dealloc__(self):
+        free(self.actions)
+
+    def set_order_limits(self, int orders_10s, int orders_60s, double adding_share, double reducing_share):
+        """Take the venue's order counts and our share of them; no second may use more than half of ten seconds'."""
+        for limits, share in (("adding", adding_share), ("reducing", reducing_share)):
+            ten, sixty = <uint32_t>(orders_10s * share), <uint32_t>(orders_60s * share)
+            if limits == "adding":
+                self.adding_limits = [ten // 2, ten, sixty]
+            else:
+                self.reducing_limits = [ten // 2, ten, sixty]
+        self.orders_10s_limit, self.orders_60s_limit = orders_10s, orders_60s
+
+    def set_journal_drained(self, uint64_t seq):
+        """Take ops' word which journal entry is safe on disk."""
+        self.journal_drained = max(self.journal_drained, min(seq, self.journal.seq))
+
+    cdef bint push(self, const Action *action) noexcept nogil:
+        if self.last_action - self.first_action >= ACTIONS:
+            return False
+        self.actions[self.last_action & (ACTIONS - 1)] = action[0]
+        self.last_action += 1
+        return True
+
+    cdef bint pop(self, Action *out) noexcept nogil:
+        if self.first_action == self.last_action:
+            return False
+        out[0] = self.actions[self.first_action & (ACTIONS - 1)]
+        self.first_action += 1
+        return True
+
+    cdef bint journal_room(self) noexcept nogil:
+        # Without room for an entry that must not be lost no new risk is taken.
+        return self.journal.seq - self.journal_drained + JOURNAL_RESERVE < self.journal_slots
+
+    cdef uint64_t write_journal(self, JournalEntry *entry, int64_t now_ns) noexcept nogil:
+        entry.now_mono_ns = now_ns
+        entry.epoch = self.epoch
+        entry.seq = self.journal.seq + 1
+        entry.check = fnv1a_words(<const uint64_t *>entry, sizeof(JournalEntry) // 8 - 1)
+        return self.journal.publish(entry)
+
+    cdef uint64_t journal_order(self, int kind, const Order *order, int64_t now_ns, int venue_code) noexcept nogil:
+        cdef JournalEntry entry
+        memset(&entry, 0, sizeof(JournalEntry))
+        entry.intent_id = order.intent_id
+        entry.price_ticks = order.price_ticks
+        entry.qty_lots = order.qty_lots
+        entry.symbol_id = order.symbol_id
+        entry.kind = <uint8_t>kind
+        entry.side = order.side
+        entry.layer = order.layer
+        entry.reduce_only = order.reduce_only
+        entry.take_n = order.take_n
+        entry.venue_code = venue_code
+        return self.write_journal(&entry, now_ns)
+
+    cdef int64_t others_notional_e8(self, int symbol_id) noexcept nogil:
+        cdef int64_t total = 0
+        cdef int i
+        for i in range(MAX_SYMBOLS):
+            if i != symbol_id:
+                total += self.worst_notional_e8[i]
+        return total

@@ -1,0 +1,1 @@
+"""The words of the gateway's actions, visible to Python; declared in action.pxd."""

@@ -1,0 +1,99 @@
+# One symbol's half of the gateway: what it reads, what it wants sent, what it publishes.
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from phx._core.account cimport Account
+from phx._core.orders cimport Order
+from phx._core.position cimport Position
+from phx._core.records cimport (
+    LADDER_LAYERS, OWN_ORDERS, Bbo, Book, ExecEvent, GatewayCounters, JournalEntry, Ladder, Own, Params)
+from phx._core.ring cimport RingReader, RingWriter
+from phx._core.risk cimport Intent, Limits, Rules, Situation
+from phx._core.trade_ids cimport TradeIds
+
+cdef struct Measure:                    # live orders of one symbol, added up; index 0 = buys, 1 = sells
+    int64_t[2] lots                     # remaining
+    int64_t[2] best_ticks               # nearest to the market; NO_PRICE = none
+    int[2] unknown                      # orders with an unknown outcome
+    int in_flight                       # requests without an answer
+    int orders
+
+cdef struct Take:                       # the one-shot order of the quoter
+    uint64_t epoch                      # of the quoter
+    uint64_t n
+    uint64_t intent_id                  # the order that carries it out; 0 = not sent
+    int64_t filled_lots
+    uint8_t waiting                     # 1 = wanted or sent, not answered
+
+cdef class Desk:
+    cdef readonly object symbol
+    cdef readonly uint16_t symbol_id
+    cdef readonly Account account
+    cdef Rules rules
+    cdef Limits limits
+    cdef Position position
+    cdef TradeIds trades
+    cdef Own own                                     # as last published
+    cdef Bbo bbo                                     # own reading of the market
+    cdef Book book
+    cdef int64_t mark_price_ticks
+    cdef Params params
+    cdef Ladder ladder
+    cdef Measure measure
+    cdef Take take
+    cdef RingReader bbo_reader
+    cdef RingReader book_reader
+    cdef RingReader tape_reader
+    cdef RingReader ladder_reader
+    cdef RingReader params_reader
+    cdef RingWriter own_writer
+    cdef RingWriter exec_writer
+    cdef GatewayCounters *counters
+    cdef object counters_memory
+    # What the shell knows and says.
+    cdef public uint8_t ready                        # start-up path finished, not stopping
+    cdef public uint8_t operator_state               # OperatorState
+    cdef public bint latched                         # a latch is set for the symbol or for all
+    cdef public bint quoter_alive
+    cdef public bint user_stream_up
+    cdef public bint cancel_all                      # cancel everything and place nothing
+    cdef public int64_t proof_deadline_mono_ns
+    cdef public int64_t proof_period_ns
+    cdef public bint loss_stop                       # C10 has struck
+    # What it keeps for itself.
+    cdef readonly bint latch_wanted                  # too many refusals in a row: the shell sets the latch
+    cdef uint64_t must_see_seq
+    cdef bint dirty                                  # own must be published
+    cdef uint8_t blocked                             # RejectReason, as last published
+    cdef bint ladder_void                            # the ladder in hand may not be followed
+    cdef bint takes_seen                             # the newest take at start is marked done
+    cdef int64_t[2] back_off_until_mono_ns
+    cdef int refusals_in_a_row
+    cdef uint64_t tried_ladder_seq
+    cdef uint32_t[2] tried                           # ladder indexes that were tried, by side
+    cdef uint8_t[2][LADDER_LAYERS] last_refusal      # RejectReason told last, by side and index
+    cdef void read_market(self) noexcept nogil
+    cdef void read_ladder(self, int64_t now_ns) noexcept nogil
+    cdef void step(self, int64_t now_ns) noexcept nogil
+    cdef void sweep(self, int64_t now_ns) noexcept nogil
+    cdef uint8_t halt_reason(self, int64_t now_ns) noexcept nogil
+    cdef void follow_ladder(self, int64_t now_ns) noexcept nogil
+    cdef int collect_live(self, Order **out) noexcept nogil
+    cdef void measure_orders(self) noexcept nogil
+    cdef void add_to_measure(self, const Order *order) noexcept nogil
+    cdef void cancel_everything(self, int64_t now_ns) noexcept nogil
+    cdef void cancel(self, Order *order, int64_t now_ns, bint protective) noexcept nogil
+    cdef void place_layer(self, int side, int index, int64_t now_ns) noexcept nogil
+    cdef bint ladder_reduces(self, int side, int index) noexcept nogil
+    cdef uint8_t place(self, Intent *intent, uint64_t take_n, int64_t now_ns) noexcept nogil
+    cdef void look_around(self, const Intent *intent, Situation *out, int64_t now_ns) noexcept nogil
+    cdef void refuse(self, const Intent *intent, int index, uint8_t reason, int64_t now_ns) noexcept nogil
+    cdef void step_take(self, int64_t now_ns) noexcept nogil
+    cdef void answer_take(self, int64_t filled_lots, int64_t now_ns) noexcept nogil
+    cdef int64_t reducible_lots(self, int side) noexcept nogil
+    cdef int64_t value_price_ticks(self) noexcept nogil
+    cdef int64_t allowance_lots(self, int side) noexcept nogil
+    cdef void value(self) noexcept nogil
+    cdef void hold(self, int64_t until_mono_ns) noexcept nogil
+    cdef void must_see(self) noexcept nogil
+    cdef void publish_exec(self, ExecEvent *event, const Order *order, int kind, int64_t now_ns) noexcept nogil
+    cdef void publish_own(self, int64_t now_ns) noexcept nogil

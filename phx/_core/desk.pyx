@@ -1,0 +1,540 @@
+"""One symbol's half of the gateway: follow the newest ladder within the limits, cancel when it may not be followed.
+
+step() reads the market, the parameters and the ladder, asks again about orders without an answer, then makes what
+exists equal what is wanted: cancels before places, near before far, reducing before adding. Every order is counted and
+journalled here, before its bytes exist.
+"""
+
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from phx._core.account cimport Account
+from phx._core.action cimport ACTION_CANCEL, ACTION_PLACE, GTX, IOC, MARKET, Action
+from phx._core.diff cimport Changes, Wanted, diff_side
+from phx._core.enums cimport (
+    BOOK_CROSSED, BOOK_ONE_SIDED, BOOK_UNSYNCED, EXEC_CANCEL, EXEC_REJECT, EXEC_UNKNOWN, JOURNAL_CANCEL, JOURNAL_PLACE,
+    JOURNAL_TAKE_DONE, OPERATOR_FLATTEN, OPERATOR_NONE, OPERATOR_RUN, ORDER_PENDING_AMEND, ORDER_PENDING_CANCEL,
+    ORDER_PENDING_NEW, ORDER_UNKNOWN, REJECT_BACK_OFF, REJECT_DAILY_LOSS, REJECT_DUPLICATE, REJECT_IN_FLIGHT,
+    REJECT_LATCHED, REJECT_NO_PROOF, REJECT_NONE, REJECT_NOT_ALLOWED, REJECT_NOT_READY, REJECT_OPERATOR,
+    REJECT_POSITION, REJECT_SELF_CROSS, REJECT_STALE_LADDER, REJECT_STALE_MARKET, REJECT_TABLE_FULL,
+    REJECT_UNKNOWN_ORDER, REJECT_USER_STREAM, TAPE_MARK)
+from phx._core.orders cimport (
+    ORDER_CANCEL_SENT, ORDER_SLOTS, ORDER_UNANSWERED, Order, is_leaving, is_live, remaining_lots)
+from phx._core.position cimport pnl_e8
+from phx._core.records cimport (
+    LADDER_LAYERS, NO_LAYER, NO_PRICE, OWN_ORDERS, ExecEvent, GatewayCounters, JournalEntry, TapeEvent)
+from phx._core.ring cimport RING_EMPTY, RING_OK, RingReader, RingWriter
+from phx._core.risk cimport Intent, Situation, adopt, check, notional_e8, worst_lots
+from phx._core.throttle cimport count, expire, has_room, used
+from phx._core.trade_ids cimport TradeIds
+
+cdef enum:
+    MS = 1_000_000
+
+cdef int64_t ANSWER_NS = 1_000 * MS             # a request without an answer for so long has an unknown outcome
+cdef int64_t CANCEL_AGAIN_NS = 1_000 * MS       # a cancel may be repeated; an order never
+cdef int64_t LADDER_MAX_AGE_NS = 2_000 * MS     # at least; four of the quoter's republish intervals if that is more
+
+
+cdef inline int side_index(int side) noexcept nogil:
+    return 0 if side > 0 else 1
+
+
+cdef class Desk:
+    """One traded symbol of an account.
+
+    rules: a dict of all fields of risk.Rules. Readers and writers are rings; `attach_*` replaces a reader when its
+    writer was restarted. counters: memory of one GATEWAY_COUNTERS record.
+    """
+
+    def __init__(self, Account account, str symbol, int symbol_id, dict rules, *, own, exec_, counters):
+        if not 0 <= symbol_id < 32:
+            raise ValueError(f"{symbol}: symbol id {symbol_id}, traded symbols have 0..31")
+        self.account = account
+        self.symbol = symbol
+        self.symbol_id = <uint16_t>symbol_id
+        self.rules = rules
+        self.trades = TradeIds()
+        self.own_writer = own
+        self.exec_writer = exec_
+        cdef unsigned char[::1] view = memoryview(counters).cast("B")
+        if <size_t>view.shape[0] < sizeof(GatewayCounters):
+            raise ValueError(f"{symbol}: {view.shape[0]} bytes of counters, expected {sizeof(GatewayCounters)}")
+        self.counters_memory = view
+        self.counters = <GatewayCounters *>&view[0]
+        self.mark_price_ticks = NO_PRICE
+        self.bbo.flags = BOOK_UNSYNCED
+        self.book.flags = BOOK_UNSYNCED
+        self.ladder_void = True
+        self.user_stream_up = True
+        self.dirty = True
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    def attach_market(self, RingReader bbo, RingReader book, RingReader tape):
+        """Read the market from here on; what was known of the feed's former life is void."""
+        self.bbo_reader, self.book_reader, self.tape_reader = bbo, book, tape
+        memset(&self.bbo, 0, sizeof(self.bbo))
+        memset(&self.book, 0, sizeof(self.book))
+        self.bbo.flags = BOOK_UNSYNCED
+        self.book.flags = BOOK_UNSYNCED
+        self.mark_price_ticks = NO_PRICE
+
+    def attach_ladder(self, RingReader ladder):
+        """Follow this ladder from its next record on."""
+        self.ladder_reader = ladder
+        self.ladder_void = True
+
+    def attach_params(self, RingReader params):
+        """Take parameters from here on."""
+        self.params_reader = params
+
+    cdef void read_market(self) noexcept nogil:
+        cdef TapeEvent event
+        cdef int got
+        if self.bbo_reader is None:
+            return
+        if self.bbo_reader.has_news():
+            self.bbo_reader.newest(&self.bbo)
+        if self.book_reader.has_news():
+            self.book_reader.newest(&self.book)
+        while self.tape_reader.has_news():
+            got = self.tape_reader.read(&event)
+            if got == RING_EMPTY:
+                break
+            if got == RING_OK and event.kind == TAPE_MARK:
+                self.mark_price_ticks = event.price_ticks
+
+    cdef void read_ladder(self, int64_t now_ns) noexcept nogil:
+        if self.params_reader is not None and self.params_reader.has_news():
+            if self.params_reader.newest(&self.params) == RING_OK:
+                adopt(&self.limits, &self.params)
+        if self.ladder_reader is None or not self.ladder_reader.has_news():
+            return
+        if self.ladder_reader.newest(&self.ladder) != RING_OK:
+            return
+        if self.ladder.bid_layers > LADDER_LAYERS or self.ladder.ask_layers > LADDER_LAYERS:
+            self.ladder_void = True
+            return
+        self.counters.ladders += 1
+        self.ladder_void = not self.quoter_alive
+        if not self.takes_seen:
+            # A take that was wanted before this life may have been carried out by the last one: never run it.
+            self.takes_seen = True
+            self.take.epoch, self.take.n = self.ladder.quoter_epoch, self.ladder.take_n
+            self.dirty = True
+
+    # ---- the turn ------------------------------------------------------------------------------------------------
+
+    cdef void step(self, int64_t now_ns) noexcept nogil:
+        cdef uint8_t reason
+        self.read_market()
+        self.read_ladder(now_ns)
+        self.sweep(now_ns)
+        self.measure_orders()
+        reason = self.halt_reason(now_ns)
+        if reason != self.blocked:
+            self.blocked = reason
+            self.dirty = True
+        self.step_take(now_ns)
+        if reason == REJECT_NONE:
+            self.follow_ladder(now_ns)
+        elif self.measure.orders:
+            self.cancel_everything(now_ns)
+        self.value()
+        if self.dirty:
+            self.publish_own(now_ns)
+
+    cdef uint8_t halt_reason(self, int64_t now_ns) noexcept nogil:
+        # Why no quote may stand at all now. Takes have their own conditions.
+        cdef int64_t max_age_ns = max(LADDER_MAX_AGE_NS, 4 * self.params.republish_ns)
+        if not self.ready or self.cancel_all:
+            return REJECT_NOT_READY
+        if self.limits.params_version == 0 or not self.limits.enabled:
+            return REJECT_NOT_ALLOWED
+        if self.operator_state != OPERATOR_NONE and self.operator_state != OPERATOR_RUN:
+            return REJECT_OPERATOR
+        if self.loss_stop:
+            return REJECT_DAILY_LOSS
+        if self.latched or self.latch_wanted:
+            return REJECT_LATCHED
+        if not self.user_stream_up:
+            return REJECT_USER_STREAM
+        if self.ladder_void or not self.quoter_alive or now_ns - self.ladder.decided_mono_ns > max_age_ns:
+            return REJECT_STALE_LADDER
+        if self.proof_period_ns <= 0 or self.proof_deadline_mono_ns - now_ns < self.proof_period_ns:
+            return REJECT_NO_PROOF
+        return REJECT_NONE
+
+    cdef void sweep(self, int64_t now_ns) noexcept nogil:
+        # Requests without an answer become unknown outcomes; orders on their way out are asked again to go.
+        cdef Order *order
+        cdef ExecEvent event
+        cdef int i = 0
+        while i < self.account.table.live_count[self.symbol_id]:
+            order = &self.account.table.slots[self.account.table.live[self.symbol_id][i]]
+            i += 1
+            if order.request_mono_ns and now_ns - order.request_mono_ns > ANSWER_NS:
+                order.request_mono_ns = 0
+                self.counters.unknown_outcomes += 1
+                if self.account.table.apply(order, ORDER_UNANSWERED, now_ns):
+                    memset(&event, 0, sizeof(event))
+                    self.publish_exec(&event, order, EXEC_UNKNOWN, now_ns)
+            if is_leaving(order) and now_ns - order.cancel_mono_ns > CANCEL_AGAIN_NS:
+                self.cancel(order, now_ns, True)
+
+    cdef void follow_ladder(self, int64_t now_ns) noexcept nogil:
+        cdef Order *live[OWN_ORDERS]
+        cdef int live_count = self.collect_live(live)
+        cdef Changes[2] changes
+        cdef Wanted wanted
+        cdef int i, s, side, first
+        if self.tried_ladder_seq != self.ladder.seq:
+            self.tried_ladder_seq = self.ladder.seq
+            self.tried[0] = self.tried[1] = 0
+            memset(self.last_refusal, 0, sizeof(self.last_refusal))
+        for s in range(2):
+            wanted.price_ticks = &self.ladder.bid_price_ticks[0] if s == 0 else &self.ladder.ask_price_ticks[0]
+            wanted.qty_lots = &self.ladder.bid_qty_lots[0] if s == 0 else &self.ladder.ask_qty_lots[0]
+            wanted.reduce_only = self.ladder.bid_reduce_only if s == 0 else self.ladder.ask_reduce_only
+            wanted.layers = self.ladder.bid_layers if s == 0 else self.ladder.ask_layers
+            diff_side(&wanted, live, live_count, 1 - 2 * s, self.params.qty_tolerance, &changes[s])
+        for s in range(2):
+            for i in range(changes[s].cancels):
+                self.cancel(live[changes[s].cancel[i]], now_ns, False)
+        # Reducing before adding; a flat book places both sides in turn.
+        first = 1 if self.position.position_lots > 0 else 0
+        if self.position.position_lots:
+            for i in range(changes[first].places):
+                self.place_layer(1 - 2 * first, changes[first].place[i], now_ns)
+            for i in range(changes[1 - first].places):
+                self.place_layer(2 * first - 1, changes[1 - first].place[i], now_ns)
+            return
+        for i in range(max(changes[0].places, changes[1].places)):
+            for s in range(2):
+                if i < changes[s].places:
+                    self.place_layer(1 - 2 * s, changes[s].place[i], now_ns)
+
+    cdef int collect_live(self, Order **out) noexcept nogil:
+        cdef int count = 0, i
+        cdef Order *order
+        for i in range(self.account.table.live_count[self.symbol_id]):
+            order = &self.account.table.slots[self.account.table.live[self.symbol_id][i]]
+            if order.layer != NO_LAYER:
+                out[count] = order
+                count += 1
+        return count
+
+    # ---- adding up -----------------------------------------------------------------------------------------------
+
+    cdef void measure_orders(self) noexcept nogil:
+        cdef int i
+        memset(&self.measure, 0, sizeof(self.measure))
+        self.measure.best_ticks[0] = self.measure.best_ticks[1] = NO_PRICE
+        for i in range(self.account.table.live_count[self.symbol_id]):
+            self.add_to_measure(&self.account.table.slots[self.account.table.live[self.symbol_id][i]])
+
+    cdef void add_to_measure(self, const Order *order) noexcept nogil:
+        cdef int s = side_index(order.side)
+        self.measure.orders += 1
+        self.measure.lots[s] += remaining_lots(order)
+        self.measure.in_flight += order.request_mono_ns != 0
+        self.measure.unknown[s] += order.state == ORDER_UNKNOWN
+        if order.price_ticks != NO_PRICE and (
+                self.measure.best_ticks[s] == NO_PRICE
+                or order.side * (order.price_ticks - self.measure.best_ticks[s]) > 0):
+            self.measure.best_ticks[s] = order.price_ticks
+
+    cdef int64_t reducible_lots(self, int side) noexcept nogil:
+        # What one more order of this side may have without ever crossing zero.
+        return max(<int64_t>0, -side * self.position.position_lots - self.measure.lots[side_index(side)])
+
+    cdef int64_t value_price_ticks(self) noexcept nogil:
+        cdef int64_t price = self.mark_price_ticks if self.mark_price_ticks > 0 else 0
+        return max(price, self.bbo.ask_price_ticks)
+
+    cdef int64_t allowance_lots(self, int side) noexcept nogil:
+        # What this side may still add until the account's gross notional is used up.
+        cdef int64_t unit_e8 = notional_e8(self.value_price_ticks(), 1, self.rules.ticklot_e8)
+        cdef int64_t room_e8 = (
+            self.limits.max_gross_notional_e8 - self.account.others_notional_e8(self.symbol_id))
+        if unit_e8 <= 0:
+            return 0
+        return max(<int64_t>0, min(room_e8 // unit_e8, self.limits.max_position_lots)
+                   - side * self.position.position_lots - self.measure.lots[side_index(side)])
+
+    cdef void value(self) noexcept nogil:
+        cdef int64_t price = self.value_price_ticks()
+        cdef int64_t worst = worst_lots(self.position.position_lots, self.measure.lots[0], self.measure.lots[1])
+        self.account.worst_notional_e8[self.symbol_id] = notional_e8(price, worst, self.rules.ticklot_e8)
+        if self.mark_price_ticks > 0:
+            self.account.pnl_e8[self.symbol_id] = pnl_e8(
+                &self.position, self.mark_price_ticks, self.rules.ticklot_e8)
+
+    # ---- cancelling ----------------------------------------------------------------------------------------------
+
+    cdef void cancel_everything(self, int64_t now_ns) noexcept nogil:
+        cdef int i
+        cdef Order *order
+        for i in range(self.account.table.live_count[self.symbol_id]):
+            order = &self.account.table.slots[self.account.table.live[self.symbol_id][i]]
+            if not is_leaving(order) and order.layer != NO_LAYER:
+                self.cancel(order, now_ns, True)
+
+    cdef void cancel(self, Order *order, int64_t now_ns, bint protective) noexcept nogil:
+        cdef Action action
+        expire(&self.account.cancels_sent, now_ns)
+        if not protective and not has_room(&self.account.cancels_sent, self.account.cancel_limits):
+            return
+        memset(&action, 0, sizeof(action))
+        action.epoch, action.intent_id = self.account.epoch, order.intent_id
+        action.kind, action.symbol_id, action.side = ACTION_CANCEL, self.symbol_id, order.side
+        if not protective:
+            action.decided_mono_ns = self.ladder.decided_mono_ns
+            action.cause_recv_mono_ns = self.ladder.cause_recv_mono_ns
+        if not self.account.push(&action):
+            return
+        count(&self.account.cancels_sent, now_ns)
+        self.account.journal_order(JOURNAL_CANCEL, order, now_ns, 0)
+        self.account.table.apply(order, ORDER_CANCEL_SENT, now_ns)
+        order.cancel_mono_ns = now_ns
+        if order.request_mono_ns == 0:
+            order.request_mono_ns = now_ns
+        self.counters.cancels += 1
+        self.dirty = True
+
+    # ---- placing -------------------------------------------------------------------------------------------------
+
+    cdef void place_layer(self, int side, int index, int64_t now_ns) noexcept nogil:
+        cdef int s = side_index(side)
+        cdef uint32_t bit = <uint32_t>1 << index
+        cdef Intent intent
+        cdef uint8_t reason
+        if self.tried[s] & bit or (self.take.waiting and (
+                side == -self.ladder.take_side or self.ladder_reduces(side, index))):
+            return      # while a take is on its way nothing may meet it or use up what it reduces
+        intent.side = <int8_t>side
+        intent.post_only = True
+        intent.price_ticks = self.ladder.bid_price_ticks[index] if s == 0 else self.ladder.ask_price_ticks[index]
+        intent.qty_lots = self.ladder.bid_qty_lots[index] if s == 0 else self.ladder.ask_qty_lots[index]
+        intent.layer = self.ladder.bid_layer[index] if s == 0 else self.ladder.ask_layer[index]
+        intent.reduce_only = self.ladder_reduces(side, index)
+        if intent.layer == NO_LAYER:
+            intent.layer = <uint8_t>index
+        reason = self.place(&intent, 0, now_ns)
+        if reason:
+            self.refuse(&intent, index, reason, now_ns)
+        # What only waits for another order of ours to go, or for an answer, is not a try.
+        if reason != REJECT_SELF_CROSS and reason != REJECT_DUPLICATE and reason != REJECT_IN_FLIGHT:
+            self.tried[s] |= bit
+
+    cdef bint ladder_reduces(self, int side, int index) noexcept nogil:
+        return (self.ladder.bid_reduce_only if side > 0 else self.ladder.ask_reduce_only) >> index & 1
+
+    cdef uint8_t place(self, Intent *intent, uint64_t take_n, int64_t now_ns) noexcept nogil:
+        # Checks, counts, journals and queues one order. Returns why it refused to.
+        cdef Situation situation
+        cdef Order *order
+        cdef Action action
+        cdef uint8_t reason
+        cdef int64_t reducible = self.reducible_lots(intent.side)
+        if intent.reduce_only:
+            intent.qty_lots = min(intent.qty_lots, reducible)
+            if intent.qty_lots == 0:
+                return REJECT_POSITION
+        intent.adding_lots = max(<int64_t>0, intent.qty_lots - reducible)
+        self.look_around(intent, &situation, now_ns)
+        reason = check(intent, &situation, &self.limits, &self.rules)
+        if reason:
+            return reason
+        if intent.adding_lots and self.measure.unknown[side_index(intent.side)]:
+            return REJECT_UNKNOWN_ORDER
+        order = self.account.table.create(self.symbol_id, now_ns)
+        if order == NULL:
+            return REJECT_TABLE_FULL
+        order.side, order.layer, order.price_ticks = intent.side, intent.layer, intent.price_ticks
+        order.qty_lots, order.reduce_only, order.take_n = intent.qty_lots, intent.reduce_only, take_n
+        order.mode, order.cause_recv_mono_ns = self.ladder.mode, self.ladder.cause_recv_mono_ns
+        self.account.journal_order(JOURNAL_PLACE, order, now_ns, 0)
+        count(&self.account.orders_sent, now_ns)
+        self.add_to_measure(order)
+        self.value()
+        memset(&action, 0, sizeof(action))
+        action.epoch, action.intent_id = self.account.epoch, order.intent_id
+        action.price_ticks, action.qty_lots = intent.price_ticks, intent.qty_lots
+        action.kind, action.symbol_id, action.side = ACTION_PLACE, self.symbol_id, intent.side
+        action.reduce_only = intent.reduce_only
+        action.time_in_force = GTX if intent.post_only else MARKET if intent.price_ticks == NO_PRICE else IOC
+        action.decided_mono_ns = self.ladder.decided_mono_ns
+        action.cause_recv_mono_ns = self.ladder.cause_recv_mono_ns
+        self.account.push(&action)
+        self.counters.places += 1
+        if intent.layer == 0:
+            self.counters.placed_near_lots += intent.qty_lots
+        self.dirty = True
+        return REJECT_NONE
+
+    cdef void look_around(self, const Intent *intent, Situation *out, int64_t now_ns) noexcept nogil:
+        cdef int s = side_index(intent.side), i
+        cdef Order *order
+        memset(out, 0, sizeof(Situation))
+        out.now_ns = now_ns
+        out.bid_price_ticks, out.ask_price_ticks = self.bbo.bid_price_ticks, self.bbo.ask_price_ticks
+        out.mark_price_ticks = self.mark_price_ticks
+        out.market_mono_ns = max(self.bbo.recv_mono_ns, self.book.recv_mono_ns)
+        out.book_usable = not (self.bbo.flags | self.book.flags) & (BOOK_UNSYNCED | BOOK_CROSSED | BOOK_ONE_SIDED)
+        out.ready = self.ready
+        out.operator_state = self.operator_state
+        out.latched = self.latched or self.latch_wanted or self.loss_stop
+        out.quoter_alive = self.quoter_alive
+        out.ladder_fresh = not self.ladder_void
+        out.backing_off = now_ns < self.back_off_until_mono_ns[s]
+        out.journal_room = self.account.journal_room() and self.account.last_action - self.account.first_action < 2048
+        out.proof_deadline_mono_ns, out.proof_period_ns = self.proof_deadline_mono_ns, self.proof_period_ns
+        # An own sequence number of another life says nothing about this one.
+        out.must_see_seq = self.must_see_seq
+        out.ladder_own_seq = self.ladder.own_seq if self.ladder.own_epoch == <uint32_t>self.account.epoch else 0
+        out.ladder_params_version = self.ladder.params_version
+        out.position_lots = self.position.position_lots
+        out.side_lots, out.opposite_lots = self.measure.lots[s], self.measure.lots[1 - s]
+        out.opposite_best_ticks = self.measure.best_ticks[1 - s]
+        out.others_notional_e8 = self.account.others_notional_e8(self.symbol_id)
+        out.worst_price_ticks = self.value_price_ticks()
+        out.open_orders = self.measure.orders
+        out.in_flight = self.measure.in_flight
+        expire(&self.account.orders_sent, now_ns)
+        out.order_rate_full = not has_room(
+            &self.account.orders_sent,
+            &self.account.adding_limits[0] if intent.adding_lots else &self.account.reducing_limits[0])
+        for i in range(self.account.table.live_count[self.symbol_id]):
+            order = &self.account.table.slots[self.account.table.live[self.symbol_id][i]]
+            if (order.side == intent.side and order.price_ticks == intent.price_ticks and order.layer == intent.layer
+                    and remaining_lots(order) == intent.qty_lots):
+                out.same_order_live = True
+
+    cdef void refuse(self, const Intent *intent, int index, uint8_t reason, int64_t now_ns) noexcept nogil:
+        # Told once per ladder, layer and reason.
+        cdef int s = side_index(intent.side)
+        cdef ExecEvent event
+        cdef Order order
+        if self.last_refusal[s][index] == reason:
+            return
+        self.last_refusal[s][index] = reason
+        self.counters.rejects_own += 1
+        self.counters.stale_market += reason == REJECT_STALE_MARKET
+        memset(&event, 0, sizeof(event))
+        memset(&order, 0, sizeof(order))
+        order.side, order.layer, order.mode = intent.side, intent.layer, self.ladder.mode
+        order.price_ticks, order.qty_lots = intent.price_ticks, intent.qty_lots
+        event.reason = reason
+        self.publish_exec(&event, &order, EXEC_REJECT, now_ns)
+
+    # ---- takes ---------------------------------------------------------------------------------------------------
+
+    cdef void step_take(self, int64_t now_ns) noexcept nogil:
+        cdef Intent intent
+        cdef Order *order
+        cdef int i
+        cdef bint clear = True
+        self.take.waiting = self.take.intent_id != 0
+        if not self.takes_seen or self.ladder_void or self.take.intent_id or self.ladder.take_n == 0:
+            return
+        if self.ladder.quoter_epoch == self.take.epoch and self.ladder.take_n <= self.take.n:
+            return
+        if now_ns > self.ladder.take_deadline_mono_ns or self.ladder.take_side * self.ladder.take_side != 1:
+            self.answer_take(0, now_ns)     # dropped: the quoter decides anew
+            return
+        intent.side = <int8_t>self.ladder.take_side
+        intent.layer, intent.post_only, intent.reduce_only = NO_LAYER, False, True
+        intent.price_ticks, intent.qty_lots = self.ladder.take_limit_ticks, self.ladder.take_qty_lots
+        if not self.ready or intent.side * self.position.position_lots >= 0:
+            self.answer_take(0, now_ns)
+            return
+        self.take.waiting = True
+        # The own quotes it could meet leave first, and those that also reduce make room for it.
+        for i in range(self.account.table.live_count[self.symbol_id]):
+            order = &self.account.table.slots[self.account.table.live[self.symbol_id][i]]
+            if order.side == intent.side and not order.reduce_only:
+                continue
+            if order.side == -intent.side and intent.price_ticks != NO_PRICE and (
+                    intent.side * (intent.price_ticks - order.price_ticks) < 0):
+                continue
+            clear = False
+            if not is_leaving(order):
+                self.cancel(order, now_ns, True)
+        if not clear or self.must_see_seq > self.ladder.own_seq:
+            return
+        self.take.epoch, self.take.n, self.take.filled_lots = self.ladder.quoter_epoch, self.ladder.take_n, 0
+        if self.place(&intent, self.ladder.take_n, now_ns):
+            self.take.waiting = False
+            self.answer_take(0, now_ns)
+            return
+        self.take.intent_id = self.account.table.next_intent_id - 1
+
+    cdef void answer_take(self, int64_t filled_lots, int64_t now_ns) noexcept nogil:
+        cdef JournalEntry entry
+        if self.take.intent_id == 0:
+            self.take.epoch, self.take.n = self.ladder.quoter_epoch, self.ladder.take_n
+        self.take.intent_id, self.take.filled_lots = 0, filled_lots
+        memset(&entry, 0, sizeof(entry))
+        entry.kind, entry.symbol_id = JOURNAL_TAKE_DONE, self.symbol_id
+        entry.take_epoch, entry.take_n, entry.qty_lots = self.take.epoch, self.take.n, filled_lots
+        self.account.write_journal(&entry, now_ns)
+        self.dirty = True
+
+    cdef void hold(self, int64_t until_mono_ns) noexcept nogil:
+        # Place nothing on either side until then.
+        cdef int s
+        for s in range(2):
+            self.back_off_until_mono_ns[s] = max(self.back_off_until_mono_ns[s], until_mono_ns)
+
+    # ---- telling -------------------------------------------------------------------------------------------------
+
+    cdef void must_see(self) noexcept nogil:
+        # The own record that will carry this event: nothing is added until a ladder has seen it.
+        self.must_see_seq = self.own_writer.seq + 1
+        self.dirty = True
+
+    cdef void publish_exec(self, ExecEvent *event, const Order *order, int kind, int64_t now_ns) noexcept nogil:
+        event.kind = <uint8_t>kind
+        event.recv_mono_ns = now_ns
+        event.symbol_id = self.symbol_id
+        event.epoch = <uint32_t>self.account.epoch
+        event.position_lots = self.position.position_lots
+        if order != NULL:
+            event.intent_id, event.venue_order_id = order.intent_id, order.venue_order_id
+            event.side, event.layer, event.mode = order.side, order.layer, order.mode
+            event.cause_recv_mono_ns = order.cause_recv_mono_ns
+            event.remaining_lots = remaining_lots(order) if is_live(order) else 0
+            if event.qty_lots == 0:
+                event.price_ticks, event.qty_lots = order.price_ticks, order.qty_lots
+        self.exec_writer.publish(event)
+        self.dirty = True
+
+    cdef void publish_own(self, int64_t now_ns) noexcept nogil:
+        cdef Own *own = &self.own
+        cdef Order *order
+        cdef int i, count_live = self.account.table.live_count[self.symbol_id]
+        own.now_mono_ns, own.epoch = now_ns, self.account.epoch
+        own.symbol_id, own.must_see_seq = self.symbol_id, self.must_see_seq
+        own.position_lots, own.open_cost_ticklots = self.position.position_lots, self.position.open_cost_ticklots
+        own.realised_ticklots, own.fees_e8 = self.position.realised_ticklots, self.position.fees_e8
+        own.funding_e8, own.volume_ticklots = self.position.funding_e8, self.position.volume_ticklots
+        own.fills = self.position.fills
+        own.allowance_buy_lots, own.allowance_sell_lots = self.allowance_lots(1), self.allowance_lots(-1)
+        if self.take.intent_id == 0:
+            own.last_take_epoch, own.last_take_n = self.take.epoch, self.take.n
+            own.last_take_filled_lots = self.take.filled_lots
+        expire(&self.account.orders_sent, now_ns)
+        own.orders_10s, own.orders_60s = used(&self.account.orders_sent, 1), used(&self.account.orders_sent, 2)
+        own.orders_10s_limit, own.orders_60s_limit = self.account.orders_10s_limit, self.account.orders_60s_limit
+        own.ready, own.blocked = self.ready, self.blocked
+        own.orders = <uint16_t>count_live
+        for i in range(count_live):
+            order = &self.account.table.slots[self.account.table.live[self.symbol_id][i]]
+            own.intent_id[i], own.price_ticks[i] = order.intent_id, order.price_ticks
+            own.remaining_lots[i], own.since_mono_ns[i] = remaining_lots(order), order.since_mono_ns
+            own.ts_ack_ns[i], own.side[i], own.layer[i] = order.ts_ack_ns, order.side, order.layer
+            own.state[i], own.reduce_only[i] = order.state, order.reduce_only
+        self.own_writer.publish(own)
+        self.dirty = False

@@ -1,0 +1,32 @@
+# The gateway's core: the account's desks, the queue of actions, and what the venue says about them.
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from phx._core.account cimport Account
+from phx._core.action cimport Action
+from phx._core.desk cimport Desk
+from phx._core.orders cimport Order
+from phx._core.records cimport MAX_SYMBOLS
+
+cdef class GatewayCore:
+    cdef readonly Account account
+    cdef readonly list desks
+    cdef dict desk_by_id                            # symbol_id → Desk
+    cdef object account_writer
+    cdef int64_t loss_limit_e8                      # C10, the tightest of all symbols' parameters; 0 = none known
+    cdef public int64_t day_base_e8                 # profit booked since 00:00 UTC before this life, or minus that before 00:00
+    cdef public int64_t day_start_s                 # that midnight, UTC epoch seconds
+    cdef public int64_t wallet_e8
+    cdef public uint32_t weight_60s
+    cdef public uint32_t weight_limit
+    cdef public bint ready                          # start-up path finished, not stopping
+    cdef public bint user_stream_up
+    cdef public bint order_session_up
+    cdef public bint no_open_order_proven
+    cdef bint account_dirty
+    cdef int64_t account_written_mono_ns
+    cdef uint64_t[MAX_SYMBOLS] own_seen             # own records published when take_published() last looked
+    cpdef int step(self, int64_t now_ns)
+    cdef bint next_action(self, Action *out) noexcept nogil
+    cdef void note_sent(self, const Action *action, int64_t now_ns) noexcept
+    cdef close_take(self, Desk desk, Order *order, int64_t now_ns)
+    cdef void publish_account(self, int64_t now_ns)

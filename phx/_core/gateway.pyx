@@ -1,0 +1,445 @@
+"""The gateway's core: every order of the account, from the wanted ladder to the booked fill, without any I/O.
+
+The shell calls step(now_ns) when a bell rings, a timer expires or the venue has spoken; sends what next_action() hands
+out; and reports answers and events through the on_… methods, each of which may be told the same thing twice or in any
+order. now_ns is monotonic, ts_ns is the venue's UTC.
+"""
+
+import numpy as np
+
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from phx._core.account cimport Account
+from phx._core.action cimport ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, Action
+from phx._core.back_off cimport BACK_OFF_ACCOUNT, BACK_OFF_LATCH, BACK_OFF_SIDE, BackOff, back_off
+from phx._core.desk cimport Desk
+from phx._core.enums cimport (
+    EXEC_ACK, EXEC_AMEND, EXEC_CANCEL, EXEC_EXPIRE, EXEC_FILL, EXEC_FUNDING, EXEC_POSITION, EXEC_REJECT, EXEC_UNKNOWN,
+    JOURNAL_EPOCH, JOURNAL_FILL, JOURNAL_FUNDING, JOURNAL_POSITION, JOURNAL_REPLY, ORDER_CLOSED, ORDER_UNKNOWN)
+from phx._core.histogram cimport record
+from phx._core.orders cimport (
+    ORDER_ABSENT, ORDER_ACCEPTED, ORDER_AMEND_REFUSED, ORDER_AMENDED, ORDER_ENDED, ORDER_NOT_FOUND, ORDER_REFUSED,
+    ORDER_UNANSWERED, Order, is_live)
+from phx._core.position cimport add_fill
+from phx._core.records cimport NO_PRICE, ExecEvent, JournalEntry
+from phx._core.records import ACCOUNT
+from phx._core.throttle cimport expire, used
+from phx._core.trade_ids cimport TRADE_DONE, TRADE_FEE_MISSING
+
+cdef enum:
+    REFUSALS_IN_A_ROW = 20                  # then the symbol is latched until a human has looked
+
+cdef int64_t ACCOUNT_EVERY_NS = 100_000_000
+
+
+cdef class GatewayCore:
+    """The desks of one account. account_writer: the ring of ACCOUNT records."""
+
+    def __init__(self, Account account, account_writer, int64_t now_ns):
+        self.account = account
+        self.account_writer = account_writer
+        self.desks = []
+        self.desk_by_id = {}
+        self.user_stream_up = False
+        self.account_dirty = True
+        cdef JournalEntry entry
+        memset(&entry, 0, sizeof(entry))
+        entry.kind = JOURNAL_EPOCH
+        account.write_journal(&entry, now_ns)
+
+    def add(self, Desk desk):
+        """Trade one more symbol; only before the first step."""
+        self.desks.append(desk)
+        self.desk_by_id[desk.symbol_id] = desk
+
+    def desk(self, int symbol_id):
+        """Return a symbol's desk. KeyError when it is not traded."""
+        return self.desk_by_id[symbol_id]
+
+    # ---- the turn ------------------------------------------------------------------------------------------------
+
+    cpdef int step(self, int64_t now_ns):
+        """Do one turn; return how many actions wait to be sent."""
+        cdef Desk desk
+        cdef int64_t profit_e8 = self.day_base_e8
+        cdef int64_t limit_e8 = 0
+        for desk in self.desks:
+            profit_e8 += self.account.pnl_e8[desk.symbol_id]
+            if desk.limits.params_version:
+                limit_e8 = min(limit_e8 or desk.limits.max_daily_loss_e8, desk.limits.max_daily_loss_e8)
+        for desk in self.desks:
+            desk.ready = self.ready
+            # C10: an unset limit is no loss allowed at all, like every unset limit.
+            if limit_e8 and profit_e8 < -limit_e8:
+                desk.loss_stop = True
+            desk.step(now_ns)
+        if self.account_dirty or now_ns - self.account_written_mono_ns >= ACCOUNT_EVERY_NS:
+            self.publish_account(now_ns)
+        return <int>(self.account.last_action - self.account.first_action)
+
+    cdef bint next_action(self, Action *out) noexcept nogil:
+        return self.account.pop(out)
+
+    def pop_action(self):
+        """Return the next action as a dict of its fields, None when there is none; for shells that send by REST."""
+        cdef Action action
+        return action if self.account.pop(&action) else None
+
+    cdef void note_sent(self, const Action *action, int64_t now_ns) noexcept:
+        # Its bytes were handed to the socket.
+        cdef Desk desk = <Desk>self.desk_by_id[action.symbol_id]
+        if action.kind == ACTION_PLACE:
+            if action.cause_recv_mono_ns:
+                record(desk.counters.tick_to_wire_ns, now_ns - action.cause_recv_mono_ns)
+            if action.decided_mono_ns:
+                record(desk.counters.ladder_to_wire_ns, now_ns - action.decided_mono_ns)
+
+    def sent(self, uint64_t intent_id, int kind, int symbol_id, int64_t cause_recv_mono_ns, int64_t decided_mono_ns,
+             int64_t now_ns):
+        """Note that an action left by another way than the order session."""
+        cdef Action action
+        memset(&action, 0, sizeof(action))
+        action.intent_id, action.kind, action.symbol_id = intent_id, <uint8_t>kind, <uint16_t>symbol_id
+        action.cause_recv_mono_ns, action.decided_mono_ns = cause_recv_mono_ns, decided_mono_ns
+        self.note_sent(&action, now_ns)
+
+    def published(self):
+        """Return the symbol ids whose own record was published since the last call: their quoters want a bell."""
+        cdef Desk desk
+        found = []
+        for desk in self.desks:
+            if desk.own_writer.seq != self.own_seen[desk.symbol_id]:
+                self.own_seen[desk.symbol_id] = desk.own_writer.seq
+                found.append(desk.symbol_id)
+        return found
+
+    # ---- answers to requests -------------------------------------------------------------------------------------
+
+    def on_accept(self, uint64_t intent_id, int64_t venue_order_id, int64_t ts_ns, int64_t now_ns):
+        """The venue has the order: a place was answered, or a query or list shows it open."""
+        cdef Order *order = self.account.table.find(intent_id)
+        cdef Desk desk
+        cdef ExecEvent event
+        if order == NULL:
+            return
+        desk = self.desk_by_id[order.symbol_id]
+        if order.request_mono_ns and order.cancel_mono_ns == 0:
+            record(desk.counters.ack_ns, now_ns - order.request_mono_ns)
+            order.request_mono_ns = 0
+        if order.state == ORDER_CLOSED:
+            if order.absent:
+                # Proven absent, and there it is: the one that came too late must go at once.
+                desk.cancel(order, now_ns, True)
+            return
+        order.venue_order_id = venue_order_id
+        if order.ts_ack_ns == 0:
+            order.ts_ack_ns = ts_ns
+            desk.counters.acks += 1
+            desk.refusals_in_a_row = 0
+        if order.state == ORDER_UNKNOWN:
+            desk.counters.unknown_resolved += 1
+        if self.account.table.apply(order, ORDER_ACCEPTED, now_ns):
+            memset(&event, 0, sizeof(event))
+            event.ts_event_ns = ts_ns
+            desk.publish_exec(&event, order, EXEC_ACK, now_ns)
+
+    def on_reject(self, uint64_t intent_id, int venue_code, int64_t now_ns):
+        """The venue refused to place the order, for certain."""
+        cdef Order *order = self.account.table.find(intent_id)
+        cdef Desk desk
+        cdef ExecEvent event
+        cdef BackOff wait
+        cdef int s
+        if order == NULL:
+            return
+        desk = self.desk_by_id[order.symbol_id]
+        order.request_mono_ns = 0
+        self.account.journal_order(JOURNAL_REPLY, order, now_ns, venue_code)
+        if venue_code == -4116:
+            # Its client id is in use, so it is there: never expected, since no order is sent twice.
+            self.account.table.apply(order, ORDER_UNANSWERED, now_ns)
+            desk.counters.unknown_outcomes += 1
+            return
+        desk.counters.rejects_venue += 1
+        desk.counters.rejects_post_only += venue_code == -5022
+        if not self.account.table.apply(order, ORDER_REFUSED, now_ns):
+            return
+        memset(&event, 0, sizeof(event))
+        event.venue_code = venue_code
+        desk.publish_exec(&event, order, EXEC_REJECT, now_ns)
+        desk.must_see()
+        desk.refusals_in_a_row += 1
+        if desk.refusals_in_a_row >= REFUSALS_IN_A_ROW:
+            desk.latch_wanted = True
+        wait = back_off(venue_code)
+        s = 0 if order.side > 0 else 1
+        if wait.scope == BACK_OFF_SIDE:
+            desk.back_off_until_mono_ns[s] = max(desk.back_off_until_mono_ns[s], now_ns + wait.wait_ns)
+        elif wait.scope == BACK_OFF_ACCOUNT:
+            self.hold(now_ns + wait.wait_ns)
+        else:
+            desk.hold(now_ns + wait.wait_ns)
+            if wait.scope == BACK_OFF_LATCH:
+                desk.latch_wanted = True
+        self.close_take(desk, order, now_ns)
+
+    def hold(self, int64_t until_mono_ns):
+        """Place nothing on the whole account until then."""
+        cdef Desk desk
+        for desk in self.desks:
+            desk.hold(until_mono_ns)
+
+    def on_unknown(self, uint64_t intent_id, int64_t now_ns):
+        """A request about the order has no usable answer: never resent, asked for evidence, cancelled at once."""
+        cdef Order *order = self.account.table.find(intent_id)
+        cdef Desk desk
+        cdef ExecEvent event
+        if order == NULL or order.state == ORDER_CLOSED:
+            return
+        desk = self.desk_by_id[order.symbol_id]
+        order.request_mono_ns = 0
+        desk.counters.unknown_outcomes += 1
+        if self.account.table.apply(order, ORDER_UNANSWERED, now_ns):
+            memset(&event, 0, sizeof(event))
+            desk.publish_exec(&event, order, EXEC_UNKNOWN, now_ns)
+        if order.state == ORDER_UNKNOWN and order.cancel_mono_ns == 0:
+            desk.cancel(order, now_ns, True)
+
+    def on_session_lost(self, int64_t now_ns):
+        """The order session broke: every request that is on its way has an unknown outcome."""
+        cdef Desk desk
+        cdef Order *order
+        cdef int i
+        for desk in self.desks:
+            for i in range(self.account.table.live_count[desk.symbol_id]):
+                order = &self.account.table.slots[self.account.table.live[desk.symbol_id][i]]
+                if order.request_mono_ns:
+                    self.on_unknown(order.intent_id, now_ns)
+
+    def on_cancel_reject(self, uint64_t intent_id, int venue_code, int64_t now_ns):
+        """The venue refused a cancel. "No such order" proves nothing by itself: filled, closed, or not there yet."""
+        cdef Order *order = self.account.table.find(intent_id)
+        if order == NULL:
+            return
+        order.request_mono_ns = 0
+        self.account.journal_order(JOURNAL_REPLY, order, now_ns, venue_code)
+        if venue_code in (-2011, -2013):
+            if self.account.table.apply(order, ORDER_NOT_FOUND, now_ns):
+                (<Desk>self.desk_by_id[order.symbol_id]).dirty = True
+
+    def on_amend_accept(self, uint64_t intent_id, int64_t now_ns):
+        """The order now has the amended quantity."""
+        cdef Order *order = self.account.table.find(intent_id)
+        cdef Desk desk
+        cdef ExecEvent event
+        if order == NULL:
+            return
+        desk = self.desk_by_id[order.symbol_id]
+        order.request_mono_ns = 0
+        if self.account.table.apply(order, ORDER_AMENDED, now_ns):
+            memset(&event, 0, sizeof(event))
+            desk.publish_exec(&event, order, EXEC_AMEND, now_ns)
+
+    def on_amend_reject(self, uint64_t intent_id, int venue_code, int64_t now_ns):
+        """The venue refused an amend: the order stays as it was, unless it is not there any more."""
+        cdef Order *order = self.account.table.find(intent_id)
+        if order == NULL:
+            return
+        order.request_mono_ns = 0
+        self.account.table.apply(order, ORDER_NOT_FOUND if venue_code == -2013 else ORDER_AMEND_REFUSED, now_ns)
+        (<Desk>self.desk_by_id[order.symbol_id]).dirty = True
+
+    # ---- the end of an order -------------------------------------------------------------------------------------
+
+    def on_end(self, uint64_t intent_id, bint expired, int64_t reported_lots, int64_t ts_ns, int64_t now_ns):
+        """The order is canceled or expired by the venue's own word: stream, reply or query.
+
+        reported_lots: filled by the venue's count. When fills are still missing, missing_fills() says so.
+        """
+        cdef Order *order = self.account.table.find(intent_id)
+        cdef Desk desk
+        cdef ExecEvent event
+        if order == NULL:
+            return
+        desk = self.desk_by_id[order.symbol_id]
+        order.reported_lots = max(order.reported_lots, reported_lots)
+        if order.cancel_mono_ns and order.request_mono_ns:
+            record(desk.counters.cancel_ack_ns, now_ns - order.cancel_mono_ns)
+        order.request_mono_ns = 0
+        if order.state == ORDER_UNKNOWN:
+            desk.counters.unknown_resolved += 1
+        if self.account.table.apply(order, ORDER_ENDED, now_ns):
+            desk.counters.canceled += 1
+            memset(&event, 0, sizeof(event))
+            event.ts_event_ns = ts_ns
+            desk.publish_exec(&event, order, EXEC_EXPIRE if expired else EXEC_CANCEL, now_ns)
+        self.close_take(desk, order, now_ns)
+
+    def on_absent(self, uint64_t intent_id, int64_t now_ns):
+        """The order was never placed: "no such order" after the moment until which its bytes could be accepted."""
+        cdef Order *order = self.account.table.find(intent_id)
+        cdef Desk desk
+        cdef ExecEvent event
+        if order == NULL:
+            return
+        desk = self.desk_by_id[order.symbol_id]
+        order.request_mono_ns = 0
+        if self.account.table.apply(order, ORDER_ABSENT, now_ns):
+            desk.counters.unknown_resolved += 1
+            memset(&event, 0, sizeof(event))
+            desk.publish_exec(&event, order, EXEC_CANCEL, now_ns)
+        self.close_take(desk, order, now_ns)
+
+    cdef close_take(self, Desk desk, Order *order, int64_t now_ns):
+        if order.take_n and order.intent_id == desk.take.intent_id and not is_live(order):
+            desk.answer_take(order.filled_lots, now_ns)
+
+    # ---- fills, funding, position --------------------------------------------------------------------------------
+
+    def on_fill(self, int symbol_id, uint64_t epoch, uint64_t intent_id, int64_t trade_id, int side,
+                int64_t price_ticks, int64_t qty_lots, fee_e8, bint maker, int64_t ts_ns, int64_t now_ns):
+        """Book a fill once, whatever channel it comes on; return whether anything was booked.
+
+        epoch and intent_id: 0 for an order that is not ours. fee_e8: None on a channel that does not say.
+        """
+        cdef Desk desk = self.desk_by_id[symbol_id]
+        cdef Order *order = self.account.table.find(intent_id) if epoch == self.account.epoch else NULL
+        cdef ExecEvent event
+        cdef JournalEntry entry
+        cdef int64_t fee = 0 if fee_e8 is None else fee_e8
+        cdef int seen
+        if side not in (1, -1) or price_ticks <= 0 or qty_lots <= 0 or trade_id <= 0:
+            raise ValueError(f"fill {trade_id}: side {side}, price {price_ticks} ticks, quantity {qty_lots} lots")
+        if order != NULL and order.symbol_id != symbol_id:
+            order = NULL
+        seen = desk.trades.note(trade_id, fee_e8 is not None)
+        if seen == TRADE_DONE:
+            desk.counters.fills_duplicate += 1
+            return False
+        desk.position.fees_e8 += fee
+        desk.dirty = True
+        if seen == TRADE_FEE_MISSING:
+            return True
+        add_fill(&desk.position, side, price_ticks, qty_lots)
+        desk.counters.fills += 1
+        if side > 0:
+            desk.counters.volume_buy_lots += qty_lots
+        else:
+            desk.counters.volume_sell_lots += qty_lots
+        memset(&event, 0, sizeof(event))
+        event.ts_event_ns, event.trade_id = ts_ns, trade_id
+        event.price_ticks, event.qty_lots, event.fee_e8, event.maker = price_ticks, qty_lots, fee, maker
+        if order == NULL:
+            desk.counters.fills_foreign += epoch == 0
+            event.side, event.layer = <int8_t>side, 255
+            event.intent_id = intent_id
+        else:
+            self.account.table.fill(order, qty_lots, now_ns)
+            if order.layer == 0:
+                desk.counters.filled_near_lots += qty_lots
+            desk.refusals_in_a_row = 0
+        desk.publish_exec(&event, order, EXEC_FILL, now_ns)
+        desk.must_see()
+        memset(&entry, 0, sizeof(entry))
+        entry.ts_ns, entry.intent_id, entry.trade_id = ts_ns, intent_id, trade_id
+        entry.price_ticks, entry.qty_lots, entry.fee_e8 = price_ticks, qty_lots, fee
+        entry.position_lots = desk.position.position_lots
+        entry.symbol_id, entry.kind, entry.side, entry.maker = symbol_id, JOURNAL_FILL, <int8_t>side, maker
+        self.account.write_journal(&entry, now_ns)
+        if order != NULL:
+            self.close_take(desk, order, now_ns)
+        self.account_dirty = True
+        return True
+
+    def on_funding(self, int symbol_id, int64_t amount_e8, int64_t ts_ns, int64_t now_ns):
+        """Book a funding payment: received positive."""
+        cdef Desk desk = self.desk_by_id[symbol_id]
+        cdef JournalEntry entry
+        cdef ExecEvent event
+        desk.position.funding_e8 += amount_e8
+        memset(&entry, 0, sizeof(entry))
+        entry.ts_ns, entry.fee_e8, entry.symbol_id, entry.kind = ts_ns, -amount_e8, symbol_id, JOURNAL_FUNDING
+        self.account.write_journal(&entry, now_ns)
+        memset(&event, 0, sizeof(event))
+        event.ts_event_ns, event.fee_e8 = ts_ns, -amount_e8
+        desk.publish_exec(&event, NULL, EXEC_FUNDING, now_ns)
+
+    def on_position(self, int symbol_id, int64_t position_lots, int64_t open_cost_ticklots, int64_t now_ns):
+        """Set the position to the venue's truth; what differs was missed and is booked as closed at cost."""
+        cdef Desk desk = self.desk_by_id[symbol_id]
+        cdef JournalEntry entry
+        cdef ExecEvent event
+        if position_lots == desk.position.position_lots:
+            return
+        desk.counters.position_drift += 1
+        desk.position.position_lots = position_lots
+        desk.position.open_cost_ticklots = open_cost_ticklots
+        memset(&entry, 0, sizeof(entry))
+        entry.position_lots, entry.symbol_id, entry.kind = position_lots, symbol_id, JOURNAL_POSITION
+        self.account.write_journal(&entry, now_ns)
+        memset(&event, 0, sizeof(event))
+        desk.publish_exec(&event, NULL, EXEC_POSITION, now_ns)
+        desk.must_see()
+
+    # ---- for the shell's loops -----------------------------------------------------------------------------------
+
+    def open_questions(self, int64_t now_ns):
+        """Return the orders to ask the venue about: [(intent_id, symbol_id, age_ns)], unknown or long on their way out."""
+        cdef Desk desk
+        cdef Order *order
+        found = []
+        for desk in self.desks:
+            for i in range(self.account.table.live_count[desk.symbol_id]):
+                order = &self.account.table.slots[self.account.table.live[desk.symbol_id][i]]
+                if order.state == ORDER_UNKNOWN or (
+                        order.cancel_mono_ns and now_ns - order.since_mono_ns > <int64_t>2_000_000_000):
+                    found.append((order.intent_id, order.symbol_id, now_ns - order.sent_mono_ns))
+        return found
+
+    def missing_fills(self, int64_t now_ns):
+        """Return the symbol ids with a closed order of which the venue counts more filled than was booked."""
+        cdef Order *order
+        cdef uint64_t first = max(<uint64_t>1, self.account.table.next_intent_id - min(
+            <uint64_t>2048, self.account.table.next_intent_id - 1))
+        found = set()
+        for intent_id in range(first, self.account.table.next_intent_id):
+            order = self.account.table.find(intent_id)
+            if (order != NULL and order.reported_lots > order.filled_lots
+                    and now_ns - order.since_mono_ns > <int64_t>500_000_000):
+                found.add(order.symbol_id)
+        return found
+
+    def fills_accounted(self, int symbol_id):
+        """Note that the symbol's trades were reconciled: what is still missing will not come."""
+        for intent_id in range(max(1, self.account.table.next_intent_id - 2048), self.account.table.next_intent_id):
+            order = self.account.table.find(intent_id)
+            if order != NULL and order.symbol_id == symbol_id:
+                order.reported_lots = min(order.reported_lots, order.filled_lots)
+
+    def live_orders(self, int symbol_id):
+        """Return {intent_id: fields} of a symbol's live orders."""
+        return {intent_id: self.account.table.order(intent_id)
+                for intent_id in self.account.table.live_intents(symbol_id)}
+
+    cdef void publish_account(self, int64_t now_ns):
+        cdef Desk desk
+        row = np.zeros(1, ACCOUNT)[0]
+        row["now_mono_ns"], row["epoch"], row["wallet_e8"] = now_ns, self.account.epoch, self.wallet_e8
+        row["day_start_s"], row["journal_seq"] = self.day_start_s, self.account.journal.seq
+        profit_e8, worst_e8, gross_e8, orders, unknown = self.day_base_e8, 0, 0, 0, 0
+        for desk in self.desks:
+            profit_e8 += self.account.pnl_e8[desk.symbol_id]
+            worst_e8 += self.account.worst_notional_e8[desk.symbol_id]
+            gross_e8 += abs(desk.position.position_lots) * desk.value_price_ticks() * desk.rules.ticklot_e8
+            orders += self.account.table.live_count[desk.symbol_id]
+            unknown += desk.measure.unknown[0] + desk.measure.unknown[1]
+        row["daily_pnl_e8"], row["worst_notional_e8"], row["gross_notional_e8"] = profit_e8, worst_e8, gross_e8
+        row["open_orders"], row["unknown_orders"] = orders, unknown
+        expire(&self.account.orders_sent, now_ns)
+        row["orders_10s"], row["orders_60s"] = used(&self.account.orders_sent, 1), used(&self.account.orders_sent, 2)
+        row["weight_60s"], row["weight_limit"] = self.weight_60s, self.weight_limit
+        row["ready"], row["user_stream_up"] = self.ready, self.user_stream_up
+        row["order_session_up"], row["no_open_order_proven"] = self.order_session_up, self.no_open_order_proven
+        self.account_writer.write(row)
+        self.account_dirty, self.account_written_mono_ns = False, now_ns

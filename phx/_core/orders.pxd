@@ -1,0 +1,71 @@
+# The one table of orders: everything that was sent and may still be at the venue, and for a minute what was.
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint64_t
+
+from phx._core.enums cimport ORDER_CLOSED, ORDER_NONE, ORDER_PENDING_CANCEL, ORDER_UNKNOWN
+from phx._core.records cimport MAX_SYMBOLS, OWN_ORDERS
+
+cpdef enum OrderEvent:                  # what is learnt about an order, or done to it
+    ORDER_ACCEPTED = 0                  # the venue has it: reply, stream, query or open-orders list
+    ORDER_REFUSED = 1                   # the venue refused to place it
+    ORDER_UNANSWERED = 2                # a request about it has no usable answer
+    ORDER_CANCEL_SENT = 3
+    ORDER_NOT_FOUND = 4                 # cancel or amend answered "no such order": filled, closed or not there yet
+    ORDER_AMEND_SENT = 5
+    ORDER_AMENDED = 6
+    ORDER_AMEND_REFUSED = 7             # the order stays as it was
+    ORDER_FILLED = 8                    # nothing remains
+    ORDER_ENDED = 9                     # canceled or expired at the venue, by its own word
+    ORDER_ABSENT = 10                   # proven never placed
+    ORDER_EVENTS = 11
+
+cdef enum:
+    ORDER_SLOTS = 8192                  # orders remembered; six minutes at the venue's highest order rate
+    LATE_FILLS_NS = 60_000_000_000      # how long a closed order still accepts fills
+
+cdef struct Order:
+    uint64_t intent_id                  # client order id's counter; 0 = slot never used
+    int64_t price_ticks                 # NO_PRICE for a market order
+    int64_t qty_lots                    # as placed, or as last amended
+    int64_t amend_qty_lots              # wanted by the amend on its way
+    int64_t filled_lots                 # 0 <= filled <= qty
+    int64_t sent_mono_ns                # when it was placed
+    int64_t since_mono_ns               # when it entered its state
+    int64_t request_mono_ns             # when the last request about it was sent; 0 = answered
+    int64_t cancel_mono_ns              # when its newest cancel was sent; 0 = never
+    int64_t ts_ack_ns                   # venue time of its acknowledgement, 0 = none yet
+    int64_t cause_recv_mono_ns          # receipt of the tick that caused it
+    int64_t venue_order_id
+    int64_t reported_lots               # filled by the venue's own count; more than filled_lots = fills are missing
+    uint64_t take_n                     # the take it carries out; 0 = a quote
+    uint16_t symbol_id
+    int8_t side                         # Side
+    uint8_t layer                       # the ladder's rung; NO_LAYER for a take
+    uint8_t state                       # OrderState
+    uint8_t reduce_only
+    uint8_t mode                        # Mode of the ladder that asked for it
+    uint8_t absent                      # 1 = closed because proven absent: should it appear, cancel it
+
+cdef inline bint is_live(const Order *order) noexcept nogil:
+    # May still fill.
+    return order.state != ORDER_NONE and order.state != ORDER_CLOSED
+
+cdef inline bint is_leaving(const Order *order) noexcept nogil:
+    # On its way out: counts in full, serves no wanted layer.
+    return order.state == ORDER_PENDING_CANCEL or order.state == ORDER_UNKNOWN
+
+cdef inline int64_t remaining_lots(const Order *order) noexcept nogil:
+    # What may still fill; while an amend is on its way the larger of old and new.
+    return max(<int64_t>0, max(order.qty_lots, order.amend_qty_lots) - order.filled_lots)
+
+cdef class OrderTable:
+    cdef Order *slots                            # slot = intent id mod ORDER_SLOTS
+    cdef uint64_t next_intent_id
+    cdef uint16_t live[MAX_SYMBOLS][OWN_ORDERS]  # slots of a symbol's live orders, oldest first
+    cdef int live_count[MAX_SYMBOLS]
+    cdef readonly uint64_t refused_events        # events that fit no state, ignored
+    cdef readonly uint64_t overfilled            # fills beyond an order's quantity
+    cdef Order *create(self, int symbol_id, int64_t now_ns) noexcept nogil    # NULL = full; pending new, counted
+    cdef Order *find(self, uint64_t intent_id) noexcept nogil                 # NULL = unknown or forgotten
+    cdef bint apply(self, Order *order, int event, int64_t now_ns) noexcept nogil    # true = its state changed
+    cdef bint fill(self, Order *order, int64_t qty_lots, int64_t now_ns) noexcept nogil
+    cdef void remove_live(self, Order *order) noexcept nogil
