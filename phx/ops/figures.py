@@ -69,6 +69,7 @@ class Figures(Struct):
     quoted_share: float = NAN  # of the time in which it could quote, both sides were wanted
     quotable_s: float = 0.0
     ratio: float = NAN
+    skew: float = NAN
     vol_scale: float = NAN
     sigma: float = NAN
     funding_rate: float = NAN
@@ -77,6 +78,8 @@ class Figures(Struct):
     tick_to_ladder: Latency = Latency()
     tick_to_wire: Latency = Latency()
     ack: Latency = Latency()
+    max_drawdown: float = 0.0  # largest fall of the PnL from its peak, as far as ops has watched
+    cancels_per_minute: float = 0.0  # over the last minute
 
     @property
     def quotes_both_sides(self) -> bool:
@@ -112,6 +115,7 @@ def read_state(found: Figures, instance, instrument) -> None:
     found.mode = word(Mode, state["mode"], "MODE_")
     found.reason = word(Reason, state["reason"], "REASON_")
     found.ratio = float(state["ratio"])
+    found.skew = instrument.price(float(state["skew_ticks"]))
     found.vol_scale = float(state["vol_scale"])
     found.sigma = float(state["sigma_30m"])
     found.funding_rate = float(state["funding_ema"])

@@ -1,5 +1,6 @@
-"""ops: publishes parameters and the operator's wishes, reloads the configuration, answers the control socket."""
+"""ops: publishes parameters and the operator's wishes, keeps journal, snapshots and metrics, answers people."""
 
+import contextlib
 import logging
 import os
 import time
@@ -8,16 +9,24 @@ from pathlib import Path
 from phx import config as configuration
 from phx import process as life
 from phx._core.enums import OperatorState
+from phx._core.records import ABSENT_PRICE_TICKS
 from phx.config import Config, ConfigError
 from phx.control import Answer, AuditLog, ControlError, ControlServer, Request
+from phx.latches import Latches
+from phx.ops.figures import figures
 from phx.ops.instance import Instance
+from phx.ops.journal import JournalDrain, JournalRefused
+from phx.ops.metrics import Metrics, serve
 from phx.ops.publish import OperatorPublisher, ParamsPublisher
 from phx.ops.reload import adopted, changes, raised_limits
+from phx.ops.snapshot import Snapshots, body_of
+from phx.ops.watch import Watched
+from phx.params import ParamsError
 
 log = logging.getLogger("phx")
 
 TURN_S = 0.01
-CONFIG_POLL_S = 1.0
+PERIOD_S = 1.0
 COMMANDS = {
     "pause": OperatorState.OPERATOR_PAUSE,
     "resume": OperatorState.OPERATOR_RUN,
@@ -42,9 +51,18 @@ class Ops:
         self.operator = OperatorPublisher(process)
         self.audit = AuditLog(process.run_folder)
         self.control = ControlServer(self.config.socket_path("control"), self.handle)
+        self.said: dict[str, str] = {}  # the last complaint of each kind
         self.unconfirmed: list[str] = []  # raised limits that the gateway does not take yet
         self.stamp = file_stamp(path)
-        self.next_poll_s = time.monotonic() + CONFIG_POLL_S
+        self.journal = JournalDrain(self.instance)
+        self.journal_lost = 0
+        self.snapshots = Snapshots(self.config)
+        self.watched = {symbol: Watched() for symbol in self.config.traded()}
+        self.restore()
+        self.metrics = Metrics(self.config, self.watched)
+        self.server = None
+        now_s = time.monotonic()
+        self.due_s = {self.poll_config: now_s, self.watch: now_s, self.snapshot: now_s, self.serve_metrics: now_s}
 
     def run(self) -> None:
         self.process.ready()
@@ -55,27 +73,89 @@ class Ops:
                 self.turn(time.monotonic())
         finally:
             self.control.close()
+            self.drain_journal()
+            self.snapshot()
 
     def turn(self, now_s: float) -> None:
+        """Do what is due; nothing here may take long."""
+        self.process.counters["loops"] += 1
         if self.params.version == 0:
             self.publish_first()
         if self.process.reload_wanted:
             self.process.reload_wanted = False
             self.reload()
-        if now_s >= self.next_poll_s:
-            self.next_poll_s = now_s + CONFIG_POLL_S
-            stamp = file_stamp(self.path)
-            if stamp not in (self.stamp, None):
-                self.stamp = stamp
-                self.reload()
+        self.drain_journal()
+        for task, due_s in self.due_s.items():
+            if now_s >= due_s:
+                self.due_s[task] = now_s + (self.config.ops.snapshot_s if task == self.snapshot else PERIOD_S)
+                task()
+
+    def poll_config(self) -> None:
+        stamp = file_stamp(self.path)
+        if stamp not in (self.stamp, None):
+            self.stamp = stamp
+            self.reload()
+
+    def watch(self) -> None:
+        now_s = time.monotonic()
+        for symbol, watched in self.watched.items():
+            watched.look(now_s, figures(self.instance, symbol))
+
+    def serve_metrics(self) -> None:
+        """Open the metrics port; a taken one is no reason not to trade, only to try again."""
+        if self.server is not None or self.config.ops.metrics_port == 0:
+            return
+        try:
+            self.server = serve(self.metrics, self.config.ops.metrics_port)
+        except OSError as error:
+            self.complain("metrics", f"no metrics on port {self.config.ops.metrics_port}: {error.strerror}")
+
+    def snapshot(self) -> None:
+        watched = {s: {"peak_pnl": w.peak_pnl, "max_drawdown": w.max_drawdown} for s, w in self.watched.items()}
+        try:
+            self.snapshots.write(body_of(self.instance, self.params.version, watched))
+            self.process.counters["snapshots"] += 1
+        except OSError as error:
+            self.complain("snapshot", f"snapshot not written: {error}")
+
+    def restore(self) -> None:
+        """Go on watching where a former life stopped, if that is not too long ago."""
+        body = self.snapshots.restore(self.config.ops.snapshot_max_age_s)
+        for symbol, kept in (body.watched if body else {}).items():
+            if symbol in self.watched:
+                self.watched[symbol] = Watched(kept["peak_pnl"], kept["max_drawdown"])
+
+    def drain_journal(self) -> None:
+        """Bring the gateway's journal to disk; when that fails nothing may add risk, while cancels still go."""
+        try:
+            self.journal.drain()
+        except (OSError, JournalRefused) as error:
+            if self.complain("journal", f"journal not written: {error}"):
+                self.operator.hold()
+                with contextlib.suppress(OSError):
+                    Latches(self.process.run_folder).set("ops", f"journal not written: {error}")
+            return
+        self.process.counters["journal_seq"] = self.journal.written_seq
+        if self.journal.lost != self.journal_lost:
+            self.journal_lost = self.journal.lost
+            self.complain("lost", f"{self.journal.lost} journal entries were overwritten before they were read")
+
+    def complain(self, what: str, text: str) -> bool:
+        """Count an error and log it when it is new; return whether it is."""
+        self.process.counters["errors"] += 1
+        new = self.said.get(what) != text
+        if new:
+            self.said[what] = text
+            log.error("ops: %s", text)
+        return new
 
     def publish_first(self) -> None:
         """Publish the parameters as soon as the feeds have told the instruments."""
         instruments = self.instance.instruments()
         if all(symbol in instruments for symbol in self.config.traded()):
             try:
-                version = self.params.publish(self.config, instruments)
-            except ValueError as error:
+                version = self.params.publish(self.config, instruments, self.prices_ticks())
+            except ParamsError as error:
                 raise life.StayDown(f"parameters refused: {error}") from None
             log.info("ops: parameters published, version %d", version)
 
@@ -87,14 +167,11 @@ class Ops:
             for change in found:
                 log.info("ops: configuration: %s", change)
             text = self.adopt(new, reason)
-        except ConfigError as error:
-            self.refuse_config(error.errors)
-            return Answer(
-                False, f"refused, the old configuration stays: {len(error.errors)} errors", {"errors": error.errors}
-            )
-        except ValueError as error:
-            self.refuse_config([str(error)])
-            return Answer(False, f"refused, the old configuration stays: {error}")
+        except (ConfigError, ParamsError) as error:
+            self.process.counters["config_refused"] += 1
+            for line in error.errors:
+                log.error("ops: configuration refused: %s", line)
+            return Answer(False, "refused, the old configuration stays", {"errors": error.errors})
         return Answer(True, text, {"changes": [str(change) for change in found]})
 
     def adopt(self, new: Config, reason: str) -> str:
@@ -106,17 +183,21 @@ class Ops:
             return f"nothing to adopt, parameters stay at version {self.params.version}"
         # The gateway takes lowered limits at once, raised ones only with this confirmation.
         by = int(time.time()) if confirmed else 0
-        version = self.params.publish(effective, self.instance.instruments(), by)
+        version = self.params.publish(effective, self.instance.instruments(), self.prices_ticks(), by)
         self.config = effective
         self.unconfirmed = [] if confirmed else raised
         held = f"; raised limits wait for `phx reload --raise`: {', '.join(raised)}" if self.unconfirmed else ""
         log.info("ops: parameters published, version %d%s", version, held)
         return f"parameters at version {version}{held}"
 
-    def refuse_config(self, errors: list[str]) -> None:
-        self.process.counters["config_refused"] += 1
-        for error in errors:
-            log.error("ops: configuration refused: %s", error)
+    def prices_ticks(self) -> dict[str, int]:
+        """Return a recent price of every symbol whose market is known."""
+        found = {}
+        for symbol in self.config.traded():
+            bbo = self.instance.newest(f"bbo.{symbol}")
+            if bbo is not None and bbo["bid_price_ticks"] != ABSENT_PRICE_TICKS:
+                found[symbol] = int(bbo["bid_price_ticks"])
+        return found
 
     def handle(self, request: Request, peer) -> Answer:
         """Answer one request of the control socket; every one that changes something leaves an audit line."""

@@ -1,9 +1,7 @@
 """Publishing what the stages obey: validated parameters, one version for all symbols, and the operator's wishes."""
 
 import logging
-import os
 import time
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -11,26 +9,10 @@ import numpy as np
 from phx._core import records
 from phx._core.enums import OperatorState
 from phx._core.ring import RingWriter
-from phx.params import params_record
+from phx.ops.durable import write_durably
+from phx.params import ParamsError, params_record
 
 log = logging.getLogger("phx")
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file so that after any crash it is the old one or the new one, whole."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        os.write(fd, data)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.rename(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 class ParamsPublisher:
@@ -43,10 +25,20 @@ class ParamsPublisher:
         self.writers = {s: writer(process, f"params.{s}", records.PARAMS) for s in self.symbols}
         self.ringers = [ringer for s in self.symbols for ringer in process.ringers(f"params.{s}")]
 
-    def publish(self, config, instruments, raised_limits_by: int = 0) -> int:
-        """Publish a configuration's parameters as the next version. Raises before anything is written if one is bad."""
+    def publish(self, config, instruments, prices_ticks: dict[str, int], raised_limits_by: int = 0) -> int:
+        """Publish a configuration's parameters as the next version; all of them, or none if one breaks a rule.
+
+        prices_ticks: recent prices as far as they are known; the rules that depend on them are checked then.
+        """
         version = self._next_version()
-        made = {s: params_record(config.symbols[s], config, instruments[s], version) for s in self.symbols}
+        made, errors = {}, []
+        for s in self.symbols:
+            try:
+                made[s] = params_record(config.symbols[s], config, instruments[s], version, prices_ticks.get(s))
+            except ParamsError as error:
+                errors += error.errors
+        if errors:
+            raise ParamsError(errors)
         write_durably(self.path, str(version).encode())
         for symbol, record in made.items():
             record["raised_limits_by"] = raised_limits_by
@@ -88,6 +80,11 @@ class OperatorPublisher:
         """Change what is wanted of some symbols, durably, then publish."""
         self.wanted |= dict.fromkeys(symbols, state)
         write_durably(self.path, msgspec.json.encode({s: int(state) for s, state in self.wanted.items()}))
+        self.publish()
+
+    def hold(self) -> None:
+        """Pause everything in memory only: the disk is what failed."""
+        self.wanted = dict.fromkeys(self.symbols, OperatorState.OPERATOR_PAUSE)
         self.publish()
 
     def publish(self) -> None:
