@@ -42,7 +42,7 @@ ORIGINS = {
 
 
 class Kind(enum.IntEnum):
-    SNAPSHOT = 1  # once per symbol, at the very beginning
+    SNAPSHOT = 1  # once per symbol, before everything else
     DELTA = 2
     TOP = 3
     TRADE = 4
@@ -139,7 +139,7 @@ class RecordedMarket:
                     yield begin_ns + venue_ns - start_ns, symbol, out_kind, out
             if start_ns is None and not any(continuity.waiting for continuity in continuities.values()):
                 start_ns = venue_ns
-                yield from held
+                yield from sorted(held, key=lambda record: record[2] != Kind.SNAPSHOT)
         if start_ns is None:
             missing = ", ".join(symbol for symbol, continuity in continuities.items() if continuity.waiting)
             files = ", ".join(map(str, self.paths))
