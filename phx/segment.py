@@ -160,6 +160,14 @@ class Segment:
         return (status.st_dev, status.st_ino) != self.identity
 
 
+def private_memory(dtype, slots: int) -> bytearray:
+    """Return memory for a ring inside this process, for replay, backtest and tests: a header, then empty slots."""
+    memory = bytearray(HEADER_BYTES + slots * dtype.itemsize)
+    header = np.ndarray(1, SEGMENT_HEADER, buffer=memory)
+    header["record_bytes"], header["capacity"] = dtype.itemsize, slots
+    return memory
+
+
 def scope_hash(folder: Path, name: str) -> int:
     """Return a number of the instance and the segment's name."""
     return fnv1a(f"{folder.name}/{name}".encode())
