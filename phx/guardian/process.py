@@ -64,7 +64,7 @@ class Guardian:
         )
         self.sweep = Sweep(self.rest, where.coid_prefix)
         self.latches = Latches(process.run_folder)
-        self.control = Control(process.run_folder, self)
+        self.control = Control(config, self)
         self.late_ns = config.venue.recv_window_ms * 1_000_000 + LATE_ACCEPTANCE_NS
         now_ns = time.monotonic_ns()
         self.gateway = Watched(life.Peer(process, "gateway"), now_ns)
@@ -210,18 +210,15 @@ class Guardian:
         settled_ns = started_ns + (KILL_SETTLE_NS if self.latches.all() else 0)
         return await self.sweep.all(symbols, settled_ns, lambda: time.monotonic_ns() > started_ns + COMMAND_NS)
 
-    def status(self) -> dict:
-        """Return what it sees, for people."""
+    def status(self) -> dict[str, list[str]]:
+        """Return what it sees, in lines for people."""
         now_ns = time.monotonic_ns()
-        deadlines = self.deadman.deadlines_mono_ns
+        deadlines = self.deadman.deadlines_mono_ns.items()
         return {
-            "gateway": self.gateway.seen.name,
-            "quoters": {symbol: quoter.seen.name for symbol, quoter in self.quoters.items()},
-            "countdown_left_s": {s: round(max(0, d - now_ns) / 1e9, 3) if d else None for s, d in deadlines.items()},
-            "period_s": self.deadman.period_ns / 1e9,
-            "latches": [{"name": latch.name, "reason": latch.reason, "who": latch.who} for latch in self.latches.all()],
-            "no_open_order_proven": self.account.no_open_order_proven,
-            "stopping": self._stopping(),
+            "processes": [f"{peer.name} {peer.seen.name.lower()}" for peer in (self.gateway, *self.quoters.values())],
+            "countdowns": [f"{s} {(d - now_ns) / 1e9:.1f} s" if d else f"{s} not armed" for s, d in deadlines],
+            "latches": [f"{latch.name}: {latch.reason} ({latch.who})" for latch in self.latches.all()],
+            "account": ["no open order, proven"] if self.account.no_open_order_proven else [],
         }
 
     # ---- the end ----
