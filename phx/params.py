@@ -203,7 +203,9 @@ def widest_layer(symbol: SymbolConfig, record, price_ticks: int | None) -> float
     ladder = symbol.ladder
     if ladder.shape == "near_far":
         near = ladder.near.start * ladder.near.ratio ** (ladder.near.layers - 1)
-        farthest = max(near, (ladder.far.end if ladder.far.layers > 1 else ladder.far.start) if ladder.far.layers else 0)
+        farthest = max(
+            near, (ladder.far.end if ladder.far.layers > 1 else ladder.far.start) if ladder.far.layers else 0
+        )
     elif price_ticks is None:
         return None
     else:

@@ -14,6 +14,7 @@ cdef struct Depth:                           # one side of the book without our 
     int64_t qty_lots[BOOK_LEVELS]
 
 cdef struct Touch:                           # the market without us, and the venue's own best prices with us
+    bint top_is_newer                        # the top-of-book stream is ahead of the depth stream
     int64_t venue_bid_ticks
     int64_t venue_ask_ticks
     Depth bids

@@ -32,8 +32,11 @@ cdef int FAIR_MID = 0, FAIR_LEADER = 2       # Params.fair_source; 1 is the micr
 # ---- the market without us
 
 cdef bint foreign_touch(const Book *book, const Bbo *bbo, const Live *live, int levels, Touch *touch) noexcept nogil:
-    # Top of book and depth are two streams; what is newer by the venue's update id decides the best price.
-    cdef bint top_is_newer = bbo.update_id > book.update_id
+    # Top of book and depth are two streams; the newer by resync and the venue's update id decides the best price.
+    cdef bint top_is_newer = (
+        bbo.update_id > book.update_id if bbo.sync_id == book.sync_id else bbo.sync_id > book.sync_id
+    )
+    touch.top_is_newer = top_is_newer
     if top_is_newer:
         touch.venue_bid_ticks = bbo.bid_price_ticks
         touch.venue_ask_ticks = bbo.ask_price_ticks

@@ -1,0 +1,83 @@
+# The quoter's pure half: rings in, ladder, state and decisions out. It is told the time; it opens and waits for nothing.
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+
+from phx._core.decide cimport Verdict
+from phx._core.live cimport Live
+from phx._core.model cimport Market
+from phx._core.modes cimport Conditions, ModeState, Transition
+from phx._core.records cimport Bbo, Book, Ladder, Operator, Own, Params, QuoterCounters
+from phx._core.ring cimport RingReader, RingWriter
+from phx._core.signals cimport Signals, Touch
+
+cdef enum:
+    TRANSITIONS = 16                         # kept for the shell to log
+
+cdef class QuoterCore:
+    # What it reads. A record whose seq is 0 is not known yet, or void since its writer's last life.
+    cdef RingReader bbo_ring, book_ring, tape_ring, leader_ring, own_ring, params_ring, operator_ring
+    cdef Bbo bbo
+    cdef Book book
+    cdef Bbo leader                          # top of book of the instrument that leads
+    cdef Own own
+    cdef Params params
+    cdef Operator operator
+    cdef uint64_t tape_seq
+    cdef public int64_t feed_heartbeat_mono_ns      # given by the shell before each step
+    cdef public int64_t utc_minus_mono_ns           # given by the shell: state is stamped with UTC
+    cdef public bint latched                        # given by the shell: a latch stops this symbol
+    cdef bint froze                                 # given by the shell: this process did not run for too long
+
+    # What it knows.
+    cdef readonly Signals signals
+    cdef Live live                           # of `own`
+    cdef Touch touch                         # of book, top of book and `live`
+    cdef bint two_sided                      # `touch` has somebody else's order on both sides
+    cdef double skew_anchor
+    cdef ModeState mode_state
+    cdef Market market                       # of the newest decision
+    cdef Verdict verdict                     # likewise
+
+    # What it writes.
+    cdef RingWriter ladder_ring, state_ring, decisions_ring
+    cdef Ladder wanted                       # as decided last
+    cdef Ladder published                    # as published last; seq 0 = nothing yet
+    cdef int64_t published_mono_ns
+    cdef int64_t state_mono_ns
+    cdef bint deferred                       # a price change waits for min_requote
+    cdef QuoterCounters *counters
+    cdef object counters_memory              # keeps the block alive
+    cdef Transition[TRANSITIONS] transitions
+    cdef uint64_t transitions_made
+    cdef uint64_t transitions_told
+    cdef readonly int symbol_id
+    cdef readonly uint64_t epoch             # this quoter's life
+    cdef int64_t feed_silent_ns              # a feed heartbeat older than this is a lost feed
+    cdef int64_t step_mono_ns                # of the step before
+    cdef int64_t cause_recv_mono_ns          # of the tick that caused the ladder of this step; 0 = no tick, or no ladder
+    cdef bint decided                        # in this step
+    cdef int64_t quoted_both_ns
+    cdef int64_t quotable_ns
+
+    # The loop's part. step returns whether it published a ladder; `decided` says whether it had work at all.
+    cdef bint step(self, int64_t now_ns) noexcept nogil
+    cdef void stamp(self, int64_t end_ns) noexcept nogil
+    cdef bint has_news(self) noexcept nogil
+    cdef int64_t idle_ns(self, int64_t now_ns) noexcept nogil
+
+    # Leaves.
+    cdef bint read_own(self) noexcept nogil
+    cdef bint read_control(self) noexcept nogil
+    cdef bint read_market(self, bint own_changed) noexcept nogil
+    cdef bint read_tape(self) noexcept nogil
+    cdef bint sample(self, int64_t now_ns) noexcept nogil
+    cdef bint advance_mode(self, int64_t now_ns) noexcept nogil
+    cdef void look(self, Conditions *conditions, int64_t now_ns) noexcept nogil
+    cdef double leader_mid_ticks(self, int64_t now_ns) noexcept nogil
+    cdef void consider(self, int64_t now_ns) noexcept nogil
+    cdef bint quote(self, int64_t now_ns) noexcept nogil
+    cdef void count_verdict(self) noexcept nogil
+    cdef bint must_publish(self, int64_t now_ns) noexcept nogil
+    cdef void publish(self, int64_t now_ns, bint ticked) noexcept nogil
+    cdef void write_decision(self, int64_t now_ns, uint64_t ladder_seq) noexcept nogil
+    cdef void write_state(self, int64_t now_ns) noexcept nogil
+    cdef void count_time(self, int64_t now_ns) noexcept nogil

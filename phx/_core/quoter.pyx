@@ -1,0 +1,440 @@
+"""QuoterCore: one step reads what is new, decides if something changed, and publishes what follows from it.
+
+All that a decision depends on comes in through the rings and `step(now_ns)`, so that a recorded run replays bit for
+bit: give another core the same records in the order of `decisions` and it decides the same ladders.
+"""
+
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+
+from phx._core.asmm cimport anchored
+from phx._core.decide cimport decide, ladder_hash
+from phx._core.enums cimport (
+    BOOK_CROSSED, BOOK_ONE_SIDED, BOOK_UNSYNCED, MODE_NORMAL, MODE_PAUSED, OPERATOR_NONE, REASON_BOOK_STALE,
+    REASON_BOOK_UNSYNCED, REASON_WARMING_UP, TAPE_MARK,
+)
+from phx._core.histogram cimport record
+from phx._core.live cimport sort_live
+from phx._core.modes cimport advance
+from phx._core.records cimport LADDER_LAYERS, MAX_SYMBOLS, Decision, QuoterState, TapeEvent
+from phx._core.ring cimport RING_LAPPED, RING_OK
+from phx._core.signals cimport foreign_touch
+
+from phx._core import records
+
+cdef int64_t STATE_NS = 100_000_000          # state for people and for the next life: at most ten times a second
+cdef int64_t REPUBLISH_NS = 500_000_000      # as long as no parameters are known
+cdef double ONE_E8 = 1e8
+
+SOURCES = {
+    "bbo": records.BBO,
+    "book": records.BOOK,
+    "tape": records.TAPE,
+    "leader": records.BBO,
+    "own": records.OWN,
+    "params": records.PARAMS,
+    "operator": records.OPERATOR,
+}
+
+
+cdef inline bint refresh(RingReader ring, void *newest, size_t size, void *scratch) noexcept nogil:
+    # Through a scratch record: a read that fails half way must not spoil the record we hold.
+    if ring is None or not ring.has_news() or ring.newest(scratch) != RING_OK:
+        return False
+    memcpy(newest, scratch, size)
+    return True
+
+
+@cython.final
+cdef class QuoterCore:
+    """One symbol's quoter.
+
+    symbol_id: index in records. epoch: this life's number, larger than any earlier one's. ladder, state, decisions:
+    writable ring memory. counters: array of one QUOTER_COUNTERS record. feed_silent_ns: how old the feed's heartbeat
+    may be.
+    """
+
+    def __init__(self, int symbol_id, uint64_t epoch, ladder, state, decisions, QuoterCounters[::1] counters,
+                 int64_t feed_silent_ns=250_000_000):
+        if not 0 <= symbol_id < MAX_SYMBOLS:
+            raise ValueError(f"symbol_id {symbol_id}, expected 0..{MAX_SYMBOLS - 1}")
+        if counters.shape[0] != 1:
+            raise ValueError(f"{counters.shape[0]} counter blocks, expected one")
+        self.symbol_id = symbol_id
+        self.epoch = epoch
+        self.feed_silent_ns = feed_silent_ns
+        self.ladder_ring = RingWriter(ladder, records.LADDER)
+        self.state_ring = RingWriter(state, records.QUOTER_STATE)
+        self.decisions_ring = RingWriter(decisions, records.DECISION)
+        self.counters = &counters[0]
+        self.counters_memory = counters
+        self.signals = Signals()
+        self.mode_state.mode = MODE_PAUSED
+        self.mode_state.reason = REASON_WARMING_UP
+
+    def attach(self, source, memory):
+        """Read a source (a key of SOURCES) from `memory` on. What its writer's earlier life said is void."""
+        if source == "tape":
+            if self.tape_ring is None:
+                self.tape_ring = RingReader(memory, SOURCES[source])
+            else:
+                self.tape_ring.attach(memory, SOURCES[source])
+            self.tape_seq = 0
+            return
+        ring = RingReader(memory, SOURCES[source])
+        # Only the newest record of these counts, and one that is there already is news.
+        ring.attach(memory, SOURCES[source], from_start=True)
+        if source == "bbo":
+            self.bbo_ring, self.bbo.seq = ring, 0
+        elif source == "book":
+            self.book_ring, self.book.seq = ring, 0
+        elif source == "leader":
+            self.leader_ring, self.leader.seq = ring, 0
+        elif source == "own":
+            self.own_ring = ring
+            memset(&self.own, 0, sizeof(Own))
+            memset(&self.live, 0, sizeof(Live))
+        elif source == "params":
+            self.params_ring = ring          # an earlier life's parameters stay valid until ops says otherwise
+        else:
+            self.operator_ring = ring
+
+    def restore(self, const QuoterState[::1] state):
+        """Begin warm with what an earlier life published; the caller knows that it is young enough."""
+        self.signals.restore(&state[0])
+        self.skew_anchor = state[0].skew_anchor
+
+    def note_freeze(self):
+        """Say that this process did not run for longer than its limit: the next step pulls the quotes."""
+        self.froze = True
+        self.counters.freezes += 1
+
+    def take_transitions(self):
+        """Return the mode changes since the last call as dicts, oldest first; at most the newest TRANSITIONS."""
+        first = max(self.transitions_told, self.transitions_made - min(self.transitions_made, TRANSITIONS))
+        self.transitions_told = self.transitions_made
+        return [self.transitions[n % TRANSITIONS] for n in range(first, self.transitions_made)]
+
+    def step_at(self, int64_t now_ns):
+        """Step from Python, for tests, replay and backtest; return whether a ladder was published."""
+        return self.step(now_ns)
+
+    def run_steps(self, int64_t now_ns, int64_t period_ns, int count):
+        """Take `count` steps `period_ns` apart without returning to Python; return how many published a ladder."""
+        cdef int i, published = 0
+        with nogil:
+            for i in range(count):
+                published += self.step(now_ns + i * period_ns)
+                self.stamp(now_ns + i * period_ns)
+        return published
+
+    @property
+    def mode(self):
+        return self.mode_state.mode
+
+    @property
+    def reason(self):
+        return self.mode_state.reason
+
+    # ---- the step, from top to bottom
+
+    cdef bint step(self, int64_t now_ns) noexcept nogil:
+        # Own orders first: quote on the inventory we have, not on the one we had.
+        cdef bint own_changed = self.read_own()
+        cdef bint news = self.read_control() or own_changed
+        cdef bint ticked = self.read_market(own_changed)
+        cdef bint published = False
+        self.count_time(now_ns)
+        news = self.read_tape() or news
+        news = self.sample(now_ns) or news
+        news = self.advance_mode(now_ns) or news
+        self.cause_recv_mono_ns = 0
+        self.decided = news or ticked or self.idle_ns(now_ns) <= 0
+        if self.decided:
+            self.counters.steps += 1
+            self.consider(now_ns)
+            published = self.must_publish(now_ns)
+            if published:
+                self.publish(now_ns, ticked)
+            self.write_decision(now_ns, self.published.seq if published else 0)
+        if now_ns - self.state_mono_ns >= STATE_NS:
+            self.write_state(now_ns)
+        return published
+
+    cdef void stamp(self, int64_t end_ns) noexcept nogil:
+        """Count how long the step took; the loop reads the clock, the core may not."""
+        if self.decided:
+            record(self.counters.decide_ns, end_ns - self.step_mono_ns)
+        if self.cause_recv_mono_ns:
+            record(self.counters.tick_to_ladder_ns, end_ns - self.cause_recv_mono_ns)
+
+    cdef bint has_news(self) noexcept nogil:
+        return (
+            (self.bbo_ring is not None and self.bbo_ring.has_news())
+            or (self.book_ring is not None and self.book_ring.has_news())
+            or (self.own_ring is not None and self.own_ring.has_news())
+            or (self.tape_ring is not None and self.tape_ring.has_news())
+            or (self.leader_ring is not None and self.leader_ring.has_news())
+            or (self.params_ring is not None and self.params_ring.has_news())
+            or (self.operator_ring is not None and self.operator_ring.has_news())
+        )
+
+    cdef int64_t idle_ns(self, int64_t now_ns) noexcept nogil:
+        """Return how long nothing is due of itself: the next republication, or a price change that had to wait."""
+        cdef int64_t wait_ns = self.params.republish_ns if self.params.seq else REPUBLISH_NS
+        if self.deferred:
+            wait_ns = min(wait_ns, self.params.min_requote_ns)
+        return self.published_mono_ns + wait_ns - now_ns if self.published.seq else 0
+
+    # ---- reading
+
+    cdef bint read_own(self) noexcept nogil:
+        cdef Own scratch
+        if not refresh(self.own_ring, &self.own, sizeof(Own), &scratch):
+            return False
+        sort_live(&self.own, &self.live)
+        return True
+
+    cdef bint read_control(self) noexcept nogil:
+        cdef Params params
+        cdef Operator operator
+        cdef bint news = refresh(self.params_ring, &self.params, sizeof(Params), &params)
+        return refresh(self.operator_ring, &self.operator, sizeof(Operator), &operator) or news
+
+    cdef bint read_market(self, bint own_changed) noexcept nogil:
+        cdef Book book
+        cdef Bbo bbo
+        cdef bint ticked = refresh(self.book_ring, &self.book, sizeof(Book), &book)
+        ticked = refresh(self.bbo_ring, &self.bbo, sizeof(Bbo), &bbo) or ticked
+        if (ticked or own_changed) and self.book.seq and self.bbo.seq:
+            self.two_sided = foreign_touch(
+                &self.book, &self.bbo, &self.live, max(1, <int>self.params.imbalance_levels), &self.touch
+            )
+        return refresh(self.leader_ring, &self.leader, sizeof(Bbo), &bbo) or ticked
+
+    cdef bint read_tape(self) noexcept nogil:
+        """Read trades and marks in order; return whether a mark was among them. Bounded by what the ring can hold."""
+        cdef TapeEvent event
+        cdef bint marked = False
+        cdef int result
+        if self.tape_ring is None:
+            return False
+        while self.tape_ring.has_news():
+            result = self.tape_ring.read(&event)
+            if result == RING_LAPPED:
+                continue
+            if result != RING_OK:
+                break
+            self.tape_seq = event.seq
+            if event.kind == TAPE_MARK and self.params.seq:
+                marked = True
+                self.signals.on_mark(
+                    event.recv_mono_ns, event.funding_rate_e8 / ONE_E8, event.next_funding_s, &self.params
+                )
+        self.counters.lost_records = self.tape_ring.lost
+        return marked
+
+    cdef bint sample(self, int64_t now_ns) noexcept nogil:
+        """Take this second's sample if the market can be trusted; return whether one was due."""
+        if not self.signals.sample_due(now_ns) or not self.params.seq or not self.book.seq or not self.bbo.seq:
+            return False
+        cdef Conditions now
+        self.look(&now, now_ns)
+        if not now.two_sided or now.book_flags & (BOOK_UNSYNCED | BOOK_CROSSED) or now.data_age_ns > now.data_max_age_ns:
+            return False
+        self.signals.sample(
+            now_ns, self.touch.bids.price_ticks[0] + self.touch.asks.price_ticks[0], self.leader_mid_ticks(now_ns),
+            &self.params,
+        )
+        return True
+
+    cdef double leader_mid_ticks(self, int64_t now_ns) noexcept nogil:
+        """Return the leader's mid in its own ticks, 0 when there is none or it is stale."""
+        if self.leader.seq == 0 or self.leader.flags & (BOOK_UNSYNCED | BOOK_CROSSED | BOOK_ONE_SIDED):
+            return 0
+        if now_ns - self.leader.recv_mono_ns > self.params.book_max_age_ns:
+            return 0
+        return (self.leader.bid_price_ticks + self.leader.ask_price_ticks) / 2.0
+
+    # ---- the mode
+
+    cdef void look(self, Conditions *now, int64_t now_ns) noexcept nogil:
+        cdef uint8_t wants = self.operator.wanted[self.symbol_id] if self.operator.seq else <uint8_t>OPERATOR_NONE
+        now.latched = self.latched
+        now.operator_wants = wants
+        now.known = self.own.seq != 0 and self.params.seq != 0 and self.book.seq != 0 and self.bbo.seq != 0
+        now.enabled = self.params.enabled
+        now.froze = self.froze
+        now.feed_alive = (
+            self.feed_heartbeat_mono_ns != 0 and now_ns - self.feed_heartbeat_mono_ns <= self.feed_silent_ns
+        )
+        now.gateway_ready = self.own.ready
+        # The depth stream knows whether it is synced; the newer of the two knows the best prices.
+        now.book_flags = self.book.flags
+        if self.touch.top_is_newer:
+            now.book_flags = self.bbo.flags | (self.book.flags & BOOK_UNSYNCED)
+        now.data_age_ns = now_ns - max(self.bbo.recv_mono_ns, self.book.recv_mono_ns)
+        now.data_max_age_ns = self.params.book_max_age_ns
+        now.two_sided = self.two_sided
+
+    cdef bint advance_mode(self, int64_t now_ns) noexcept nogil:
+        cdef Conditions now
+        cdef Transition *transition
+        cdef uint8_t old = self.mode_state.mode
+        self.look(&now, now_ns)
+        self.froze = False
+        if not advance(&self.mode_state, &now, now_ns):
+            return False
+        self.counters.mode_changes += old != self.mode_state.mode
+        transition = &self.transitions[self.transitions_made % TRANSITIONS]
+        transition.at_mono_ns, transition.old, transition.new = now_ns, old, self.mode_state.mode
+        transition.reason, transition.ratio = self.mode_state.reason, self.verdict.ratio
+        transition.sigma_30m = self.market.sigma_30m
+        self.transitions_made += 1
+        return True
+
+    # ---- deciding
+
+    cdef void consider(self, int64_t now_ns) noexcept nogil:
+        """Make `wanted`: a ladder in NORMAL, an empty one in every other mode."""
+        if self.mode_state.mode != MODE_NORMAL or not self.quote(now_ns):
+            memset(&self.wanted, 0, sizeof(Ladder))
+            self.wanted.decided_mono_ns = now_ns
+            self.wanted.params_version = self.params.params_version
+            self.wanted.mode = self.mode_state.mode
+            self.wanted.reason = self.mode_state.reason
+            self.counters.stale_books += (
+                self.mode_state.reason == REASON_BOOK_UNSYNCED or self.mode_state.reason == REASON_BOOK_STALE
+            )
+        self.wanted.symbol_id = self.symbol_id
+        self.wanted.quoter_epoch = self.epoch
+        self.wanted.own_seq = self.own.seq
+        self.wanted.own_epoch = self.own.epoch
+        self.wanted.sync_id = self.book.sync_id
+
+    cdef bint quote(self, int64_t now_ns) noexcept nogil:
+        if self.params.net_max_lots <= 0 or self.params.near_layers == 0:
+            return False
+        cdef double leader_mid_ticks = self.leader_mid_ticks(now_ns)
+        cdef double ratio = self.live.position_lots / <double>self.params.net_max_lots
+        self.skew_anchor = anchored(self.skew_anchor, ratio, self.params.skew_dead_band)
+        self.market.skew_anchor = self.skew_anchor
+        self.signals.read(&self.touch, leader_mid_ticks, &self.params, now_ns, &self.market)
+        self.counters.leader_stale += self.leader_ring is not None and leader_mid_ticks <= 0
+        decide(&self.market, &self.live, &self.params, now_ns, &self.wanted, &self.verdict)
+        self.count_verdict()
+        return True
+
+    cdef void count_verdict(self) noexcept nogil:
+        cdef QuoterCounters *counters = self.counters
+        counters.decisions += 1
+        counters.kept_layers += self.verdict.kept_layers
+        counters.trimmed_layers += self.verdict.trimmed_layers
+        counters.clamped_layers += self.verdict.clamped_layers
+        counters.merged_layers += self.verdict.merged_layers
+        counters.dropped_layers += self.verdict.dropped_layers
+        counters.own_cross += self.verdict.crossing_layers
+        counters.empty_sides += (self.wanted.bid_layers == 0) + (self.wanted.ask_layers == 0)
+
+    # ---- publishing
+
+    cdef bint must_publish(self, int64_t now_ns) noexcept nogil:
+        cdef const Ladder *new = &self.wanted
+        cdef const Ladder *old = &self.published
+        cdef int64_t age_ns = now_ns - self.published_mono_ns
+        if old.seq == 0 or differ_in_shape(new, old):
+            return True
+        # After a fill or a reject the gateway adds nothing until a ladder shows that it has seen it.
+        if new.own_epoch != old.own_epoch or self.own.must_see_seq > old.own_seq:
+            return True
+        self.deferred = differ_in_price(new, old)
+        if self.deferred and age_ns >= self.params.min_requote_ns:
+            return True
+        self.counters.ladders_unchanged += not self.deferred
+        return age_ns >= (self.params.republish_ns if self.params.seq else REPUBLISH_NS)
+
+    cdef void publish(self, int64_t now_ns, bint ticked) noexcept nogil:
+        cdef bint top_is_newer = self.touch.top_is_newer
+        if ticked:
+            self.cause_recv_mono_ns = self.bbo.recv_mono_ns if top_is_newer else self.book.recv_mono_ns
+            self.wanted.cause_recv_mono_ns = self.cause_recv_mono_ns
+            self.wanted.cause_update_id = self.bbo.update_id if top_is_newer else self.book.update_id
+        self.published = self.wanted
+        self.published.seq = self.ladder_ring.publish(&self.published)
+        self.published_mono_ns = now_ns
+        self.deferred = False
+        self.counters.ladders += 1
+
+    cdef void write_decision(self, int64_t now_ns, uint64_t ladder_seq) noexcept nogil:
+        cdef Decision decision
+        memset(&decision, 0, sizeof(Decision))
+        decision.now_mono_ns = now_ns
+        decision.bbo_seq, decision.book_seq, decision.tape_seq = self.bbo.seq, self.book.seq, self.tape_seq
+        decision.leader_bbo_seq, decision.own_seq = self.leader.seq, self.own.seq
+        decision.params_version = self.params.params_version
+        decision.ladder_seq, decision.ladder_hash = ladder_seq, ladder_hash(&self.wanted)
+        decision.fair_ticks = self.market.fair_ticks
+        decision.reservation_ticks = self.verdict.quote.reservation_ticks
+        decision.half_spread_ticks = self.verdict.quote.half_spread_ticks
+        decision.sigma_30m = self.market.sigma_30m
+        decision.symbol_id, decision.mode, decision.reason = self.symbol_id, self.wanted.mode, self.wanted.reason
+        decision.bid_layers, decision.ask_layers = self.wanted.bid_layers, self.wanted.ask_layers
+        if self.wanted.mode == MODE_NORMAL:
+            decision.kept_orders = self.verdict.kept_layers
+            decision.trimmed_layers = self.verdict.trimmed_layers
+        decision.lost = self.counters.lost_records
+        self.decisions_ring.publish(&decision)
+
+    cdef void write_state(self, int64_t now_ns) noexcept nogil:
+        cdef QuoterState state
+        memset(&state, 0, sizeof(QuoterState))
+        state.now_mono_ns, state.ts_ns = now_ns, now_ns + self.utc_minus_mono_ns
+        state.params_version = self.params.params_version
+        state.mode_since_mono_ns = self.mode_state.since_mono_ns
+        state.mode, state.reason = self.mode_state.mode, self.mode_state.reason
+        state.symbol_id, state.inventory_lots = self.symbol_id, self.live.position_lots
+        state.mid_ticks, state.micro_ticks = self.market.mid_ticks, self.market.micro_ticks
+        state.fair_ticks, state.spread_ticks = self.market.fair_ticks, self.market.spread_ticks
+        state.reservation_ticks = self.verdict.quote.reservation_ticks
+        state.skew_ticks = self.verdict.quote.skew_ticks
+        state.funding_bias_ticks = self.verdict.quote.funding_bias_ticks
+        state.half_spread_ticks = self.verdict.quote.half_spread_ticks
+        state.distance_0_ticks = self.verdict.quote.distance_0_ticks
+        state.vol_scale, state.tox_scale = self.verdict.quote.vol_scale, self.market.tox_scale
+        state.sigma_30m, state.sigma_1s_ticks = self.market.sigma_30m, self.market.sigma_1s_ticks
+        state.imbalance, state.ratio = self.market.imbalance, self.verdict.ratio
+        state.funding_ema = self.signals.funding_ema
+        state.leader_ratio_ema = self.signals.leader_ratio_ema
+        state.skew_anchor = self.skew_anchor
+        state.worst_buy_lots, state.worst_sell_lots = self.verdict.worst_buy_lots, self.verdict.worst_sell_lots
+        state.quoted_both_ns, state.quotable_ns = self.quoted_both_ns, self.quotable_ns
+        state.vol_samples = <unsigned int>self.signals.window.samples
+        self.state_ring.publish(&state)
+        self.state_mono_ns = now_ns
+
+    cdef void count_time(self, int64_t now_ns) noexcept nogil:
+        cdef int64_t elapsed_ns = now_ns - self.step_mono_ns if self.step_mono_ns else 0
+        self.step_mono_ns = now_ns
+        if self.mode_state.mode == MODE_NORMAL:
+            self.quotable_ns += elapsed_ns
+            if self.published.bid_layers and self.published.ask_layers:
+                self.quoted_both_ns += elapsed_ns
+
+
+cdef bint differ_in_shape(const Ladder *a, const Ladder *b) noexcept nogil:
+    """Whether anything but prices differs; unused layers are zero in both."""
+    return (
+        a.mode != b.mode or a.reason != b.reason or a.params_version != b.params_version
+        or a.bid_layers != b.bid_layers or a.ask_layers != b.ask_layers
+        or memcmp(a.bid_layer, b.bid_layer, LADDER_LAYERS) != 0 or memcmp(a.ask_layer, b.ask_layer, LADDER_LAYERS) != 0
+        or memcmp(a.bid_qty_lots, b.bid_qty_lots, sizeof(a.bid_qty_lots)) != 0
+        or memcmp(a.ask_qty_lots, b.ask_qty_lots, sizeof(a.ask_qty_lots)) != 0
+    )
+
+
+cdef bint differ_in_price(const Ladder *a, const Ladder *b) noexcept nogil:
+    return (
+        memcmp(a.bid_price_ticks, b.bid_price_ticks, sizeof(a.bid_price_ticks)) != 0
+        or memcmp(a.ask_price_ticks, b.ask_price_ticks, sizeof(a.ask_price_ticks)) != 0
+    )

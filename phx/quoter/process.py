@@ -1,0 +1,139 @@
+"""The quoter process: one symbol's QuoterCore between its rings, alive whatever comes, goes or restarts around it."""
+
+import logging
+import time
+
+import numpy as np
+
+from phx._core.edge.quoter_loop import QuoterLoop
+from phx._core.enums import Mode, Reason
+from phx._core.quoter import QuoterCore
+from phx._core.records import QUOTER_STATE
+from phx._core.ring import RingReader
+from phx.latches import Latches
+from phx.process import HUNG_NS, Process, run
+from phx.segment import Segment, SegmentMissing, SegmentRefused
+
+SLICE_NS = 50_000_000  # so often the loop returns to Python, for signals
+LOOK_ROUND_NS = 100_000_000  # so often for latches and for restarted writers
+
+log = logging.getLogger("phx")
+
+
+def main(config, symbol: str) -> int:
+    """Live one life of a symbol's quoter; return the exit status."""
+    # The new life replaces the state segment, so what the last one left is read first.
+    left = last_state(config, symbol)
+    return run(f"quoter.{symbol}", config, lambda process: Quoter(process, symbol, left).live())
+
+
+def last_state(config, symbol: str) -> np.ndarray | None:
+    """Return the state the last life published, as an array of one record, if it is there and young enough."""
+    try:
+        segment = Segment.attach(config.shm_folder(), f"state.{symbol}", QUOTER_STATE)
+    except (SegmentMissing, SegmentRefused):
+        return None
+    state = RingReader(segment.memory, QUOTER_STATE).read_newest()
+    if state is None or not 0 <= time.time_ns() - int(state["ts_ns"]) <= config.ops.snapshot_max_age_s * 1e9:
+        return None
+    return np.array([state])
+
+
+class Source:
+    """A segment of another process: attached when it appears, and anew whenever its writer has made another one."""
+
+    def __init__(self, process: Process, segment_name: str, attach):
+        self.process = process
+        self.segment_name = segment_name
+        self.attach = attach
+        self.segment: Segment | None = None
+
+    def look(self) -> None:
+        if self.segment is not None and not self.segment.replaced():
+            return
+        found = self.process.try_attach(self.segment_name)
+        if found is None:
+            return
+        log.info("%s: reads %s, generation %d", self.process.name, self.segment_name, found.generation)
+        self.segment = found
+        self.attach(found.memory)
+
+
+class Quoter:
+    """The shell around the core: sources, latches, log."""
+
+    def __init__(self, process: Process, symbol: str, left: np.ndarray | None = None):
+        self.process = process
+        self.symbol = symbol
+        self.latches = Latches(process.run_folder)
+        self.core = self._core(left)
+        (gateway,) = process.ringers(f"ladder.{symbol}")
+        wait = process.config.process_config(process.name).wait
+        self.loop = QuoterLoop(self.core, process.bell, gateway, process.own.memory, wait)
+        self.sources = self._sources()
+        self.look_round_mono_ns = 0
+
+    def _core(self, left) -> QuoterCore:
+        segments = self.process.segments
+        core = QuoterCore(
+            self.process.config.instrument_ids()[self.symbol],
+            time.time_ns(),  # larger than any earlier life's, also after shared memory was wiped
+            segments[f"ladder.{self.symbol}"].memory,
+            segments[f"state.{self.symbol}"].memory,
+            segments[f"decisions.{self.symbol}"].memory,
+            segments[f"counters.quoter.{self.symbol}"].records,
+            HUNG_NS,
+        )
+        if left is not None:
+            core.restore(left)
+            log.info("%s: begins warm, sigma_30m %.5f", self.process.name, left[0]["sigma_30m"])
+        return core
+
+    def _sources(self) -> list[Source]:
+        config, core = self.process.config, self.core
+        names = {kind: f"{kind}.{self.symbol}" for kind in ("bbo", "book", "tape", "own", "params")}
+        names["operator"] = "operator"
+        if leader := config.leader_of(self.symbol):
+            names["leader"] = f"bbo.{leader}"
+        feed = f"process.{config.feed_of(self.symbol)}"
+        return [
+            *(
+                Source(self.process, name, lambda memory, k=kind: core.attach(k, memory))
+                for kind, name in names.items()
+            ),
+            Source(self.process, feed, self.loop.watch_feed),
+        ]
+
+    def live(self) -> None:
+        """Turn the loop until asked to stop."""
+        process = self.process
+        process.ready()
+        while not process.stopping:
+            if process.froze():
+                self.core.note_freeze()
+            self.look_round(time.monotonic_ns())
+            self.loop.run(SLICE_NS)
+            self.tell()
+
+    def look_round(self, now_mono_ns: int) -> None:
+        """See what only files say: restarted writers and latches. The wall clock may have been set meanwhile, too."""
+        if now_mono_ns - self.look_round_mono_ns < LOOK_ROUND_NS:
+            return
+        self.look_round_mono_ns = now_mono_ns
+        for source in self.sources:
+            source.look()
+        self.core.latched = self.latches.stops(self.symbol) is not None
+        self.core.utc_minus_mono_ns = time.time_ns() - time.monotonic_ns()
+
+    def tell(self) -> None:
+        """Log the changes of mode since the last time."""
+        for change in self.core.take_transitions():
+            log.info(
+                "%s: %s -> %s, %s, ratio %.3f, sigma_30m %.5f",
+                self.process.name,
+                Mode(change["old"]).name,
+                Mode(change["new"]).name,
+                Reason(change["reason"]).name,
+                change["ratio"],
+                change["sigma_30m"],
+            )
