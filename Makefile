@@ -35,7 +35,7 @@ bench: build
 	$(PY) -m pytest bench --benchmark-only
 
 docs: build
-	$(PY) scripts/render_docs.py
+	PYTHONPATH=. $(PY) scripts/render_docs.py
 
 campaign-ring: build
 	$(PY) scripts/campaign_ring.py $(READS)

@@ -60,6 +60,9 @@ SYMBOL_GAUGES = (
     ("quoted_share", "share of the quotable time with both sides wanted", lambda f: f.quoted_share),
     ("gateway_ready", "1 = orders may be sent", lambda f: f.ready),
 )
+MODE_TEXT = "1 for the mode a symbol is in, label mode"
+DEADMAN_TEXT = "until the venue cancels all if phx falls silent"
+HEARTBEAT_TEXT = "age of a process's last sign of life; absent when not ready"
 ACCOUNT_GAUGES = (
     ("total_notional", "positions and orders over all symbols, quote currency", "gross_notional_e8", 1e8),
     ("worst_notional", "the same if every live order filled, quote currency", "worst_notional_e8", 1e8),
@@ -113,7 +116,7 @@ class Metrics:
             for found in read:
                 family.add_metric([found.symbol], float(value(found)))
             yield family
-        mode = GaugeMetricFamily("phx_strategy_mode", "1 for the mode a symbol is in", labels=["symbol", "mode"])
+        mode = GaugeMetricFamily("phx_strategy_mode", MODE_TEXT, labels=["symbol", "mode"])
         for found in read:
             for word in Mode:
                 name = word.name.removeprefix("MODE_")
@@ -133,15 +136,10 @@ class Metrics:
             if account is not None:
                 yield GaugeMetricFamily(f"phx_{name}", text, value=float(account[field]) / unit)
         if (left_s := deadman_s(self.instance)) is not None:
-            text = "seconds until the venue cancels all if phx falls silent"
-            yield GaugeMetricFamily("phx_deadman_remaining_seconds", text, value=left_s)
+            yield GaugeMetricFamily("phx_deadman_remaining_seconds", DEADMAN_TEXT, value=left_s)
 
     def processes(self):
-        family = GaugeMetricFamily(
-            "phx_heartbeat_age_seconds",
-            "age of a process's last sign of life; absent when not ready",
-            labels=["process"],
-        )
+        family = GaugeMetricFamily("phx_heartbeat_age_seconds", HEARTBEAT_TEXT, labels=["process"])
         for name in topology.processes(self.config):
             if (age_ns := self.instance.heartbeat_age_ns(name)) is not None:
                 family.add_metric([name], age_ns / 1e9)
