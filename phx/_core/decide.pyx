@@ -145,7 +145,7 @@ def decide_ladder(Market market, const Own[::1] own, const Params[::1] params, i
 
 
 def bench_decide(Market market, const Own[::1] own, const Params[::1] params, int count):
-    """Decide `count` times, with the fair price moving by a tick to and fro; return a hash so that nothing is skipped."""
+    """Decide `count` times, the fair price moving by a tick to and fro; return a hash so that nothing is skipped."""
     cdef Live live
     cdef Verdict verdict
     cdef Ladder ladder

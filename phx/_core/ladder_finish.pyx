@@ -9,7 +9,7 @@ from libc.stdint cimport int16_t, int64_t, uint8_t
 
 from phx._core.ladder_shape cimport layer_lots
 from phx._core.live cimport LiveSide
-from phx._core.records cimport LADDER_LAYERS, OWN_ORDERS, Params
+from phx._core.records cimport OWN_ORDERS, Params
 
 
 # ---- 1. round away from the market
@@ -76,7 +76,9 @@ cdef int merge_ticks(LadderSide *side, int64_t most_lots) noexcept nogil:
     return merged
 
 
-cdef inline bint large_enough(int64_t qty_lots, int64_t price_ticks, int64_t min_lots, int64_t min_ticklots) noexcept nogil:
+cdef inline bint large_enough(
+    int64_t qty_lots, int64_t price_ticks, int64_t min_lots, int64_t min_ticklots
+) noexcept nogil:
     return qty_lots > 0 and qty_lots >= min_lots and qty_lots * price_ticks >= min_ticklots
 
 

@@ -17,7 +17,7 @@ cdef int raw_offsets(const Params *params, double price_ticks, double *offsets_t
     return near + far
 
 
-cdef inline void near_offsets(const Params *params, double price_ticks, double *offsets_ticks, int layers) noexcept nogil:
+cdef void near_offsets(const Params *params, double price_ticks, double *offsets_ticks, int layers) noexcept nogil:
     """d_i = near_start * near_ratio^i of the price."""
     cdef double offset = params.near_start * price_ticks
     cdef int layer
@@ -26,7 +26,7 @@ cdef inline void near_offsets(const Params *params, double price_ticks, double *
         offset *= params.near_ratio
 
 
-cdef inline void far_offsets(const Params *params, double price_ticks, double *offsets_ticks, int layers) noexcept nogil:
+cdef void far_offsets(const Params *params, double price_ticks, double *offsets_ticks, int layers) noexcept nogil:
     """From far_start to far_end of the price, in equal steps or in equal ratios; one layer alone lies at far_start."""
     cdef double offset = params.far_start * price_ticks
     cdef double step = 0, ratio = 1
@@ -40,7 +40,7 @@ cdef inline void far_offsets(const Params *params, double price_ticks, double *o
         offset = offset * ratio + step
 
 
-cdef inline void growing_offsets(const Params *params, double *offsets_ticks, int layers) noexcept nogil:
+cdef void growing_offsets(const Params *params, double *offsets_ticks, int layers) noexcept nogil:
     """d_0 = start, then each spacing `mult` times the one before, up to a largest spacing."""
     cdef double offset = params.geometric_start_ticks
     cdef double spacing = params.geometric_first_ticks

@@ -1,4 +1,4 @@
-# The quoter's pure half: rings in, ladder, state and decisions out. It is told the time; it opens and waits for nothing.
+# The quoter's pure half: rings in, ladder, state and decisions out. It is told the time, opens and waits for nothing.
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from phx._core.decide cimport Verdict
@@ -53,7 +53,7 @@ cdef class QuoterCore:
     cdef readonly uint64_t epoch             # this quoter's life
     cdef int64_t feed_silent_ns              # a feed heartbeat older than this is a lost feed
     cdef int64_t step_mono_ns                # of the step before
-    cdef int64_t cause_recv_mono_ns          # of the tick that caused the ladder of this step; 0 = no tick, or no ladder
+    cdef int64_t cause_recv_mono_ns          # of the tick that caused this step's ladder; 0 = no tick, or no ladder
     cdef bint decided                        # in this step
     cdef int64_t quoted_both_ns
     cdef int64_t quotable_ns

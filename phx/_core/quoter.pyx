@@ -241,7 +241,9 @@ cdef class QuoterCore:
             return False
         cdef Conditions now
         self.look(&now, now_ns)
-        if not now.two_sided or now.book_flags & (BOOK_UNSYNCED | BOOK_CROSSED) or now.data_age_ns > now.data_max_age_ns:
+        if not now.two_sided or now.book_flags & (BOOK_UNSYNCED | BOOK_CROSSED):
+            return False
+        if now.data_age_ns > now.data_max_age_ns:
             return False
         self.signals.sample(
             now_ns, self.touch.bids.price_ticks[0] + self.touch.asks.price_ticks[0], self.leader_mid_ticks(now_ns),

@@ -48,10 +48,14 @@ cdef class Signals:
     cdef uint32_t next_funding_s             # the interval the EMA belongs to; 0 = unknown
     cdef int64_t mark_recv_mono_ns
     cdef double leader_ratio_ema             # own mid over leader mid; 0 = none yet
-    cdef void sample(self, int64_t now_ns, int64_t half_ticks, double leader_mid_ticks, const Params *) noexcept nogil
+    cdef void sample(
+        self, int64_t now_ns, int64_t half_ticks, double leader_mid_ticks, const Params *
+    ) noexcept nogil
     cdef bint sample_due(self, int64_t now_ns) noexcept nogil
     cdef void on_mark(self, int64_t recv_mono_ns, double rate, uint32_t next_funding_s, const Params *) noexcept nogil
-    cdef void read(self, const Touch *, double leader_mid_ticks, const Params *, int64_t now_ns, Market *) noexcept nogil
+    cdef void read(
+        self, const Touch *, double leader_mid_ticks, const Params *, int64_t now_ns, Market *
+    ) noexcept nogil
     cdef double sigma_30m(self, double mid_ticks, const Params *) noexcept nogil
     cdef double fair_ticks(self, const Market *, double leader_mid_ticks, const Params *) noexcept nogil
     cdef void restore(self, const QuoterState *state) noexcept nogil

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from functools import partial
 
 import numpy as np
 
@@ -97,10 +98,7 @@ class Quoter:
             names["leader"] = f"bbo.{leader}"
         feed = f"process.{config.feed_of(self.symbol)}"
         return [
-            *(
-                Source(self.process, name, lambda memory, k=kind: core.attach(k, memory))
-                for kind, name in names.items()
-            ),
+            *(Source(self.process, names[kind], partial(core.attach, kind)) for kind in names),
             Source(self.process, feed, self.loop.watch_feed),
         ]
 
