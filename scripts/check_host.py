@@ -15,7 +15,7 @@ NEEDED = (3, 11)
 
 def missing():
     """Return (what is missing, the Debian package that has it) for everything the build needs."""
-    version = "python%d.%d" % sys.version_info[:2]
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     headers = os.path.join(sysconfig.get_path("include"), "Python.h")
     checks = (
         ("a C compiler", "gcc", shutil.which("gcc") or shutil.which("cc")),
@@ -34,15 +34,15 @@ def install(packages):
     print("installing " + " ".join(packages))
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
     subprocess.call(["apt-get", "update", "-qq"], env=environment)
-    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"] + packages
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
     return subprocess.call(command, env=environment, stdout=subprocess.DEVNULL) == 0
 
 
 def other_python():
     """Return the name of a newer python on the path, or None."""
     for minor in range(20, NEEDED[1] - 1, -1):
-        if shutil.which("python3.%d" % minor):
-            return "python3.%d" % minor
+        if shutil.which(f"python3.{minor}"):
+            return f"python3.{minor}"
     return None
 
 
@@ -51,7 +51,7 @@ def main():
     if sys.version_info < NEEDED:
         newer = other_python()
         hint = "run: make PYTHON=" + newer if newer else "install python3.11 or newer"
-        print("phx needs Python 3.11 or newer, this is %d.%d; %s" % (sys.version_info[0], sys.version_info[1], hint))
+        print(f"phx needs Python 3.11 or newer, this is {sys.version_info[0]}.{sys.version_info[1]}; {hint}")
         return 1
     lacking = missing()
     packages = [package for _, package in lacking]
@@ -61,7 +61,7 @@ def main():
         packages = [package for _, package in lacking]
     if lacking:
         what = ", ".join(what for what, _ in lacking)
-        print("missing: %s; run: sudo apt-get install -y %s" % (what, " ".join(packages)))
+        print(f"missing: {what}; run: sudo apt-get install -y {' '.join(packages)}")
         return 1
     return 0
 
