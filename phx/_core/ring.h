@@ -66,9 +66,10 @@ static inline uint64_t phx_ring_publish(phx_ring *ring, uint64_t seq, const uint
 static inline int phx_ring_read(const phx_ring *ring, uint64_t seq, uint64_t *out) {
     const uint64_t *slot = phx_ring_slot(ring, seq);
     uint64_t before = phx_load_acquire(slot);
-    if (before == 0 && phx_load_acquire(ring->cursor) >= seq) {
-        /* Zero, yet published: it came between the two loads, or the slot is being rewritten, perhaps by a writer
-         * that died there. A second look tells which; the cursor alone would report laps that never were. */
+    if (before == 0 && phx_load_acquire(phx_ring_slot(ring, seq + 1)) > seq) {
+        /* Zero, yet its successor is there: it came between the two loads, or the slot is being rewritten, perhaps by
+         * a writer that died there. A second look tells which. (The cursor would tell too, but a reader that polls it
+         * takes its line from the writer each time.) */
         before = phx_load_acquire(slot);
         if (before == 0)
             return RING_LAPPED;
