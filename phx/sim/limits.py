@@ -1,4 +1,4 @@
-"""The venue's rate limits: fixed windows aligned to the wall clock, counted per account (orders) and in all (weight)."""
+"""The venue's rate limits: fixed windows aligned to the wall clock, for weight and for orders."""
 
 from phx.sim.refusals import Refused
 

@@ -43,6 +43,7 @@ MESSAGES = {
     -4046: "No need to change margin type.",
     -4047: "Margin type cannot be changed if there exists open orders.",
     -4048: "Margin type cannot be changed if there exists position.",
+    -4056: "Invalid api key type.",
     -4059: "No need to change position side.",
     -4061: "Order's position side does not match user's setting.",
     -4067: "Position side cannot be changed if there exists open orders.",

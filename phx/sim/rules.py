@@ -1,0 +1,250 @@
+"""What the venue checks before an order reaches the book: parameters, filters, price band, notional, margin."""
+
+import re
+import secrets
+import string
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from phx._core.matching import SelfTrade, TimeInForce
+from phx.instruments import ONE_E8
+from phx.sim.account import Account, Order
+from phx.sim.contracts import Contract, plain
+from phx.sim.refusals import Refused
+
+CLIENT_ID = re.compile(r"^[\.A-Z\:/a-z0-9_-]{1,36}$")
+CONDITIONAL = {"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"}
+SIDES = {"BUY": 1, "SELL": -1}
+TIFS = {
+    "GTC": TimeInForce.TIF_GTC,
+    "IOC": TimeInForce.TIF_IOC,
+    "FOK": TimeInForce.TIF_FOK,
+    "GTX": TimeInForce.TIF_GTX,
+    "GTD": TimeInForce.TIF_GTC,  # rests like GTC; the exchange ends it at goodTillDate
+}
+SELF_TRADES = {
+    "EXPIRE_TAKER": SelfTrade.SELF_TRADE_EXPIRE_TAKER,
+    "EXPIRE_MAKER": SelfTrade.SELF_TRADE_EXPIRE_MAKER,
+    "EXPIRE_BOTH": SelfTrade.SELF_TRADE_EXPIRE_BOTH,
+}
+ALPHANUMERICS = string.ascii_letters + string.digits
+MAX_MODIFICATIONS = 10_000
+FAR_FUTURE_MS = 253_402_300_799_000
+
+
+@dataclass(slots=True)
+class NewOrder:
+    """A place request that passed the checks of its parameters."""
+
+    contract: Contract
+    side: int
+    type: str
+    tif: str
+    price_ticks: int  # 0 for MARKET
+    lots: int
+    reduce_only: bool
+    client_id: str
+    self_trade: str
+    good_till_ms: int
+    response: str
+
+    @property
+    def tif_code(self) -> int:
+        return TimeInForce.TIF_MARKET if self.type == "MARKET" else TIFS[self.tif]
+
+
+def text(params: dict, name: str, default: str | None = None) -> str:
+    """Return a parameter as text; -1102 when it is mandatory (no default) and missing or empty."""
+    value = params.get(name)
+    if value is None or value == "":
+        if default is None:
+            raise Refused(-1102, name)
+        return default
+    if value is True or value is False:
+        return "true" if value else "false"
+    return str(value)
+
+
+def whole(params: dict, name: str, default: int | None = None) -> int:
+    """Return an integer parameter."""
+    value = text(params, name, None if default is None else str(default))
+    try:
+        return int(value)
+    except ValueError:
+        raise Refused(-1102, name) from None
+
+
+def flag(params: dict, name: str) -> bool:
+    value = text(params, name, "false").lower()
+    if value not in ("true", "false"):
+        raise Refused(-1102, name)
+    return value == "true"
+
+
+def decimal(params: dict, name: str) -> Decimal:
+    try:
+        value = Decimal(text(params, name))
+    except InvalidOperation:
+        raise Refused(-1102, name) from None
+    if not value.is_finite():
+        raise Refused(-1102, name)
+    return value
+
+
+def places(value: Decimal) -> int:
+    """Return the decimals a number needs."""
+    return max(0, -value.normalize().as_tuple().exponent)
+
+
+def price_ticks(contract: Contract, value: Decimal) -> int:
+    """Return a limit price in ticks, or refuse it by PRICE_FILTER."""
+    instrument = contract.instrument
+    if value <= 0:
+        raise Refused(-4001)
+    if places(value) > instrument.price_precision:
+        raise Refused(-1111)
+    if value < instrument.min_price:
+        raise Refused(-4013)
+    if value > instrument.max_price:
+        raise Refused(-4002)
+    if value % instrument.tick_size:
+        raise Refused(-4014)
+    return int(value / instrument.tick_size)
+
+
+def qty_lots(contract: Contract, value: Decimal, market: bool) -> int:
+    """Return a quantity in lots, or refuse it by LOT_SIZE or MARKET_LOT_SIZE."""
+    instrument = contract.instrument
+    if value <= 0:
+        raise Refused(-4003)
+    if places(value) > instrument.qty_precision:
+        raise Refused(-1111)
+    if value < instrument.min_qty:
+        raise Refused(-4004)
+    if value > (contract.market_max_lots * instrument.lot_size if market else instrument.max_qty):
+        raise Refused(-4005)
+    if value % instrument.lot_size:
+        raise Refused(-4023)
+    return int(value / instrument.lot_size)
+
+
+def new_order(contracts: dict[str, Contract], params: dict, now_ms: int) -> NewOrder:
+    """Return a place request read and checked as far as it can be without account and market."""
+    contract = contracts.get(text(params, "symbol"))
+    if contract is None:
+        raise Refused(-1121)
+    side, kind = text(params, "side"), text(params, "type")
+    if side not in SIDES:
+        raise Refused(-1117)
+    if kind in CONDITIONAL:
+        raise Refused(-4120)
+    if kind not in ("LIMIT", "MARKET"):
+        raise Refused(-1116)
+    if text(params, "positionSide", "BOTH") != "BOTH":
+        raise Refused(-4061)
+    market = kind == "MARKET"
+    tif = "GTC" if market else text(params, "timeInForce")
+    if tif not in TIFS:
+        raise Refused(-1115)
+    if market and params.get("price"):
+        raise Refused(-1106, "price")
+    lots = qty_lots(contract, decimal(params, "quantity"), market)
+    ticks = 0 if market else price_ticks(contract, decimal(params, "price"))
+    client_id = text(params, "newClientOrderId", "")
+    if client_id and not CLIENT_ID.match(client_id):
+        raise Refused(-4015)
+    self_trade = text(params, "selfTradePreventionMode", "EXPIRE_MAKER")
+    if self_trade not in (*SELF_TRADES, "NONE"):
+        raise Refused(-5039)
+    good_till_ms = whole(params, "goodTillDate", 0) if tif == "GTD" else 0
+    if tif == "GTD" and not now_ms + 600_000 < good_till_ms < FAR_FUTURE_MS:
+        raise Refused(-5040)
+    response = text(params, "newOrderRespType", "ACK")
+    if response not in ("ACK", "RESULT"):
+        raise Refused(-1136)
+    return NewOrder(
+        contract=contract,
+        side=SIDES[side],
+        type=kind,
+        tif=tif,
+        price_ticks=ticks,
+        lots=lots,
+        reduce_only=flag(params, "reduceOnly"),
+        client_id=client_id or "".join(secrets.choice(ALPHANUMERICS) for _ in range(22)),
+        self_trade="EXPIRE_MAKER" if self_trade == "NONE" else self_trade,
+        good_till_ms=good_till_ms,
+        response=response,
+    )
+
+
+def check_band(contract: Contract, side: int, ticks: int, mark_e8: int) -> None:
+    """Refuse a limit price beyond PERCENT_PRICE: it bounds buys from above and sells from below only."""
+    instrument = contract.instrument
+    multiplier = instrument.percent_up if side > 0 else instrument.percent_down
+    limit_e8 = int(mark_e8 * multiplier)
+    if side * (int(ticks * instrument.tick_size * ONE_E8) - limit_e8) > 0:
+        raise Refused(-4016 if side > 0 else -4024, plain(limit_e8, 8))
+
+
+def check_notional(contract: Contract, value_e8: int) -> None:
+    notional = contract.instrument.min_notional
+    if value_e8 < notional * ONE_E8:
+        raise Refused(-4164, f"{notional:f}")
+
+
+def check_account(account: Account, order: NewOrder, marks_e8: dict[str, int]) -> None:
+    """Refuse what the account may not do: a client id in use, too many orders, reduce-only, size cap, margin."""
+    contract = order.contract
+    opened = account.open_orders(contract.symbol)
+    if order.client_id in opened.by_client:
+        raise Refused(-4116)
+    if len(opened.by_id) >= contract.instrument.max_orders:
+        raise Refused(-2025)
+    held = account.position(contract).lots
+    reducing = max(0, -order.side * held)
+    if order.reduce_only:
+        if reducing == 0:
+            raise Refused(-2022)
+        return
+    check_size(account, contract, order.side, order.lots, marks_e8)
+
+
+def check_size(account: Account, contract: Contract, side: int, added_lots: int, marks_e8: dict[str, int]) -> None:
+    """Refuse a larger worst-case position than leverage and available margin allow."""
+    mark_e8 = marks_e8[contract.symbol]
+    position = account.position(contract)
+    before = account.initial_margin_e8(contract, mark_e8)
+    after = account.initial_margin_e8(contract, mark_e8, side, added_lots)
+    if after <= before:
+        return
+    if after * position.leverage > contract.max_notional(position.leverage) * ONE_E8:
+        raise Refused(-2027)
+    if after - before > account.available_e8(contract.margin_asset, marks_e8):
+        raise Refused(-2019)
+
+
+def reduce_only_lots(account: Account, order: NewOrder) -> int:
+    """Return how much of a reduce-only order may enter: what the position still leaves to reduce."""
+    opened = account.open_orders(order.contract.symbol)
+    covered = sum(
+        o.remaining_lots for o in opened.by_id.values() if o.reduce_only and o.side == order.side and o.is_open
+    )
+    left = abs(account.position(order.contract).lots) - covered
+    if left <= 0:
+        raise Refused(-2022)
+    return min(order.lots, left)
+
+
+def excess_reduce_only(account: Account, contract: Contract) -> list[Order]:
+    """Return the open reduce-only orders a shrunken position no longer covers, worst-priced first."""
+    held = account.position(contract).lots
+    resting = [o for o in account.open_orders(contract.symbol).by_id.values() if o.reduce_only]
+    excess = [o for o in resting if o.side * held >= 0]
+    covering = sorted((o for o in resting if o.side * held < 0), key=lambda o: o.side * o.price_ticks)
+    total = sum(o.remaining_lots for o in covering)
+    for order in covering:
+        if total <= abs(held):
+            break
+        excess.append(order)
+        total -= order.remaining_lots
+    return excess

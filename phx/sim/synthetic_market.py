@@ -1,0 +1,149 @@
+"""The synthetic market at work: agents' actions go into a matching engine, where accounts trade as well."""
+
+import time
+
+from phx._core.engine import Engine
+from phx._core.enums import TradeOrigin
+from phx._core.matching import Event, EventKind, TimeInForce
+from phx.sim.contracts import Contract
+from phx.sim.market import NEVER_NS
+from phx.sim.streams import Hub, SymbolStreams
+from phx.sim.synthetic import ActionKind, OrderFlow, order_flows
+
+AGENTS = 0
+FIRST_ORDER_ID = 58_846_000_000  # of the size seen on the venue; unique per symbol only, as there
+FIRST_TRADE_ID = 702_000_000
+FIRST_UPDATE_ID = 11_671_000_000_000
+
+
+class SyntheticMarket:
+    """One symbol. Agent orders are known by the flow's number n and the engine's order id."""
+
+    def __init__(self, contract: Contract, flow: OrderFlow, hub: Hub, speed: float):
+        self.contract = contract
+        self.streams = SymbolStreams(contract, hub)
+        self.book = Engine(FIRST_ORDER_ID, FIRST_TRADE_ID, FIRST_UPDATE_ID)
+        self.speed = speed
+        self._flow = flow
+        self._ids: dict[int, int] = {}  # n → order id of resting agent orders
+        self._numbers: dict[int, int] = {}  # order id → n
+        self._action = None
+        self.due_ns = NEVER_NS
+        self._account_events: list[Event] = []
+        self._changed: dict[int, dict[int, int]] = {1: {}, -1: {}}
+        self._first_id = 0
+        self._prev_id = 0
+        self._best = None
+
+    def start(self, now_ns: int) -> None:
+        for n, (side, price_ticks, lots) in enumerate(self._flow.seed_book()):
+            self._place(n, side, price_ticks, lots)
+        self.book.drain()
+        ts_ms = now_ns // 1_000_000
+        levels = 10**6
+        self.streams.on_book(self.book.update_id, self.book.top(1, levels), self.book.top(-1, levels), ts_ms)
+        self._prev_id = self.book.update_id
+        self._best = (*self.book.top(1), *self.book.top(-1))
+        self._plan(now_ns)
+
+    def _plan(self, now_ns: int) -> None:
+        bid, ask = self.book.top(1), self.book.top(-1)
+        wait_ns, self._action = self._flow.next(bid[0][0] if bid else 0, ask[0][0] if ask else 0)
+        self.due_ns = now_ns + int(wait_ns / self.speed)
+
+    def act(self) -> None:
+        """Do the planned action at its time and plan the next one."""
+        action, at_ns = self._action, self.due_ns
+        if action.kind == ActionKind.PLACE:
+            self._place(action.n, action.side, action.price_ticks, action.qty_lots)
+        elif action.kind == ActionKind.CANCEL:
+            self.book.cancel_order(self._ids.get(action.n, 0))
+            self._closed(self._ids.get(action.n, 0))
+        else:
+            far = action.price_ticks or (2**40 if action.side > 0 else 1)
+            self.book.place_order(AGENTS, action.side, far, action.qty_lots, TimeInForce.TIF_MARKET)
+        self._publish(at_ns)
+        self._plan(at_ns)
+
+    def _place(self, n: int, side: int, price_ticks: int, lots: int) -> None:
+        order_id = self.book.place_order(AGENTS, side, price_ticks, lots)
+        if self.book.order(order_id) is None:
+            self._flow.on_closed(n)
+            return
+        self._ids[n] = order_id
+        self._numbers[order_id] = n
+
+    def _closed(self, order_id: int) -> None:
+        n = self._numbers.pop(order_id, None)
+        if n is not None:
+            del self._ids[n]
+            self._flow.on_closed(n)
+
+    def _publish(self, now_ns: int) -> None:
+        """Tell the streams trades and a new best price at once; depth changes wait for flush()."""
+        ts_ms = now_ns // 1_000_000
+        changed = False
+        for event in self.book.drain():
+            if event.kind == EventKind.EVENT_LEVEL:
+                changed = True
+                self._first_id = self._first_id or event.update_id
+                self._changed[event.side][event.price_ticks] = event.qty_lots
+                continue
+            if event.kind == EventKind.EVENT_TRADE:
+                self.streams.on_trade(
+                    event.trade_id,
+                    event.price_ticks,
+                    event.qty_lots,
+                    event.side,
+                    TradeOrigin.ORIGIN_MARKET,
+                    ts_ms,
+                    ts_ms,
+                )
+                if event.maker_owner == AGENTS and event.maker_remaining_lots == 0:
+                    self._closed(event.maker_id)
+            if event.owner or event.maker_owner:
+                self._account_events.append(event)
+        if changed:
+            best = (*self.book.top(1), *self.book.top(-1))
+            if best != self._best and len(best) == 2:
+                self._best = best
+                self.streams.on_top(self.book.update_id, *best, ts_ms, ts_ms)
+
+    def flush(self, now_ns: int) -> None:
+        """Publish the depth changes since the last flush as one diff."""
+        if not self._first_id:
+            return
+        bids, asks = (sorted(self._changed[side].items()) for side in (1, -1))
+        ts_ms = now_ns // 1_000_000
+        last_id = self.book.update_id
+        self.streams.on_diff(self._first_id, last_id, self._prev_id, bids, asks, ts_ms, ts_ms)
+        self._first_id, self._prev_id = 0, last_id
+        self._changed = {1: {}, -1: {}}
+
+    def drain(self, now_ns: int) -> list[Event]:
+        self._publish(now_ns)
+        self.flush(now_ns)
+        events, self._account_events = self._account_events, []
+        return events
+
+
+class SyntheticPlayer:
+    """All synthetic markets of the venue; each plans its own next action."""
+
+    def __init__(self, contracts: list[Contract], hub: Hub, seed: int, speed: float):
+        flows = order_flows([contract.instrument for contract in contracts], seed)
+        self.markets = {c.symbol: SyntheticMarket(c, flows[c.symbol], hub, speed) for c in contracts}
+
+    def start(self, now_ns: int) -> None:
+        for market in self.markets.values():
+            market.start(now_ns)
+
+    def due_ns(self) -> int:
+        return min(market.due_ns for market in self.markets.values())
+
+    def advance(self, now_ns: int, until_ns: int) -> None:
+        while True:
+            market = min(self.markets.values(), key=lambda m: m.due_ns)
+            if market.due_ns > now_ns or time.time_ns() > until_ns:
+                return
+            market.act()
