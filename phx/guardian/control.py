@@ -83,7 +83,8 @@ class Control:
             return Answer(True, "guardian", self.actions.status())
         before = [latch.name for latch in self.actions.latches.all()]
         answer = await self._act(request, f"uid {uid}")
-        self.audit.write(
+        await asyncio.to_thread(  # a slow disk must not stop the heartbeat
+            self.audit.write,
             command=request.command,
             symbol=request.symbol,
             reason=request.reason,
@@ -103,7 +104,8 @@ class Control:
             return Answer(True, f"cleared {', '.join(latch.name for latch in cleared)}" if cleared else "no latch set")
         if request.command == "kill":
             # The latch first: the gateway adds nothing behind the cancel's back.
-            self.actions.latches.set("guardian", request.reason or "kill", request.symbol, who)
+            latch = self.actions.latches.set
+            await asyncio.to_thread(latch, "guardian", request.reason or "kill", request.symbol, who)
         symbols = [request.symbol] if request.symbol else self.actions.symbols
         proven = await self.actions.cancel_all(symbols)
         names = ", ".join(symbols)

@@ -44,6 +44,7 @@ class DeadMan:
         self._published_mono_ns = 0
         self._due_mono_ns = dict.fromkeys(symbol_ids, 0)
         self._in_flight: dict[str, asyncio.Task] = {}
+        self._withdrawn = False
 
     @property
     def deadlines_mono_ns(self) -> dict[str, int]:
@@ -81,6 +82,8 @@ class DeadMan:
             self._due_mono_ns[symbol] = time.monotonic_ns() + wait_ns
             log.warning("guardian: dead man's switch of %s not refreshed: %s", symbol, error)
             return
+        if self._withdrawn:
+            return
         i = self.symbol_ids[symbol]
         self._record["deadline_mono_ns"][0, i] = sent_mono_ns + self.countdown_ns
         self._record["ack_mono_ns"][0, i] = time.monotonic_ns()
@@ -90,25 +93,21 @@ class DeadMan:
         self._publish(time.monotonic_ns())
 
     def withdraw(self) -> None:
-        """Publish that nothing is armed, so that the gateway adds no order from now on."""
+        """Publish that nothing is armed, so that the gateway adds no order from now on; for the rest of this life."""
+        self._withdrawn = True
         self._record["deadline_mono_ns"] = 0
         self._publish(time.monotonic_ns())
 
     async def disarm(self) -> None:
         """Stop the venue's timers; only after no open order is proven. A timer we cannot stop does no harm then."""
         self.withdraw()
-        await self.settle()
+        if self._in_flight:  # a refresh on its way would arm the timer again
+            await asyncio.wait(list(self._in_flight.values()))
         for symbol in self.symbol_ids:
             try:
                 await self.rest.countdown(symbol, 0)
             except VenueError as error:
                 log.warning("guardian: dead man's switch of %s not disarmed: %s", symbol, error)
-        self.withdraw()
-
-    async def settle(self) -> None:
-        """Wait for refreshes on their way, so that none arms a timer after it was disarmed."""
-        if self._in_flight:
-            await asyncio.wait(list(self._in_flight.values()))
 
     def _publish(self, now_mono_ns: int) -> None:
         self._record["now_mono_ns"] = now_mono_ns

@@ -30,7 +30,8 @@ FROZE_NS = life.HUNG_NS  # a turn that came so late: others may have been stoppe
 QUOTER_LOST_NS = 1_000_000_000  # the gateway has this long to cancel a lost quoter's symbol
 QUOTER_RECHECK_NS = 5_000_000_000
 LATE_ACCEPTANCE_NS = 1_000_000_000  # beyond recvWindow: what a dead gateway sent may be accepted until then
-STOP_GRACE_NS = 8_000_000_000  # at most so long the gateway may take to stop before us
+STOP_GRACE_NS = 4_000_000_000  # at most so long the gateway may take to stop before us
+LEAVE_NS = 4_000_000_000  # at most so long the last sweep tries; both together end before supervisord kills
 COMMAND_NS = 5_000_000_000  # at most so long a command of the control socket tries
 KILL_SETTLE_NS = 500_000_000  # orders that were on their way when a human asked
 REQUEST_TIMEOUT_S = 1.5
@@ -239,10 +240,12 @@ class Guardian:
     async def _leave(self) -> None:
         """Withdraw the proof, cancel and verify, and disarm only what is proven empty with nobody left to add."""
         self.deadman.withdraw()
-        deadline_ns = time.monotonic_ns() + COMMAND_NS
+        deadline_ns = time.monotonic_ns() + LEAVE_NS
+        # A gateway that left in order proved it before; what one sent that did not may still be accepted for a while.
+        until_ns = 0 if self.account.no_open_order_proven else self.gateway.since_mono_ns + self.late_ns
         beating = asyncio.create_task(self._beat())
         try:
-            proven = await self.sweep.all(self.symbols, 0, lambda: time.monotonic_ns() > deadline_ns)
+            proven = await self.sweep.all(self.symbols, until_ns, lambda: time.monotonic_ns() > deadline_ns)
             if proven and not self.gateway.peer.alive():
                 await self.deadman.disarm()
                 log.info("guardian: no open order, proven; dead man's switch disarmed")

@@ -45,18 +45,26 @@ class Watched:
         self.seen = Seen.ABSENT
         self.since_mono_ns = now_mono_ns
         self.awake_mono_ns = now_mono_ns  # when it was last seen awake; at first the benefit of the doubt
+        self._last_pid = 0
 
     def look(self, now_mono_ns: int, ran_for_ns: int) -> Seen:
         """Look again; return the state before, so that the caller can act on a change."""
         alive = self.peer.alive()
         age_ns = self.peer.heartbeat_age_ns(now_mono_ns) if alive else None
         before = self.seen
-        self.seen = judge(alive, age_ns, ran_for_ns)
+        self.seen = Seen.ABSENT if self._succeeded() else judge(alive, age_ns, ran_for_ns)
         if self.seen != before:
             self.since_mono_ns = now_mono_ns
         if self.seen == Seen.AWAKE:
             self.awake_mono_ns = now_mono_ns
         return before
+
+    def _succeeded(self) -> bool:
+        """Return whether it died and came back between two looks: its death is reported all the same, once."""
+        pid = self.peer.pid()  # 0 while a new life is writing it
+        other = bool(pid and self._last_pid and pid != self._last_pid)
+        self._last_pid = pid or self._last_pid
+        return other
 
     def pid(self) -> int:
         """Return its pid if that is certain: what the lock says, confirmed by start time; else 0."""
