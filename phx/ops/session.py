@@ -24,6 +24,7 @@ TURN_S = 0.1
 REDRAW_S = 0.5
 LINE_S = 5.0
 LOG_TAIL_LINES = 8
+OWN_PREFIX = "phx"
 DEAD_STATES = ("FATAL", "EXITED", "BACKOFF", "UNKNOWN")
 
 
@@ -266,9 +267,10 @@ def stays_down(info: dict) -> bool:
 
 
 def sim_open_orders(port: int) -> int:
-    """Return how many orders the simulated venue holds, by its ledger."""
+    """Return how many orders of ours the simulated venue holds, by its ledger."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/sim/ledger", timeout=5) as reply:
-        return int(json.load(reply)["open_orders"])
+        symbols = json.load(reply)["symbols"].values()
+    return sum(client_id.startswith(OWN_PREFIX) for symbol in symbols for client_id in symbol["open"])
 
 
 def log_tail(config, process: str) -> str:

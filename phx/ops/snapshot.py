@@ -31,16 +31,6 @@ STATE_FIELDS = ("mode", "sigma_30m", "sigma_1s_ticks", "funding_ema", "leader_ra
 log = logging.getLogger("phx")
 
 
-class Header(Struct):
-    """The first line of a snapshot file; the second is the body that crc32 covers."""
-
-    schema: int
-    instance: str
-    environment: str
-    ts_ns: int  # UTC epoch
-    crc32: int
-
-
 class Body(Struct):
     """own, state: by symbol, fields of the records of the same name. watched: what ops itself followed."""
 
@@ -48,6 +38,16 @@ class Body(Struct):
     own: dict[str, dict[str, int]] = {}
     state: dict[str, dict[str, float]] = {}
     watched: dict[str, dict[str, float]] = {}
+
+
+class Snapshot(Struct):
+    """What a file holds below its first line, which is the CRC-32 of all that follows."""
+
+    schema: int
+    instance: str
+    environment: str
+    ts_ns: int  # UTC epoch
+    body: Body
 
 
 class SnapshotRefused(ValueError):
@@ -65,8 +65,8 @@ class Snapshots:
 
     def write(self, body: Body) -> None:
         """Make a body the newest snapshot; the one before becomes the previous one."""
-        data = msgspec.json.encode(body)
-        header = Header(SCHEMA, self.instance, self.environment, time.time_ns(), zlib.crc32(data))
+        snapshot = Snapshot(SCHEMA, self.instance, self.environment, time.time_ns(), body)
+        data = msgspec.json.encode(snapshot)
         newest, previous = (self.folder / name for name in NAMES)
         if newest.exists():
             # A link that replaces, so that at no moment both names are gone.
@@ -74,7 +74,7 @@ class Snapshots:
             kept.unlink(missing_ok=True)
             kept.hardlink_to(newest)
             kept.rename(previous)
-        write_durably(newest, msgspec.json.encode(header) + b"\n" + data)
+        write_durably(newest, checksum(data) + b"\n" + data)
 
     def restore(self, max_age_s: float) -> Body | None:
         """Return the newest snapshot that can be believed and is young enough, or None."""
@@ -94,20 +94,24 @@ class Snapshots:
     def read(self, path: Path, max_age_s: float) -> Body:
         """Return one file's body. Raises SnapshotRefused."""
         first, _, data = path.read_bytes().partition(b"\n")
+        if first != checksum(data):
+            raise SnapshotRefused(f"{path}: checksum differs, the file is damaged")
         try:
-            header = msgspec.json.decode(first, type=Header)
+            found = msgspec.json.decode(data, type=Snapshot)
         except msgspec.DecodeError as error:
-            raise SnapshotRefused(f"{path}: header unreadable: {error}") from None
+            raise SnapshotRefused(f"{path}: written by other code: {error}") from None
         expected = {"schema": SCHEMA, "instance": self.instance, "environment": self.environment}
         for field, value in expected.items():
-            if getattr(header, field) != value:
-                raise SnapshotRefused(f"{path}: {field} {getattr(header, field)}, expected {value}")
-        if zlib.crc32(data) != header.crc32:
-            raise SnapshotRefused(f"{path}: checksum differs, the file is damaged")
-        age_s = (time.time_ns() - header.ts_ns) / 1e9
+            if getattr(found, field) != value:
+                raise SnapshotRefused(f"{path}: {field} {getattr(found, field)}, expected {value}")
+        age_s = (time.time_ns() - found.ts_ns) / 1e9
         if not -1.0 <= age_s <= max_age_s:
             raise SnapshotRefused(f"{path}: {age_s:.0f} s old, at most {max_age_s:.0f}")
-        return msgspec.json.decode(data, type=Body)
+        return found.body
+
+
+def checksum(data: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(data)
 
 
 def body_of(instance: Instance, params_version: int, watched: dict[str, dict[str, float]]) -> Body:
