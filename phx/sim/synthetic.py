@@ -75,13 +75,14 @@ class OrderFlow:
 
     ACTIONS_PER_S = 150.0  # what placing and cancelling may come to; far bands are slowed down to fit
     CANCEL_HEADROOM = 3.0  # a band with up to this many times its usual orders is cancelled in proportion
-    REACTION_S = 0.0005  # of the market makers at the touch
+    REACTION_S = 0.0002  # of the market makers at the touch
     PATIENCE_SIGMAS = 1.0  # mean distance of the latent price before they move, in 1 s volatilities
-    LEAVING = 0.8  # share of the orders at a touch that are cancelled before it is taken out
+    REFILLS = 5  # orders per side that make up a new touch
+    LEAVING = 0.9  # share of the orders at a touch that are cancelled before it is taken out
     CHASING = 0.9  # share of the orders at the other touch that leave with it
     IMPACT = 0.3  # share of a displacement by takers that stays, for a while
     IMPACT_S = 60.0
-    SIZE_SIGMA = 1.8  # with heavier tails of the logarithm single orders would dominate the depth for minutes
+    SIZE_SIGMA = 2.0  # with heavier tails of the logarithm single orders would dominate the depth for minutes
 
     def __init__(
         self,
@@ -198,7 +199,7 @@ class OrderFlow:
                 taken_lots += order.qty_lots
         self._script.append(self._place(side, target_ticks, taken_lots + self._refill_lots()))
         other_ticks = target_ticks + side * self._gap
-        for quoted_side, price_ticks in ((-side, other_ticks), (side, target_ticks), (-side, other_ticks)):
+        for quoted_side, price_ticks in ((-side, other_ticks), (side, target_ticks)) * self.REFILLS:
             self._script.append(self._place(quoted_side, price_ticks, self._refill_lots()))
         behind = self._ranked[side]
         first, last = (
@@ -246,7 +247,7 @@ class OrderFlow:
         self._settled_mid = None
 
     def _refill_lots(self) -> int:
-        return int(self._touch_lots * self._random.uniform(0.2, 0.8))
+        return round(self._touch_lots / self.REFILLS * self._random.lognormvariate(-0.5, 1.0))
 
     # What the others do.
 
