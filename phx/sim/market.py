@@ -8,6 +8,20 @@ from phx.sim.streams import SymbolStreams
 
 NEVER_NS = 2**62
 
+# Ids are of the size seen on the venue and begin later the later it starts, so a restarted venue repeats none.
+# Orders and trades: unique per symbol only, as there. Our fills on a recording are not in its trade stream: their ids
+# come from a range that recordings do not reach.
+FIRST_ORDER_ID = 58_846_000_000
+FIRST_TRADE_ID = 702_000_000
+FIRST_OVERLAID_TRADE_ID = 10**12
+FIRST_UPDATE_ID = 11_671_000_000_000
+ID_EPOCH_MS = 1_767_225_600_000  # 2026-01-01
+
+
+def first_id(base: int, now_ns: int) -> int:
+    """Return where ids begin now: a thousand a second on, more than any market here uses."""
+    return base + max(0, now_ns // 1_000_000 - ID_EPOCH_MS)
+
 
 class MatchingBook(Protocol):
     """phx._core.engine.Engine or phx._core.overlay.Overlay. Answers are order ids, or a negative Refusal."""

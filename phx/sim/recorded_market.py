@@ -5,13 +5,9 @@ import time
 from phx._core.matching import Event
 from phx._core.overlay import Overlay
 from phx.sim.contracts import Contract
-from phx.sim.market import NEVER_NS
+from phx.sim.market import FIRST_ORDER_ID, FIRST_OVERLAID_TRADE_ID, NEVER_NS, first_id
 from phx.sim.recorded import Kind, Recorded
 from phx.sim.streams import Hub, SymbolStreams
-
-FIRST_ORDER_ID = 58_846_000_000  # of the size seen on the venue; unique per symbol only, as there
-# Our fills are not in the recording's trade stream: their ids come from a range that recordings do not reach.
-FIRST_TRADE_ID = 10**12
 
 
 class OverlaidMarket:
@@ -20,7 +16,8 @@ class OverlaidMarket:
     def __init__(self, contract: Contract, hub: Hub, queue_model: str, queue_power: float):
         self.contract = contract
         self.streams = SymbolStreams(contract, hub)
-        self.book = Overlay(queue_model, queue_power, FIRST_ORDER_ID, FIRST_TRADE_ID)
+        bases = (FIRST_ORDER_ID, FIRST_OVERLAID_TRADE_ID)
+        self.book = Overlay(queue_model, queue_power, *(first_id(base, time.time_ns()) for base in bases))
 
     def play(self, record: Recorded, ts_ms: int, now_ms: int) -> None:
         """Apply one record: first to our orders, then to the public streams."""

@@ -6,14 +6,11 @@ from phx._core.engine import Engine
 from phx._core.enums import TradeOrigin
 from phx._core.matching import Event, EventKind, TimeInForce
 from phx.sim.contracts import Contract
-from phx.sim.market import NEVER_NS
+from phx.sim.market import FIRST_ORDER_ID, FIRST_TRADE_ID, FIRST_UPDATE_ID, NEVER_NS, first_id
 from phx.sim.streams import Hub, SymbolStreams
 from phx.sim.synthetic import ActionKind, OrderFlow, order_flows
 
 AGENTS = 0
-FIRST_ORDER_ID = 58_846_000_000  # of the size seen on the venue; unique per symbol only, as there
-FIRST_TRADE_ID = 702_000_000
-FIRST_UPDATE_ID = 11_671_000_000_000
 
 
 class SyntheticMarket:
@@ -22,7 +19,8 @@ class SyntheticMarket:
     def __init__(self, contract: Contract, flow: OrderFlow, hub: Hub, speed: float):
         self.contract = contract
         self.streams = SymbolStreams(contract, hub)
-        self.book = Engine(FIRST_ORDER_ID, FIRST_TRADE_ID, FIRST_UPDATE_ID)
+        bases = (FIRST_ORDER_ID, FIRST_TRADE_ID, FIRST_UPDATE_ID)
+        self.book = Engine(*(first_id(base, time.time_ns()) for base in bases))
         self.speed = speed
         self._flow = flow
         self._ids: dict[int, int] = {}  # n → order id of resting agent orders
