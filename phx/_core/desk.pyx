@@ -80,14 +80,55 @@ cdef class Desk:
         self.book.flags = BOOK_UNSYNCED
         self.mark_price_ticks = NO_PRICE
 
+    def detach_market(self):
+        """Forget the market: the feed's segments are gone."""
+        self.attach_market(None, None, None)
+
+    def lose_quoter(self):
+        """The quoter died or hangs: cancel, and follow no ladder that it published before now."""
+        self.quoter_alive = False
+        self.ladder_void = True
+        self.counters.quoter_lost += 1
+
     def attach_ladder(self, RingReader ladder):
-        """Follow this ladder from its next record on."""
+        """Follow this ladder from its next record on; None: there is none."""
         self.ladder_reader = ladder
         self.ladder_void = True
 
     def attach_params(self, RingReader params):
         """Take parameters from here on."""
         self.params_reader = params
+
+    def void_ladder(self):
+        """Follow the ladder in hand no longer: only one that is published from now on."""
+        self.ladder_void = True
+
+    def restore(self, dict totals, int64_t newest_trade_id):
+        """Begin with these totals (fields of position.Position), which hold every trade up to that id."""
+        self.position = totals
+        self.trades.raise_watermark(newest_trade_id)
+        self.dirty = True
+
+    def know_trade(self, int64_t trade_id):
+        """Count a trade as booked: the totals hold it."""
+        self.trades.note(trade_id, True)
+
+    def totals(self):
+        """Return the fields of position.Position."""
+        return self.position
+
+    @property
+    def position_lots(self):
+        return self.position.position_lots
+
+    @property
+    def newest_trade_id(self):
+        return self.trades.newest
+
+    @property
+    def mark_ticks(self):
+        """The venue's mark price as last read, None when there is none yet."""
+        return None if self.mark_price_ticks == NO_PRICE else self.mark_price_ticks
 
     cdef void read_market(self) noexcept nogil:
         cdef TapeEvent event
@@ -254,14 +295,14 @@ cdef class Desk:
         return max(price, self.bbo.ask_price_ticks)
 
     cdef int64_t allowance_lots(self, int side) noexcept nogil:
-        # What this side may still add until the account's gross notional is used up.
+        # By how much this side, live orders included, may add to the position until the account's limits are used up.
         cdef int64_t unit_e8 = notional_e8(self.value_price_ticks(), 1, self.rules.ticklot_e8)
         cdef int64_t room_e8 = (
             self.limits.max_gross_notional_e8 - self.account.others_notional_e8(self.symbol_id))
         if unit_e8 <= 0:
             return 0
         return max(<int64_t>0, min(room_e8 // unit_e8, self.limits.max_position_lots)
-                   - side * self.position.position_lots - self.measure.lots[side_index(side)])
+                   - max(<int64_t>0, side * self.position.position_lots))
 
     cdef void value(self) noexcept nogil:
         cdef int64_t price = self.value_price_ticks()

@@ -28,5 +28,6 @@ cdef class GatewayCore:
     cpdef int step(self, int64_t now_ns)
     cdef bint next_action(self, Action *out) noexcept nogil
     cdef void note_sent(self, const Action *action, int64_t now_ns) noexcept
+    cdef uint64_t first_recent(self)
     cdef close_take(self, Desk desk, Order *order, int64_t now_ns)
     cdef void publish_account(self, int64_t now_ns)

@@ -400,10 +400,8 @@ cdef class GatewayCore:
     def missing_fills(self, int64_t now_ns):
         """Return the symbol ids with a closed order of which the venue counts more filled than was booked."""
         cdef Order *order
-        cdef uint64_t first = max(<uint64_t>1, self.account.table.next_intent_id - min(
-            <uint64_t>2048, self.account.table.next_intent_id - 1))
         found = set()
-        for intent_id in range(first, self.account.table.next_intent_id):
+        for intent_id in range(self.first_recent(), self.account.table.next_intent_id):
             order = self.account.table.find(intent_id)
             if (order != NULL and order.reported_lots > order.filled_lots
                     and now_ns - order.since_mono_ns > <int64_t>500_000_000):
@@ -412,10 +410,39 @@ cdef class GatewayCore:
 
     def fills_accounted(self, int symbol_id):
         """Note that the symbol's trades were reconciled: what is still missing will not come."""
-        for intent_id in range(max(1, self.account.table.next_intent_id - 2048), self.account.table.next_intent_id):
+        cdef Order *order
+        for intent_id in range(self.first_recent(), self.account.table.next_intent_id):
             order = self.account.table.find(intent_id)
             if order != NULL and order.symbol_id == symbol_id:
                 order.reported_lots = min(order.reported_lots, order.filled_lots)
+
+    def intent_of(self, int symbol_id, int64_t venue_order_id):
+        """Return the intent id of an order known by the venue's id, 0 when it is not one of this life."""
+        cdef Order *order
+        for intent_id in range(self.account.table.next_intent_id - 1, self.first_recent() - 1, -1):
+            order = self.account.table.find(intent_id)
+            if order != NULL and order.venue_order_id == venue_order_id and order.symbol_id == symbol_id:
+                return intent_id
+        return 0
+
+    cdef uint64_t first_recent(self):
+        # How far back the shell's questions look: more orders than a minute can hold.
+        cdef uint64_t newest = self.account.table.next_intent_id - 1
+        return newest - 2047 if newest > 2047 else 1
+
+    def profit_e8(self):
+        """Return realised + unrealised - fees + funding over all symbols, since the totals began."""
+        cdef Desk desk
+        return sum(self.account.pnl_e8[desk.symbol_id] for desk in self.desks)
+
+    def void_ladders(self):
+        """Follow no ladder that was published before now."""
+        for desk in self.desks:
+            desk.void_ladder()
+
+    def tell_account(self, int64_t now_ns):
+        """Publish the account record now."""
+        self.publish_account(now_ns)
 
     def live_orders(self, int symbol_id):
         """Return {intent_id: fields} of a symbol's live orders."""

@@ -1,0 +1,115 @@
+"""What one life of the gateway leaves to the next: its number, whether it ended cleanly, its totals."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from phx import topology
+from phx._core.enums import JournalKind
+from phx._core.records import OWN
+from phx._core.ring import RingReader
+from phx.segment import Segment, SegmentMissing, SegmentRefused
+
+TOTALS = (
+    "position_lots",
+    "open_cost_ticklots",
+    "realised_ticklots",
+    "fees_e8",
+    "funding_e8",
+    "volume_ticklots",
+    "fills",
+)
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Replace a file so that a crash leaves the old or the new one, whole and on disk."""
+    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.write(fd, text.encode())
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename(temporary, path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def next_epoch(run_folder: Path) -> int:
+    """Begin a new life: return its number, which is on disk before anything can be sent under it."""
+    path = run_folder / "epoch"
+    try:
+        last = int(path.read_text())
+    except FileNotFoundError:
+        last = 0
+    write_durably(path, str(last + 1))
+    return last + 1
+
+
+def clean_marker(run_folder: Path) -> Path:
+    return run_folder / "gateway.clean"
+
+
+def ended_cleanly(run_folder: Path) -> bool:
+    """Return whether the last life proved that it left no open order; the mark is taken away for this one."""
+    marker = clean_marker(run_folder)
+    clean = marker.exists() or not (run_folder / "epoch").exists()
+    marker.unlink(missing_ok=True)
+    return clean
+
+
+class Day(msgspec.Struct):
+    """The UTC day whose loss is limited. base_e8: added to the totals' profit it gives the day's."""
+
+    start_s: int = 0
+    base_e8: int = 0
+
+
+def read_day(run_folder: Path) -> Day:
+    try:
+        return msgspec.json.decode((run_folder / "day.json").read_bytes(), type=Day)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return Day()
+
+
+def write_day(run_folder: Path, day: Day) -> None:
+    write_durably(run_folder / "day.json", msgspec.json.encode(day).decode())
+
+
+class Inherited(msgspec.Struct):
+    """What the former life published, per symbol: totals, booked trade ids, and when it last said so (monotonic)."""
+
+    totals: dict[str, int]
+    trade_ids: set[int]
+    now_mono_ns: int
+
+
+def attach(folder: Path, name: str) -> Segment | None:
+    try:
+        return Segment.attach(folder, name, topology.kind_of(name).record)
+    except (SegmentMissing, SegmentRefused):
+        return None
+
+
+def inherit(folder: Path, symbol_ids: dict[str, int]) -> dict[str, Inherited]:
+    """Read what the former life left in shared memory; to be called before its segments are replaced."""
+    found = {}
+    journal = attach(folder, "journal")
+    fills: dict[int, set[int]] = {}
+    if journal is not None:
+        rows = journal.records[journal.records["kind"] == JournalKind.JOURNAL_FILL]
+        for symbol_id in symbol_ids.values():
+            fills[symbol_id] = {int(i) for i in rows["trade_id"][rows["symbol_id"] == symbol_id]}
+    for symbol, symbol_id in symbol_ids.items():
+        own = attach(folder, f"own.{symbol}")
+        if own is None or journal is None:
+            continue
+        record = RingReader(own.memory, OWN).read_newest()
+        if record is not None and record["ready"]:
+            totals = {name: int(record[name]) for name in TOTALS}
+            found[symbol] = Inherited(totals, fills[symbol_id], int(record["now_mono_ns"]))
+    return found

@@ -1,0 +1,342 @@
+"""The gateway's life: the account's one process that sends orders and books fills.
+
+A turn looks around, lets the core step and sends what it wants sent. Turns happen when a bell rings, when the venue
+has spoken, and every few milliseconds.
+"""
+
+import asyncio
+import logging
+import time
+
+from phx import process as life
+from phx._core.account import Account
+from phx._core.desk import Desk
+from phx._core.gateway import GatewayCore
+from phx._core.ring import RingWriter
+from phx.gateway import epoch as lives
+from phx.gateway import startup
+from phx.gateway.account import Orders
+from phx.gateway.reconcile import Reconciliation, prove_none_open
+from phx.gateway.replies import Replies
+from phx.gateway.session import Fallback, OrderConnection
+from phx.gateway.surroundings import Surroundings
+from phx.gateway.user_events import UserEvents
+from phx.latches import Latches
+from phx.venue.binance import keys
+from phx.venue.binance.endpoints import endpoints
+from phx.venue.binance.rest import Rest
+from phx.venue.binance.user_stream import BinanceUserStream
+from phx.venue.interface import VenueError
+
+TURN_S = 0.005
+LOOK_NS = 4_000_000
+PROOF_MARGIN_NS = 1_000_000_000
+USER_STREAM_GRACE_NS = 2_000_000_000  # without the account's stream: nothing added at once, cancelled after this
+SESSION_GRACE_NS = 1_000_000_000  # without the order session: by REST, and cancelled after this
+CLOCK_S = 60.0
+STOP_S = 8.0
+DAY_S = 86_400
+
+log = logging.getLogger("phx.gateway")
+
+
+class Gateway:
+    """Everything one life needs, put together. inherited: what the former life left (read before the lock)."""
+
+    def __init__(self, process: life.Process, inherited: dict[str, lives.Inherited]):
+        self.process = process
+        self.config = config = process.config
+        self.inherited = inherited
+        self.symbol_ids = {symbol: config.instrument_ids()[symbol] for symbol in config.traded()}
+        self.locked_ns = time.monotonic_ns()
+        self.clean = lives.ended_cleanly(process.run_folder)
+        self.endpoints = endpoints(config)
+        credentials = keys.load(config)
+        limits = config.limits
+        self.rest = Rest(
+            self.endpoints,
+            credentials,
+            share=limits.weight_share_reconciliation + limits.weight_share_orders,
+            counters=process.counters,
+            recv_window_ms=config.venue.recv_window_ms,
+        )
+        self.epoch = lives.next_epoch(process.run_folder)
+        journal = process.segments["journal"]
+        account = Account(
+            self.epoch,
+            RingWriter(journal.memory, journal.dtype),
+            len(journal.records),
+            adding_share=limits.adding_share,
+            reducing_share=limits.reducing_share,
+        )
+        writer = process.segments["account"]
+        self.core = GatewayCore(account, RingWriter(writer.memory, writer.dtype), time.monotonic_ns())
+        self.orders = Orders(self.endpoints.coid_letter, self.symbol_ids, self.epoch)
+        self.connection = OrderConnection(
+            self.core,
+            self.endpoints.ws_api,
+            credentials,
+            self.rest.clock,
+            config.venue.recv_window_ms,
+            self.endpoints.coid_letter,
+            process.counters,
+        )
+        self.by_rest = config.venue.orders_by == "rest"
+        self.stream = BinanceUserStream(self.rest, self.endpoints, self._on_event, self._on_stream, process.counters)
+        self.stream_down_ns = time.monotonic_ns()
+        self.look_due_ns = 0
+        self.tasks: set[asyncio.Task] = set()
+        self.working = False
+        self.day = lives.read_day(process.run_folder)
+
+    # ---- life ----
+
+    async def live(self) -> None:
+        """Recover, work until asked to stop, leave nothing open."""
+        process = self.process
+        log.info("gateway: epoch %d, the former life ended %s", self.epoch, "cleanly" if self.clean else "uncleanly")
+        await startup.reach(self.rest, lambda: process.stopping)
+        if process.stopping:
+            return
+        self.instruments = await self.rest.exchange_info(self.symbol_ids)
+        startup.check_tables(process.folder, self.instruments)
+        self._put_together()
+        self._start_turning()
+        try:
+            await self._recover()
+            await self._work()
+        finally:
+            self.core.ready = False
+            for task in list(self.tasks):
+                task.cancel()
+            await asyncio.gather(*self.tasks, return_exceptions=True)
+            await self.rest.close()
+
+    def _put_together(self) -> None:
+        for symbol, instrument in self.instruments.items():
+            own, exec_ = (self.process.segments[f"{kind}.{symbol}"] for kind in ("own", "exec"))
+            self.core.add(
+                Desk(
+                    self.core.account,
+                    symbol,
+                    instrument.symbol_id,
+                    rules_of(instrument),
+                    own=RingWriter(own.memory, own.dtype),
+                    exec_=RingWriter(exec_.memory, exec_.dtype),
+                    counters=self.process.segments[f"counters.gateway.{symbol}"].records.data,
+                )
+            )
+        environment = self.config.venue.environment
+        self.replies = Replies(self.core, self.instruments, self.orders, self._synchronise)
+        self.events = UserEvents(self.core, self.instruments, self.orders, self._on_zombie, self._on_forced)
+        self.fallback = Fallback(self.core, self.rest, self.instruments, self.replies, environment, self.turn)
+        self.connection.instruments, self.connection.replies = self.instruments, self.replies
+        self.connection.turn = self.turn
+        self.reconciliation = Reconciliation(
+            self.core,
+            self.rest,
+            self.instruments,
+            self.orders,
+            self.replies,
+            environment,
+            self.config.venue.recv_window_ms,
+            self.events.venue_positions,
+        )
+        self.surroundings = Surroundings(self.process, self.core, self.instruments)
+        self.ringers = {i.symbol_id: self.process.ringers(f"own.{s}") for s, i in self.instruments.items()}
+        self.core.weight_limit = 2400
+
+    async def _recover(self) -> None:
+        stopping = lambda: self.process.stopping  # noqa: E731
+        prefix = self.endpoints.coid_prefix
+        await startup.check_account(self.rest, self.instruments)
+        self._start(self.stream.run())
+        if not self.by_rest:
+            self._start(self.connection.run())
+        absent_ns = self.config.venue.recv_window_ms * 1_000_000 + PROOF_MARGIN_NS
+        until_ns = 0 if self.clean else self.locked_ns + absent_ns
+        await startup.prove_empty(self.rest, self.instruments, prefix, until_ns)
+        if not await startup.wait_for(lambda: self.stream.up, startup.USER_STREAM_S, stopping) and not stopping():
+            raise TimeoutError(f"gateway: no user stream within {startup.USER_STREAM_S:.0f} s")
+        if stopping():
+            return
+        await startup.restore_books(self.reconciliation, self.inherited)
+        if not await startup.wait_for(lambda: self.surroundings.proven(time.monotonic_ns()), startup.PROOF_S, stopping):
+            log.warning("gateway: the dead man's switch is not armed yet; adding nothing until it is")
+        self._turn_day(time.time())
+
+    async def _work(self) -> None:
+        if not self.process.stopping:
+            self.working = self.core.ready = True
+            log.info("gateway: ready to trade %s", ", ".join(self.instruments))
+            self._start(self.reconciliation.run())
+            self._start(self._keep_clock())
+        while not self.process.stopping:
+            await asyncio.sleep(0.1)
+            self._turn_day(time.time())
+        await self._leave()
+
+    async def _leave(self) -> None:
+        """No new order, cancel all own, prove that none is open."""
+        self.working = self.core.ready = False
+        self.turn()
+        await startup.wait_for(lambda: not self._live_orders(), 1.0, lambda: False)
+        deadline_ns = time.monotonic_ns() + int(STOP_S * 1e9)
+        prefix = self.endpoints.coid_prefix
+        if await prove_none_open(self.rest, self.instruments, prefix, 0, deadline_ns):
+            self.core.no_open_order_proven = True
+            lives.write_durably(lives.clean_marker(self.process.run_folder), f"{self.epoch}\n")
+            log.info("gateway: no open order, proven")
+        else:
+            log.error("gateway: own orders may still be open; the guardian and the dead man's switch take over")
+        self.core.tell_account(time.monotonic_ns())
+
+    def _live_orders(self) -> int:
+        return sum(len(self.core.live_orders(i.symbol_id)) for i in self.instruments.values())
+
+    # ---- turns ----
+
+    def _start_turning(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self.process.bell.fifo, self._on_bell)
+        self.process.ready()
+        self._start(self._turn_for_ever())
+
+    async def _turn_for_ever(self) -> None:
+        spin = self.config.process_config("gateway").wait != "block"
+        while True:
+            if self.process.froze():
+                # Whatever was known is old: follow no ladder until a new one comes, ask the venue about the rest.
+                self.core.void_ladders()
+                if self.working:
+                    self._start(self._reconcile())
+            self.turn()
+            await asyncio.sleep(0 if spin else TURN_S)
+
+    def _on_bell(self) -> None:
+        self.process.bell.drain()
+        self.turn()
+
+    def turn(self) -> None:
+        """Do one turn. The bell is marked as wanted first: what is published from here on rings it."""
+        self.process.bell.park_now()
+        now_ns = time.monotonic_ns()
+        self.process.beat()
+        if now_ns >= self.look_due_ns:
+            self.look_due_ns = now_ns + LOOK_NS
+            self.process.counters["loops"] += 1
+            self.surroundings.look(now_ns)
+            self._judge_connections(now_ns)
+        if self.core.step(now_ns):
+            if self.by_rest or not self.connection.up:
+                self.fallback.send()
+            else:
+                self.connection.send()
+        for symbol_id in self.core.published():
+            for ringer in self.ringers[symbol_id]:
+                ringer.ring_now()
+
+    def _judge_connections(self, now_ns: int) -> None:
+        stream_lost = not self.stream.up and now_ns - self.stream_down_ns > USER_STREAM_GRACE_NS
+        session_lost = not self.by_rest and not self.connection.up
+        session_lost = session_lost and now_ns - self.connection.down_since_ns > SESSION_GRACE_NS
+        for desk in self.core.desks:
+            desk.cancel_all = stream_lost or session_lost
+
+    # ---- what happens ----
+
+    def _on_event(self, event, recv_mono_ns: int, recv_utc_ns: int) -> None:
+        try:
+            self.events.handle(event, recv_mono_ns)
+        except ValueError as error:
+            # A number that does not fit the instrument: the venue's history will tell what really happened.
+            self.process.counters["errors"] += 1
+            log.error("user stream: %s", error)
+        self.turn()
+
+    def _on_stream(self, up: bool) -> None:
+        self.core.user_stream_up = up
+        if not up:
+            self.stream_down_ns = time.monotonic_ns()
+            for desk in self.core.desks:
+                desk.user_stream_up = False
+        elif self.working:
+            self._start(self._reconcile())
+        else:
+            for desk in self.core.desks:
+                desk.user_stream_up = True
+
+    async def _reconcile(self) -> None:
+        """Compare everything with the venue; only then new risk is taken again."""
+        while True:
+            try:
+                await self.reconciliation.everything()
+                break
+            except VenueError as error:
+                log.warning("gateway: reconciling: %s", error)
+                await asyncio.sleep(0.5)
+        for desk in self.core.desks:
+            desk.user_stream_up = self.stream.up
+        self.turn()
+
+    def _on_zombie(self, symbol: str, coid: str) -> None:
+        self._start(self.reconciliation.cancel_zombie(symbol, coid))
+
+    def _on_forced(self, symbol: str, coid: str) -> None:
+        log.error("%s: the venue acts on the position itself: %s", symbol, coid)
+        Latches(self.process.run_folder).set("gateway", f"forced order {coid[:36]}", symbol)
+
+    def _synchronise(self) -> None:
+        self._start(self.rest.server_time())
+
+    async def _keep_clock(self) -> None:
+        while True:
+            await asyncio.sleep(CLOCK_S)
+            try:
+                await self.rest.server_time()
+            except VenueError as error:
+                log.warning("gateway: venue clock: %s", error)
+
+    def _turn_day(self, utc_s: float) -> None:
+        start_s = int(utc_s) // DAY_S * DAY_S
+        if start_s != self.day.start_s:
+            # Yesterday's profit is not today's: the totals go on, the day begins at zero.
+            self.day = lives.Day(start_s, -self.core.profit_e8())
+            lives.write_day(self.process.run_folder, self.day)
+        self.core.day_start_s, self.core.day_base_e8 = self.day.start_s, self.day.base_e8
+
+    def _start(self, work) -> None:
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.process.counters["errors"] += 1
+            log.error("gateway: %s", task.exception(), exc_info=task.exception())
+            # Half a gateway is worse than none: end, and recover from the beginning.
+            if not isinstance(task.exception(), VenueError):
+                self.process.stopping = True
+
+
+def rules_of(instrument) -> dict:
+    """Return the venue's rules for an instrument in the core's integers."""
+    return {
+        "ticklot_e8": instrument.ticklot_e8,
+        "min_qty_lots": instrument.min_qty_lots,
+        "max_qty_lots": instrument.max_qty_lots,
+        "min_notional_ticklots": instrument.min_notional_ticklots,
+        "min_price_ticks": max(1, int(instrument.min_price / instrument.tick_size)),
+        "max_price_ticks": int(instrument.max_price / instrument.tick_size),
+        "percent_up_e6": int(instrument.percent_up * 10**6),
+        "percent_down_e6": int(instrument.percent_down * 10**6),
+        "max_orders": instrument.max_orders,
+    }
+
+
+def main(config) -> int:
+    """Run the gateway; return the exit status for supervisord."""
+    keys.harden()
+    inherited = lives.inherit(config.shm_folder(), {s: config.instrument_ids()[s] for s in config.traded()})
+    return life.run("gateway", config, lambda process: asyncio.run(Gateway(process, inherited).live()))

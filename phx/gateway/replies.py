@@ -1,0 +1,85 @@
+"""Answers to order requests, from the WebSocket API and from REST: what each tells the core."""
+
+import logging
+
+from phx._core.action import ActionKind
+from phx._core.gateway import GatewayCore
+from phx.gateway.account import Orders
+from phx.instruments import Instrument
+from phx.venue.binance.errors import Advice, advice
+from phx.venue.binance.messages import ApiReply
+from phx.venue.interface import LIVE, Order, VenueLimited, VenueReject
+
+ID_KINDS = 4  # a request's id is intent_id * ID_KINDS + ActionKind (encode.pxd)
+RATE_LIMITED = -1003
+
+log = logging.getLogger("phx.gateway")
+
+
+class Replies:
+    """on_clock(): the venue refused a timestamp, synchronise. on_counts(order counts by window in seconds)."""
+
+    def __init__(self, core: GatewayCore, instruments: dict[str, Instrument], orders: Orders, on_clock):
+        self.core = core
+        self.by_name = instruments
+        self.orders = orders
+        self.on_clock = on_clock
+
+    def handle(self, reply: ApiReply, now_ns: int) -> None:
+        """Tell the core what a reply of the WebSocket API says."""
+        if not isinstance(reply.id, int):
+            log.error("order session: reply to no request of ours, status %d: %s", reply.status, reply.error)
+            return
+        intent_id, kind = divmod(reply.id, ID_KINDS)
+        if reply.status == 200:
+            row = reply.order()
+            order = row.order()
+            self.done(kind, intent_id, order, now_ns)
+            return
+        code = reply.error.code if reply.error else 0
+        if reply.status >= 500 or reply.status == 408 or code == 0 or advice(code) is Advice.UNKNOWN:
+            log.warning("order session: outcome of request %d unknown: %s", reply.id, reply.error)
+            self.core.on_unknown(intent_id, now_ns)
+        else:
+            self.refused(kind, intent_id, code, now_ns)
+
+    def done(self, kind: int, intent_id: int, order: Order, now_ns: int) -> None:
+        """The venue did what was asked; the order is now as it says."""
+        if kind == ActionKind.ACTION_PLACE:
+            self.core.on_accept(intent_id, order.venue_order_id, order.ts_update_ns, now_ns)
+        elif kind == ActionKind.ACTION_AMEND and order.live:
+            self.core.on_amend_accept(intent_id, now_ns)
+        if order.status not in LIVE and order.status != "FILLED" and order.symbol in self.by_name:
+            filled_lots = self.by_name[order.symbol].lots(order.filled_qty)
+            self.core.on_end(intent_id, order.status != "CANCELED", filled_lots, order.ts_update_ns, now_ns)
+
+    def refused(self, kind: int, intent_id: int, code: int, now_ns: int) -> None:
+        """The venue refused for certain."""
+        if advice(code) is Advice.CLOCK:
+            self.on_clock()
+        if kind == ActionKind.ACTION_PLACE:
+            self.core.on_reject(intent_id, code, now_ns)
+        elif kind == ActionKind.ACTION_AMEND:
+            self.core.on_amend_reject(intent_id, code, now_ns)
+        else:
+            self.core.on_cancel_reject(intent_id, code, now_ns)
+
+    def failed(self, kind: int, intent_id: int, error: Exception, now_ns: int) -> None:
+        """A REST request raised one of the venue's errors."""
+        if isinstance(error, VenueReject):
+            self.refused(kind, intent_id, error.code, now_ns)
+        elif isinstance(error, VenueLimited):
+            self.refused(kind, intent_id, RATE_LIMITED, now_ns)
+        else:
+            self.core.on_unknown(intent_id, now_ns)
+
+    def stated(self, order: Order, now_ns: int) -> None:
+        """The venue states an order of ours, asked by REST: open or not."""
+        epoch, intent_id = self.orders.intent(order.symbol, order.coid)
+        if epoch != self.orders.epoch:
+            return
+        if order.live:
+            self.core.on_accept(intent_id, order.venue_order_id, order.ts_update_ns, now_ns)
+            return
+        filled_lots = self.by_name[order.symbol].lots(order.filled_qty)
+        self.core.on_end(intent_id, order.status != "CANCELED", filled_lots, order.ts_update_ns, now_ns)

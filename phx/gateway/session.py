@@ -1,0 +1,221 @@
+"""Keeping an order session: connect, log on, reconnect; and REST in its place while it is down."""
+
+import asyncio
+import logging
+import random
+import time
+
+import msgspec
+from picows import WSError, ws_connect
+
+from phx._core.action import ActionKind, TimeInForce
+from phx._core.binance.encode import OrderEncoder
+from phx._core.binance.sign import Signer
+from phx._core.coid import format_coid
+from phx._core.edge.order_session import OrderSession
+from phx._core.gateway import GatewayCore
+from phx._core.records import ABSENT_PRICE_TICKS
+from phx.gateway.replies import Replies
+from phx.instruments import Instrument
+from phx.venue.binance.messages import FrameRefused, api_reply
+from phx.venue.interface import AccountRest, VenueError
+
+BACK_OFF_S = (0.05, 5.0)  # first and longest wait before connecting again
+LOGON_S = 3.0
+PING_IDLE_S = 10.0
+LARGEST_FRAME_BYTES = 1024 * 1024
+LOGON_ID = "logon"
+TIME_IN_FORCE = {TimeInForce.GTX: "GTX", TimeInForce.IOC: "IOC", TimeInForce.MARKET: ""}
+
+log = logging.getLogger("phx.gateway")
+
+
+class OrderConnection:
+    """`up` says whether requests go by WebSocket; `down_since_ns` since when not. counters: a PROCESS_COUNTERS row."""
+
+    def __init__(self, core: GatewayCore, url: str, credentials, clock, recv_window_ms: int, letter: str, counters):
+        self.core = core
+        self.url = url
+        self.credentials = credentials
+        self.clock = clock
+        self.recv_window_ms = recv_window_ms
+        self.letter = letter
+        self.counters = counters
+        self.instruments: dict[str, Instrument] = {}
+        self.replies: Replies | None = None
+        self.turn = lambda: None
+        self.session: OrderSession | None = None
+        self.down_since_ns = time.monotonic_ns()
+        self._ended: asyncio.Event | None = None
+        self._logon: asyncio.Future | None = None
+
+    @property
+    def up(self) -> bool:
+        return self.session is not None and self.session.open
+
+    def _encoder(self) -> OrderEncoder:
+        by_hmac = self.credentials.key_type == "hmac"
+        signer = Signer(self.credentials.secret.reveal()) if by_hmac else None
+        encoder = OrderEncoder(self.letter, self.credentials.api_key.reveal(), signer, self.recv_window_ms)
+        for symbol, i in self.instruments.items():
+            encoder.add_symbol(i.symbol_id, symbol, i.price_decimals, i.price_units, i.qty_decimals, i.qty_units)
+        return encoder
+
+    async def run(self) -> None:
+        """Connect and reconnect until cancelled."""
+        wait_s = BACK_OFF_S[0]
+        try:
+            while True:
+                try:
+                    await self._connect()
+                    wait_s = BACK_OFF_S[0]
+                    await self._ended.wait()
+                    why = "disconnected"
+                except (VenueError, WSError, OSError, TimeoutError) as error:
+                    why = type(error).__name__
+                self._lost()
+                log.warning("order session: %s; connecting again in %.2f s", why, wait_s)
+                await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))
+                wait_s = min(BACK_OFF_S[1], 2 * wait_s)
+        finally:
+            if self.session is not None:
+                self.session.disconnect()
+
+    async def _connect(self) -> None:
+        self._ended = asyncio.Event()
+        encoder = self._encoder()
+        session = OrderSession(self.core, encoder, self._on_reply, self._on_end, self.clock.ahead_of_mono_ns)
+        await ws_connect(
+            lambda: session,
+            self.url,
+            enable_auto_ping=True,
+            auto_ping_idle_timeout=PING_IDLE_S,
+            max_frame_size=LARGEST_FRAME_BYTES,
+            max_redirects=0,
+        )
+        self.counters["connects"] += 1
+        self.session = session
+        if not encoder.signs:
+            await self._log_on(session)
+        session.open = True
+        self.core.order_session_up = True
+        log.info("order session: open")
+        self.turn()
+
+    async def _log_on(self, session: OrderSession) -> None:
+        params = {
+            "apiKey": self.credentials.api_key.reveal().decode(),
+            "recvWindow": self.recv_window_ms,
+            "timestamp": self.clock.timestamp_ms(),
+        }
+        text = "&".join(f"{name}={params[name]}" for name in sorted(params))
+        params["signature"] = self.credentials.sign(text.encode())
+        self._logon = asyncio.get_running_loop().create_future()
+        session.send_text(msgspec.json.encode({"id": LOGON_ID, "method": "session.logon", "params": params}))
+        try:
+            reply = await asyncio.wait_for(self._logon, LOGON_S)
+        finally:
+            self._logon = None
+        if reply.status != 200:
+            session.disconnect()
+            raise ConnectionError(f"session.logon refused: {reply.error}")
+
+    def _on_reply(self, frame: bytes) -> None:
+        self.counters["frames"] += 1
+        try:
+            reply = api_reply(frame)
+            if reply.id == LOGON_ID and self._logon is not None:
+                self._logon.set_result(reply)
+            elif self.replies is not None:
+                self.replies.handle(reply, time.monotonic_ns())
+                weight = reply.weight_used()
+                if weight is not None:
+                    self.core.weight_60s = weight
+        except FrameRefused as error:
+            # The order it was about gets no answer: its outcome becomes unknown by itself.
+            self.counters["frames_refused"] += 1
+            log.error("order session: %s", error)
+        self.turn()
+
+    def _on_end(self, why: str) -> None:
+        self._lost()
+        if self._ended is not None:
+            self._ended.set()
+
+    def _lost(self) -> None:
+        if self.core.order_session_up:
+            self.core.order_session_up = False
+            self.down_since_ns = time.monotonic_ns()
+            self.counters["disconnects"] += 1
+            self.core.on_session_lost(self.down_since_ns)
+
+    def send(self) -> int:
+        """Send what the core wants sent; 0 while the session is not open."""
+        if not self.up:
+            return 0
+        self.session.venue_ahead_of_mono_ns = self.clock.ahead_of_mono_ns
+        return self.session.send_actions()
+
+
+class Fallback:
+    """Sends the core's actions by REST, one task each, cancels first come first served."""
+
+    def __init__(
+        self,
+        core: GatewayCore,
+        rest: AccountRest,
+        instruments: dict[str, Instrument],
+        replies: Replies,
+        environment: str,
+        turn,
+    ):
+        self.core = core
+        self.rest = rest
+        self.replies = replies
+        self.environment = environment
+        self.turn = turn
+        self.by_id = {i.symbol_id: i for i in instruments.values()}
+        self.tasks: set[asyncio.Task] = set()
+
+    def send(self) -> int:
+        """Start sending everything the core wants sent; return how many."""
+        count = 0
+        while (action := self.core.pop_action()) is not None:
+            task = asyncio.create_task(self._send(action))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+            count += 1
+        return count
+
+    async def _send(self, action: dict) -> None:
+        instrument = self.by_id[action["symbol_id"]]
+        kind, intent_id = action["kind"], action["intent_id"]
+        coid = format_coid(self.environment, instrument.symbol_id, action["epoch"], intent_id)
+        request = self._request(kind, instrument, coid, action)
+        self.core.sent(
+            intent_id,
+            kind,
+            instrument.symbol_id,
+            action["cause_recv_mono_ns"],
+            action["decided_mono_ns"],
+            time.monotonic_ns(),
+        )
+        try:
+            order = await request
+            self.replies.done(kind, intent_id, order, time.monotonic_ns())
+        except VenueError as error:
+            self.replies.failed(kind, intent_id, error, time.monotonic_ns())
+        self.turn()
+
+    def _request(self, kind: int, instrument: Instrument, coid: str, action: dict):
+        if kind == ActionKind.ACTION_CANCEL:
+            return self.rest.cancel(instrument.symbol, coid)
+        priced = action["price_ticks"] != ABSENT_PRICE_TICKS
+        price = instrument.price_text(action["price_ticks"]) if priced else None
+        qty = instrument.qty_text(action["qty_lots"])
+        if kind == ActionKind.ACTION_AMEND:
+            return self.rest.amend(instrument.symbol, coid, action["side"], qty, price)
+        time_in_force = TIME_IN_FORCE[action["time_in_force"]]
+        return self.rest.place(
+            instrument.symbol, coid, action["side"], qty, price, time_in_force, bool(action["reduce_only"])
+        )

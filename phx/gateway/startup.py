@@ -1,0 +1,123 @@
+"""The one recovery path, for cold start, crash and reconnect alike: nothing is assumed, everything is proven.
+
+lock → epoch + 1 → clock → account checks → dead man's switch armed → own orders cancelled → user stream → no open order
+proven → positions and fills → ready. The lock is taken by the process, the books are the feed's and quoter's business.
+"""
+
+import asyncio
+import logging
+import time
+
+from phx import instruments as tables
+from phx.gateway.account import e8, open_cost_ticklots
+from phx.gateway.epoch import Inherited
+from phx.gateway.reconcile import Reconciliation, prove_none_open
+from phx.instruments import Instrument
+from phx.process import StayDown
+from phx.venue.interface import AccountRest, VenueError
+
+VENUE_S = 60.0  # how long to wait for a venue that does not answer
+USER_STREAM_S = 30.0
+PROOF_S = 10.0
+PROVE_S = 60.0
+EARLIER_S = 120.0  # trades are read from this long before the former life's last word
+LARGEST_PAGE = 1000  # trades in one answer
+
+log = logging.getLogger("phx.gateway")
+
+
+async def reach(rest: AccountRest, stopping) -> None:
+    """Synchronise with the venue's clock, waiting for a venue that is not there yet."""
+    deadline = time.monotonic() + VENUE_S
+    said = False
+    while not stopping():
+        try:
+            await rest.server_time()
+            return
+        except VenueError as error:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"gateway: waited {VENUE_S:.0f} s for the venue: {error}") from None
+            if not said:
+                log.info("gateway: waiting for the venue: %s", error)
+                said = True
+        await asyncio.sleep(0.1)
+
+
+async def check_account(rest: AccountRest, symbols) -> dict[str, tuple[str, str]]:
+    """Refuse an account in hedge mode; return each symbol's (maker, taker) commission rate."""
+    if await rest.position_mode():
+        raise StayDown(
+            "the account is in hedge mode; phx trades one-way: switch it with POST /fapi/v1/positionSide/dual"
+        )
+    rates = {}
+    for symbol in symbols:
+        rate = await rest.commission_rate(symbol)
+        rates[symbol] = (rate.maker, rate.taker)
+        log.info("%s: commission maker %s, taker %s", symbol, rate.maker, rate.taker)
+    return rates
+
+
+def check_tables(folder, instruments: dict[str, Instrument]) -> None:
+    """Refuse to run when a feed reads the market with other tick or lot sizes than the venue states now."""
+    for path in folder.glob("instruments.*.json"):
+        for symbol, theirs in tables.read_table(path).items():
+            ours = instruments.get(symbol)
+            if ours and (ours.tick_size, ours.lot_size) != (theirs.tick_size, theirs.lot_size):
+                raise RuntimeError(
+                    f"{symbol}: tick and lot {ours.tick_size}, {ours.lot_size} at the venue, "
+                    f"{theirs.tick_size}, {theirs.lot_size} in {path}; restart the feed"
+                )
+
+
+async def wait_for(condition, timeout_s: float, stopping) -> bool:
+    """Return whether a condition came true in time."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline or stopping():
+            return False
+        await asyncio.sleep(0.01)
+    return True
+
+
+async def prove_empty(rest: AccountRest, symbols, prefix: str, until_mono_ns: int) -> None:
+    """Cancel every own order and prove that none is open and none can come any more."""
+    give_up_ns = time.monotonic_ns() + int(PROVE_S * 1e9)
+    if not await prove_none_open(rest, symbols, prefix, until_mono_ns, give_up_ns):
+        raise TimeoutError(f"gateway: own orders still open after {PROVE_S:.0f} s of cancelling")
+
+
+async def restore_books(reconciliation: Reconciliation, inherited: dict[str, Inherited]) -> None:
+    """Set every position, with the fills that happened while nobody looked, and check it against the venue's."""
+    rest, core = reconciliation.rest, reconciliation.core
+    wallet = {balance.asset: balance.wallet for balance in await rest.balances()}
+    positions = {p.symbol: p for p in await rest.positions() if p.side == "BOTH"}
+    for symbol, instrument in reconciliation.instruments.items():
+        core.wallet_e8 = e8(wallet.get(instrument.quote_asset, "0"))
+        position = positions.get(symbol)
+        lots = instrument.lots(position.qty) if position else 0
+        former = inherited.get(symbol)
+        desk = core.desk(instrument.symbol_id)
+        if former is None:
+            newest = [trade.trade_id for trade in await rest.user_trades(symbol, limit=LARGEST_PAGE)]
+            cost = open_cost_ticklots(instrument, lots, position.entry_price) if lots else 0
+            totals = dict.fromkeys(desk.totals(), 0) | {"position_lots": lots, "open_cost_ticklots": cost}
+            desk.restore(totals, max(newest, default=0))
+            log.info("%s: position %d lots, taken from the venue", symbol, lots)
+            continue
+        desk.restore(former.totals, 0)
+        for trade_id in former.trade_ids:
+            desk.know_trade(trade_id)
+        ago_ms = (time.monotonic_ns() - former.now_mono_ns) // 1_000_000 + int(EARLIER_S * 1000)
+        start_ms = rest.clock.timestamp_ms() - ago_ms
+        trades = await rest.user_trades(symbol, start_ms=start_ms, limit=LARGEST_PAGE)
+        if former.trade_ids:
+            oldest = min(former.trade_ids)
+            missed = [trade for trade in trades if trade.trade_id > oldest]
+        else:
+            missed = [t for t in trades if t.ts_event_ns // 1_000_000 > start_ms + int(EARLIER_S * 1000)]
+        booked = sum(reconciliation.book(instrument, trade) for trade in missed)
+        if desk.position_lots != lots:
+            cost = open_cost_ticklots(instrument, lots, position.entry_price) if lots else 0
+            log.error("%s: position %d lots, the venue says %d", symbol, desk.position_lots, lots)
+            core.on_position(instrument.symbol_id, lots, cost, time.monotonic_ns())
+        log.info("%s: position %d lots, continued from the former life, %d fills missed", symbol, lots, booked)

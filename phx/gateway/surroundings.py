@@ -1,0 +1,149 @@
+"""What the gateway sees of the other processes: markets, ladders, parameters, proof, and who is alive."""
+
+import logging
+import time
+
+from phx._core.ring import RingReader
+from phx.instruments import Instrument
+from phx.latches import Latches
+from phx.process import HUNG_NS, Peer, Process
+
+ATTACH_NS = 100_000_000
+LATCHES_NS = 250_000_000
+GUARDIAN_LOST_NS = 5_000_000_000
+
+log = logging.getLogger("phx.gateway")
+
+
+class Followed:
+    """A segment of another process, attached anew whenever its writer made a new one."""
+
+    def __init__(self, process: Process, name: str):
+        self.process = process
+        self.name = name
+        self.segment = None
+
+    def renew(self) -> bool:
+        """Return whether there is another segment than before (or none any more)."""
+        if self.segment is not None and not self.segment.replaced():
+            return False
+        before, self.segment = self.segment, self.process.try_attach(self.name)
+        return self.segment is not None or before is not None
+
+    def reader(self, from_start: bool) -> RingReader | None:
+        if self.segment is None:
+            return None
+        reader = RingReader(self.segment.memory, self.segment.dtype)
+        if from_start:
+            reader.attach(self.segment.memory, self.segment.dtype, True)
+        return reader
+
+
+class Surroundings:
+    """Looks around each turn and tells the core's desks. `quoter_lost_ns` says since when a quoter is missing."""
+
+    def __init__(self, process: Process, core, instruments: dict[str, Instrument]):
+        self.process = process
+        self.core = core
+        self.desks = {symbol: core.desk(i.symbol_id) for symbol, i in instruments.items()}
+        self.latches = Latches(process.run_folder)
+        self.quoters = {symbol: Peer(process, f"quoter.{symbol}") for symbol in instruments}
+        self.guardian = Peer(process, "guardian")
+        self.guardian_seen_ns = time.monotonic_ns()
+        self.market = {s: [Followed(process, f"{kind}.{s}") for kind in ("bbo", "book", "tape")] for s in instruments}
+        self.ladders = {symbol: Followed(process, f"ladder.{symbol}") for symbol in instruments}
+        self.params = {symbol: Followed(process, f"params.{symbol}") for symbol in instruments}
+        self.operator, self.proof = Followed(process, "operator"), Followed(process, "proof")
+        self.ops = Followed(process, "process.ops")
+        self.operator_reader = self.proof_reader = None
+        self.attach_due_ns = self.latches_due_ns = 0
+        self.quoter_was_alive = dict.fromkeys(instruments, False)
+
+    def look(self, now_ns: int) -> None:
+        """Do one turn's looking; cheap unless something has changed."""
+        if now_ns >= self.attach_due_ns:
+            self.attach_due_ns = now_ns + ATTACH_NS
+            self._attach()
+        if now_ns >= self.latches_due_ns:
+            self.latches_due_ns = now_ns + LATCHES_NS
+            self._look_at_latches()
+        for symbol, quoter in self.quoters.items():
+            self._look_at_quoter(symbol, quoter, now_ns)
+        self._look_at_guardian(now_ns)
+
+    def _attach(self) -> None:
+        for symbol, desk in self.desks.items():
+            # A list, not a generator: each of the three must be renewed.
+            if any([followed.renew() for followed in self.market[symbol]]):
+                readers = [followed.reader(from_start=True) for followed in self.market[symbol]]
+                if all(readers):
+                    desk.attach_market(*readers)
+                    log.info(
+                        "%s: reading the market of generation %d", symbol, self.market[symbol][0].segment.generation
+                    )
+                else:
+                    desk.detach_market()
+            if self.ladders[symbol].renew():
+                desk.attach_ladder(self.ladders[symbol].reader(from_start=False))
+            if self.params[symbol].renew() and self.params[symbol].segment is not None:
+                desk.attach_params(self.params[symbol].reader(from_start=True))
+        if self.operator.renew():
+            self.operator_reader = self.operator.reader(from_start=True)
+        if self.proof.renew():
+            self.proof_reader = self.proof.reader(from_start=True)
+            self._forget_proof()
+        self.ops.renew()
+        if self.ops.segment is not None:
+            self.core.account.set_journal_drained(int(self.ops.segment.records["journal_seq"][0]))
+        self._look_at_operator()
+
+    def _look_at_latches(self) -> None:
+        stopped = {latch.symbol for latch in self.latches.all()}
+        for symbol, desk in self.desks.items():
+            desk.latched = "" in stopped or symbol in stopped
+            if desk.latch_wanted and not desk.latched:
+                reason = "too many orders refused by the venue in a row" if not desk.loss_stop else "daily loss"
+                self.latches.set("gateway", reason, symbol)
+                log.error("%s: latched: %s", symbol, reason)
+        if any(desk.loss_stop for desk in self.desks.values()) and "" not in stopped:
+            self.latches.set("gateway", "daily loss limit reached")
+            log.error("latched: daily loss limit reached")
+
+    def _look_at_operator(self) -> None:
+        record = None if self.operator_reader is None else self.operator_reader.read_newest()
+        if record is not None:
+            for desk in self.desks.values():
+                desk.operator_state = int(record["wanted"][desk.symbol_id])
+
+    def _look_at_quoter(self, symbol: str, quoter: Peer, now_ns: int) -> None:
+        desk = self.desks[symbol]
+        age_ns = quoter.heartbeat_age_ns(now_ns)
+        alive = age_ns is not None and age_ns <= HUNG_NS and quoter.alive()
+        if not alive and self.quoter_was_alive[symbol]:
+            desk.lose_quoter()
+            log.warning("%s: quoter %s; cancelling", symbol, "hangs" if quoter.alive() else "gone")
+        self.quoter_was_alive[symbol] = desk.quoter_alive = alive
+
+    def _look_at_guardian(self, now_ns: int) -> None:
+        age_ns = self.guardian.heartbeat_age_ns(now_ns)
+        if age_ns is not None and age_ns <= HUNG_NS and self.guardian.alive():
+            self.guardian_seen_ns = now_ns
+        record = None if self.proof_reader is None else self.proof_reader.read_newest()
+        if record is None or now_ns - self.guardian_seen_ns > GUARDIAN_LOST_NS:
+            self._forget_proof()
+            return
+        deadlines = record["deadline_mono_ns"]
+        for desk in self.desks.values():
+            desk.proof_deadline_mono_ns = int(deadlines[desk.symbol_id])
+            desk.proof_period_ns = int(record["period_ns"])
+
+    def _forget_proof(self) -> None:
+        for desk in self.desks.values():
+            desk.proof_deadline_mono_ns = 0
+
+    def proven(self, now_ns: int) -> bool:
+        """Return whether the dead man's switch of every symbol is armed far enough ahead."""
+        return all(
+            desk.proof_period_ns > 0 and desk.proof_deadline_mono_ns - now_ns >= desk.proof_period_ns
+            for desk in self.desks.values()
+        )

@@ -1,0 +1,123 @@
+"""The account's private stream: what each event tells the core."""
+
+import logging
+
+from phx._core.enums import ExecKind
+from phx._core.gateway import GatewayCore
+from phx.gateway.account import Orders, e8
+from phx.instruments import Instrument
+from phx.venue.binance.messages import AccountUpdate, MarginCall, OrderTradeUpdate, TradeLite
+from phx.venue.interface import LIVE
+
+FORCED = ("autoclose-", "adl_autoclose", "settlement_autoclose-", "delivery_autoclose-")  # orders of the venue itself
+
+log = logging.getLogger("phx.gateway")
+
+
+class UserEvents:
+    """on_zombie(symbol, coid): an order of a former life has appeared. on_forced(symbol, coid): the venue acts for us.
+
+    venue_positions: symbol → (position as decimal text, entry price, when heard, monotonic ns), to compare with ours.
+    """
+
+    def __init__(self, core: GatewayCore, instruments: dict[str, Instrument], orders: Orders, on_zombie, on_forced):
+        self.core = core
+        self.instruments = instruments
+        self.orders = orders
+        self.on_zombie = on_zombie
+        self.on_forced = on_forced
+        self.venue_positions: dict[str, tuple[str, str, int]] = {}
+        self.foreign_fee_assets: set[str] = set()
+
+    def handle(self, event, recv_mono_ns: int) -> None:
+        """Tell the core what an event says; events of other symbols and kinds say nothing to it."""
+        if isinstance(event, OrderTradeUpdate):
+            if event.order.symbol in self.instruments:
+                self._order(event, recv_mono_ns)
+        elif isinstance(event, TradeLite):
+            if event.symbol in self.instruments:
+                self._trade_lite(event, recv_mono_ns)
+        elif isinstance(event, AccountUpdate):
+            self._account(event, recv_mono_ns)
+        elif isinstance(event, MarginCall):
+            log.error("margin call by the venue: %s", ", ".join(p.symbol for p in event.positions))
+
+    def _order(self, event: OrderTradeUpdate, now_ns: int) -> None:
+        order = event.order
+        instrument = self.instruments[order.symbol]
+        epoch, intent_id = self.orders.intent(order.symbol, order.coid)
+        if order.kind == ExecKind.EXEC_FILL and order.trade_id > 0:
+            self.core.on_fill(
+                instrument.symbol_id,
+                epoch,
+                intent_id,
+                order.trade_id,
+                order.side,
+                instrument.ticks(order.last_price),
+                instrument.lots(order.last_qty),
+                self._fee_e8(instrument, order.commission, order.commission_asset),
+                order.maker,
+                event.ts_event_ns,
+                now_ns,
+            )
+            if order.coid.startswith(FORCED):
+                self.on_forced(order.symbol, order.coid)
+        if epoch != self.orders.epoch:
+            if epoch and order.status in LIVE:
+                self.on_zombie(order.symbol, order.coid)
+            return
+        filled_lots = instrument.lots(order.filled_qty)
+        if order.kind in (ExecKind.EXEC_CANCEL, ExecKind.EXEC_EXPIRE):
+            expired = order.kind == ExecKind.EXEC_EXPIRE
+            self.core.on_end(intent_id, expired, filled_lots, event.ts_event_ns, now_ns)
+        elif order.kind == ExecKind.EXEC_ACK:
+            self.core.on_accept(intent_id, order.venue_order_id, event.ts_event_ns, now_ns)
+        elif order.kind == ExecKind.EXEC_AMEND:
+            self.core.on_amend_accept(intent_id, now_ns)
+        elif order.kind != ExecKind.EXEC_FILL:
+            # A word phx does not know: not trusted to be open or closed.
+            log.warning("%s: %s: unknown execution %.20s", order.symbol, order.coid, order.execution)
+            self.core.on_unknown(intent_id, now_ns)
+
+    def _trade_lite(self, event: TradeLite, now_ns: int) -> None:
+        instrument = self.instruments[event.symbol]
+        epoch, intent_id = self.orders.intent(event.symbol, event.coid)
+        self.core.on_fill(
+            instrument.symbol_id,
+            epoch,
+            intent_id,
+            event.trade_id,
+            event.side,
+            instrument.ticks(event.last_price),
+            instrument.lots(event.last_qty),
+            None,
+            event.maker,
+            event.ts_event_ns,
+            now_ns,
+        )
+
+    def _fee_e8(self, instrument: Instrument, commission: str, asset: str) -> int:
+        if asset in (instrument.quote_asset, "") or e8(commission) == 0:
+            return e8(commission)
+        if asset not in self.foreign_fee_assets:
+            self.foreign_fee_assets.add(asset)
+            log.warning("%s: fees are paid in %s and not counted; switch feeBurn off", instrument.symbol, asset)
+        return 0
+
+    def _account(self, event: AccountUpdate, now_ns: int) -> None:
+        account = event.account
+        for balance in account.balances:
+            if any(balance.asset == i.quote_asset for i in self.instruments.values()):
+                self.core.wallet_e8 = e8(balance.wallet)
+                if account.reason == "FUNDING_FEE":
+                    self._funding(account, e8(balance.change), event.ts_event_ns, now_ns)
+        for position in account.positions:
+            if position.symbol in self.instruments and position.side == "BOTH":
+                self.venue_positions[position.symbol] = (position.qty, position.entry_price, now_ns)
+
+    def _funding(self, account, amount_e8: int, ts_ns: int, now_ns: int) -> None:
+        symbols = [account.symbol] if account.symbol else [p.symbol for p in account.positions]
+        known = [self.instruments[symbol].symbol_id for symbol in symbols if symbol in self.instruments]
+        # Where the venue names no symbol the payment belongs to the largest position; totals stay exact.
+        known = known or [max(self.core.desks, key=lambda desk: abs(desk.position_lots)).symbol_id]
+        self.core.on_funding(known[0], amount_e8, ts_ns, now_ns)
