@@ -94,6 +94,10 @@ class Instrument(msgspec.Struct, frozen=True):
         """Return decimal text (or a Decimal) as lots; a quantity off the grid raises InstrumentError."""
         return self._whole(Decimal(qty), self.lot_size, "quantity")
 
+    def ticks_floor(self, price) -> int:
+        """Return a price as ticks, rounded towards zero: for prices that nobody trades on."""
+        return int(Decimal(price) / self.tick_size)
+
     def lots_floor(self, qty) -> int:
         """Return a quantity as lots, rounded towards zero: for configured sizes."""
         return int(Decimal(qty) / self.lot_size)

@@ -249,7 +249,7 @@ def test_trades_keep_their_origin_and_aggressor(tmp_path):
         tmp_path,
         event(2001, "MARKET", m=True),
         event(2002, "RPI"),
-        event(2003, "INSURANCE_FUND", p="55.50"),
+        event(2003, "INSURANCE_FUND", p="55.5678"),
         event(2004, "NA", p="0", q="0"),
         event(2005, "ADL"),
         event(2006, "SOMETHING_NEW"),

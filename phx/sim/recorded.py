@@ -285,7 +285,11 @@ class _Decoder:
             event = self._trade_event(item.payload)
             aggressor = Side.SELL if event.m else Side.BUY
             origin = ORIGINS.get(event.X, TradeOrigin.ORIGIN_UNKNOWN)
-            price_ticks, qty_lots = self._ticks[event.p], self._lots[event.q]
+            if origin == TradeOrigin.ORIGIN_MARKET:
+                price_ticks, qty_lots = self._ticks[event.p], self._lots[event.q]
+            else:
+                # Prices of bankruptcy need not be on the grid, and fill nothing.
+                price_ticks, qty_lots = self.instrument.ticks_floor(event.p), self.instrument.lots_floor(event.q)
             return event.E, Kind.TRADE, Trade(event.t or event.last, price_ticks, qty_lots, aggressor, origin)
         return None
 
