@@ -203,9 +203,8 @@ def widest_layer(symbol: SymbolConfig, record, price_ticks: int | None) -> float
     ladder = symbol.ladder
     if ladder.shape == "near_far":
         near = ladder.near.start * ladder.near.ratio ** (ladder.near.layers - 1)
-        farthest = max(
-            near, (ladder.far.end if ladder.far.layers > 1 else ladder.far.start) if ladder.far.layers else 0
-        )
+        far = ladder.far.end if ladder.far.layers > 1 else ladder.far.start
+        farthest = max(near, far) if ladder.far.layers else near
     elif price_ticks is None:
         return None
     else:

@@ -8,8 +8,8 @@ from libc.math cimport floor, isfinite
 from libc.stdint cimport int16_t, int64_t, uint8_t
 
 from phx._core.ladder_shape cimport layer_lots
-from phx._core.live cimport LiveSide
-from phx._core.records cimport OWN_ORDERS, Params
+from phx._core.live cimport Live, LiveSide, side_index, sort_live
+from phx._core.records cimport LADDER_LAYERS, OWN_ORDERS, Own, Params
 
 
 # ---- 1. round away from the market
@@ -250,3 +250,70 @@ cdef inline void swap_layers(LadderSide *side, int at) noexcept nogil:
     side.price_ticks[at], side.price_ticks[at - 1] = side.price_ticks[at - 1], side.price_ticks[at]
     side.qty_lots[at], side.qty_lots[at - 1] = side.qty_lots[at - 1], side.qty_lots[at]
     side.order[at], side.order[at - 1] = side.order[at - 1], side.order[at]
+
+
+cdef class Draft:
+    """One side of a ladder, step by step from Python; for tests and research.
+
+    own: an OWN array of one record. layers: (price_ticks, qty_lots) nearest first, when not made by round_away.
+    """
+
+    cdef LadderSide side
+    cdef Live live
+
+    def __init__(self, int side, const Own[::1] own, layers=()):
+        if side * side != 1 or len(layers) > LADDER_LAYERS:
+            raise ValueError(f"side {side} with {len(layers)} layers, expected ±1 with at most {LADDER_LAYERS}")
+        sort_live(&own[0], &self.live)
+        self.side.side, self.side.layers = side, len(layers)
+        for i, (price_ticks, qty_lots) in enumerate(layers):
+            self.side.layer[i], self.side.price_ticks[i] = <uint8_t>i, price_ticks
+            self.side.qty_lots[i], self.side.order[i] = qty_lots, NO_ORDER
+
+    @property
+    def layers(self):
+        """(layer, price_ticks, qty_lots, order) of each layer, nearest first; order -1 = none."""
+        return [
+            (self.side.layer[i], self.side.price_ticks[i], self.side.qty_lots[i], self.side.order[i])
+            for i in range(self.side.layers)
+        ]
+
+    @property
+    def live_orders(self):
+        """(price_ticks, remaining_lots, keepable) of our live orders on this side, nearest first."""
+        cdef const LiveSide *live = &self.live.sides[side_index(self.side.side)]
+        return [(live.price_ticks[i], live.remaining_lots[i], bool(live.keepable[i])) for i in range(live.orders)]
+
+    def round_away(self, double reservation_ticks, distances_ticks, const Params[::1] params):
+        cdef double[LADDER_LAYERS] distances
+        for i, distance in enumerate(distances_ticks[:LADDER_LAYERS]):
+            distances[i] = distance
+        round_away(&self.side, reservation_ticks, distances, min(len(distances_ticks), LADDER_LAYERS), &params[0])
+
+    def clamp_post_only(self, int64_t limit_ticks):
+        return clamp_post_only(&self.side, limit_ticks)
+
+    def merge_ticks(self, int64_t most_lots):
+        return merge_ticks(&self.side, most_lots)
+
+    def drop_small(self, int64_t min_lots, int64_t min_ticklots):
+        return drop_small(&self.side, min_lots, min_ticklots)
+
+    def match_orders(self, KeepBand band):
+        match_orders(&self.side, &self.live.sides[side_index(self.side.side)], &band)
+
+    def trim_worst_case(self, int64_t capacity, const Params[::1] params):
+        return trim_worst_case(&self.side, &self.live.sides[side_index(self.side.side)], capacity, &params[0])
+
+    def drop_own_cross(self):
+        return drop_own_cross(
+            &self.side, &self.live.sides[side_index(self.side.side)], &self.live.sides[side_index(-self.side.side)]
+        )
+
+    def keep_prices(self):
+        return keep_prices(&self.side, &self.live.sides[side_index(self.side.side)])
+
+
+def capacity(int side, int64_t position_lots, int64_t allowance_lots, const Params[::1] params):
+    """Return the largest sum of all orders of a side, in lots; for tests and research."""
+    return capacity_lots(side, position_lots, allowance_lots, &params[0])
