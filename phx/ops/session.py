@@ -112,10 +112,10 @@ def down(config) -> int:
 
 def stop_in_order(running: supervisor.Supervisor, config, before_sim=lambda: None) -> None:
     """Stop every process, quoters first, the venue last, then supervisord; `before_sim` runs while the venue is up."""
-    for name in supervisor.by_stop_order(topology.processes(config)):
-        if name == "sim":
+    for names in supervisor.by_stop_order(topology.processes(config)):
+        if names == ["sim"]:
             before_sim()
-        running.stop(name)
+        running.stop(names)
     running.shutdown()
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:

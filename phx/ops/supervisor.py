@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import http.client
 import os
 import signal
 import subprocess
@@ -58,6 +59,8 @@ def program_text(process: str, config, config_path: Path) -> str:
         "directory": escaped(ROOT),
         "environment": ",".join(f'{key}="{value}"' for key, value in environment.items()),
         "autostart": "true",
+        # supervisord itself, when it is told to end, stops group after group from the largest number down.
+        "priority": str(len(STOP_ORDER) - STOP_ORDER.index(kind)),
         "autorestart": "unexpected",
         "exitcodes": f"{EXIT_OK},{EXIT_STAY_DOWN}",
         # 0: an early end is judged by its status too. With more, supervisord would retry even "do not restart me".
@@ -128,8 +131,8 @@ def start(config, dies_with_us: bool) -> subprocess.Popen:
             Supervisor(config).states()
             return process
         time.sleep(0.05)
-    said = output.read_text(errors="replace").strip().splitlines()
-    raise StartFailed(f"supervisord did not start: {said[-1] if said else 'no word from it'} (see {output})")
+    said = [line for line in output.read_text(errors="replace").splitlines() if line.startswith("Error")]
+    raise StartFailed(f"supervisord did not start: {said[0] if said else 'no reason given'} (see {output})")
 
 
 def end_with_parent() -> None:
@@ -141,37 +144,40 @@ class Supervisor:
     """A running supervisord, asked through its unix socket. Every method raises NotRunning when none answers."""
 
     def __init__(self, config):
-        from supervisor.xmlrpc import SupervisorTransport
-
         self.config = config
         self.socket = socket_path(config)
-        transport = SupervisorTransport(None, None, f"unix://{self.socket}")
-        self.proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
 
     def call(self, method: str, *arguments):
+        from supervisor.xmlrpc import SupervisorTransport
+
+        # A connection of its own for each call: one that broke would spoil those after it.
+        transport = SupervisorTransport(None, None, f"unix://{self.socket}")
+        proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
         try:
-            return getattr(self.proxy.supervisor, method)(*arguments)
-        except (OSError, xmlrpc.client.ProtocolError) as error:
+            return getattr(proxy.supervisor, method)(*arguments)
+        except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
             raise NotRunning(f"no supervisord answers at {self.socket}: {error}") from None
+        finally:
+            transport.close()
 
     def states(self) -> dict[str, dict]:
         """Return supervisord's word on each process: statename, pid, exitstatus, spawnerr, …"""
         return {info["name"]: info for info in self.call("getAllProcessInfo")}
 
-    def stop(self, process: str) -> None:
-        """Stop a process and wait for its end; supervisord kills it after its stopwaitsecs."""
-        with contextlib.suppress(xmlrpc.client.Fault):  # not running: what was wanted
-            self.call("stopProcess", process)
-
-    def signal(self, process: str, name: str) -> None:
-        with contextlib.suppress(xmlrpc.client.Fault):
-            self.call("signalProcess", process, name)
+    def stop(self, processes: list[str]) -> None:
+        """Stop processes and wait for their end; supervisord kills one after its stopwaitsecs."""
+        for name in processes:
+            with contextlib.suppress(xmlrpc.client.Fault):  # not running: what was wanted
+                self.call("stopProcess", name, False)
+        # Asking also wakes supervisord, which else looks for ended children once a second.
+        while any(info["pid"] for name, info in self.states().items() if name in processes):
+            time.sleep(0.02)
 
     def update(self) -> dict[str, list[str]]:
         """Read programs.d again and restart only the groups that changed; return what was added, changed, removed."""
         ((added, changed, removed),) = self.call("reloadConfig")
+        self.stop([*removed, *changed])
         for name in [*removed, *changed]:
-            self.call("stopProcessGroup", name)
             self.call("removeProcessGroup", name)
         for name in [*changed, *added]:
             self.call("addProcessGroup", name)
@@ -181,9 +187,10 @@ class Supervisor:
         self.call("shutdown")
 
 
-def by_stop_order(names) -> list[str]:
-    """Return process names in the order in which they may end."""
-    return sorted(names, key=lambda name: STOP_ORDER.index(name.partition(".")[0]))
+def by_stop_order(names) -> list[list[str]]:
+    """Return process names in the order in which they may end, those that may end together in one list."""
+    kinds = {kind: [name for name in names if name.partition(".")[0] == kind] for kind in STOP_ORDER}
+    return [found for found in kinds.values() if found]
 
 
 def living(config) -> dict[str, int]:
@@ -197,17 +204,18 @@ def living(config) -> dict[str, int]:
     return found
 
 
-def end_orphans(config, timeout_s: float = 20.0) -> list[str]:
+def end_orphans(config) -> list[str]:
     """End processes of this instance that no supervisord looks after, in order; return their names."""
     ended = []
-    for name in by_stop_order(living(config)):
-        deadline = time.monotonic() + min(timeout_s, STOP_S.get(name.partition(".")[0], STOP_DEFAULT_S))
-        number = signal.SIGTERM
-        while (pid := living(config).get(name)) is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-            ended.append(name)
-            while name in living(config) and time.monotonic() < deadline:
+    for names in by_stop_order(living(config)):
+        ended += names
+        patience_s = max(STOP_S.get(name.partition(".")[0], STOP_DEFAULT_S) for name in names)
+        for number, within_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, 2)):
+            for name in names:
+                if pid := living(config).get(name):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
+            deadline = time.monotonic() + within_s
+            while set(names) & set(living(config)) and time.monotonic() < deadline:
                 time.sleep(0.05)
-            number, deadline = signal.SIGKILL, time.monotonic() + 2
-    return list(dict.fromkeys(ended))
+    return ended
