@@ -334,10 +334,15 @@ cdef class FeedCore:
         return wanted
 
     def lose(self, int index, int64_t now_mono_ns):
-        """Take it that an instrument's public streams are gone: its book is void at once, its ids may begin anew."""
+        """Take it that an instrument's public streams are gone: its book is void at once, its ids may begin anew.
+
+        Return its bit when that was news to the readers.
+        """
         self.check_index(index)
-        (<InstrumentFeed>self.instruments[index]).lose(now_mono_ns)
-        return <uint64_t>1 << index
+        cdef InstrumentFeed feed = self.instruments[index]
+        feed.news = False
+        feed.lose(now_mono_ns)
+        return <uint64_t>1 << index if feed.news else 0
 
     def finish(self):
         """Judge every top that still waits for a later bookTicker: none will come."""

@@ -1,0 +1,233 @@
+"""The feed process: market streams in, books and tapes of one group of symbols out.
+
+Streams. bookTicker gives the top of book at once; depth at 100 ms, the fastest documented rate, gives the levels behind
+it; trade is not documented but live, and alone tells liquidations and retail price improvement from trades that hit
+resting quotes (aggTrade would come 100 ms later). Mark prices come each second, from the other base URL.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import time
+
+from phx import instruments, process
+from phx._core.edge.market_listener import MarketListener, ring_instruments
+from phx._core.feed import FeedCore, Stream
+from phx._core.ring import RingWriter
+from phx._core.sequencer import SyncResult
+from phx.feed.connection import Connection
+from phx.feed.watchdog import Watchdog
+from phx.venue.binance import streams
+from phx.venue.binance.endpoints import endpoints
+from phx.venue.binance.messages import FrameRefused
+from phx.venue.binance.rest import Rest
+from phx.venue.interface import VenueError, VenueLimited
+
+DEPTH_SPEED = "100ms"
+SNAPSHOT_LEVELS = 1000
+SNAPSHOT_TRIES = 5  # so many in a row that the buffer does not continue: begin anew with the connection
+SNAPSHOT_JITTER_S = 0.1  # spreads the requests of a group that lost all its books at once
+RETRY_S = (0.2, 5.0)  # first and longest wait before asking for exchangeInfo again
+TURN_S = process.HEARTBEAT_NS / 2e9
+WATCH_NS = 50_000_000
+
+STREAM_NAMES = {
+    Stream.STREAM_BOOK_TICKER: streams.book_ticker,
+    Stream.STREAM_DEPTH: lambda symbol: streams.depth(symbol, DEPTH_SPEED),
+    Stream.STREAM_TRADE: streams.trade,
+    Stream.STREAM_MARK: streams.mark_price,
+}
+BOOK_STREAMS = {Stream.STREAM_BOOK_TICKER, Stream.STREAM_DEPTH}
+
+log = logging.getLogger("phx.feed")
+
+
+def main(config, group: str) -> int:
+    """Live one life as feed.<group>; return the exit status."""
+    if group not in config.feed_groups():
+        log.error("feed.%s: no such group; the configuration has %s", group, ", ".join(config.feed_groups()))
+        return process.EXIT_STAY_DOWN
+    return process.run(f"feed.{group}", config, lambda life: asyncio.run(Feed(life, config, group).run()))
+
+
+class Feed:
+    """One group's connections, snapshots and watchdog around its FeedCore."""
+
+    def __init__(self, life: process.Process, config, group: str):
+        self.life = life
+        self.config = config
+        self.group = group
+        self.symbols = config.feed_groups()[group]
+        self.wait = config.process_config(life.name).wait
+        self.endpoints = endpoints(config)
+        share = config.limits.weight_share_snapshots / len(config.feed_groups())
+        self.rest = Rest(self.endpoints, None, share=share, counters=life.counters)
+        self.core = FeedCore()
+        self.bells = [life.ringers(f"bbo.{symbol}") for symbol in self.symbols]
+        self.names = [{kind: name(symbol) for kind, name in STREAM_NAMES.items()} for symbol in self.symbols]
+        self.watchdog = Watchdog(self.names)
+        self.connections: dict[str, Connection] = {}
+        self._tasks: set[asyncio.Task] = set()
+        self.watched_ns = 0
+
+    async def run(self) -> None:
+        """Be the feed until asked to stop."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._start(tasks, self._work(tasks))
+                await self._turn(tasks)
+                await self._stop()
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # process.run knows what to do with it
+        finally:
+            await self.rest.close()
+
+    # ---- the loop ----
+
+    async def _turn(self, tasks: asyncio.TaskGroup) -> None:
+        """Beat, watch, ask for snapshots, until asked to stop."""
+        self.life.ready()
+        if self.wait != "block":
+            self._spin()
+        while not self.life.stopping:
+            self.life.beat()
+            now_ns = time.monotonic_ns()
+            if self.life.froze():
+                self._lose("the process did not run", now_ns)
+            if self.connections and now_ns - self.watched_ns > WATCH_NS:
+                self.watched_ns = now_ns
+                self._watch(now_ns)
+            for index in self.core.ask_snapshots(now_ns):
+                self._start(tasks, self._snapshot(index))
+            self._count()
+            await asyncio.sleep(TURN_S)
+
+    async def _stop(self) -> None:
+        # Again and again: asyncio.wait_for (Python 3.11) loses a cancellation that meets its result.
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.sleep(TURN_S)
+
+    def _start(self, tasks: asyncio.TaskGroup, coroutine) -> None:
+        task = tasks.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _spin(self) -> None:
+        # A callback that posts itself again keeps the loop from sleeping in select.
+        if self.wait == "yield":
+            os.sched_yield()
+        if not self.life.stopping:
+            asyncio.get_running_loop().call_soon(self._spin)
+
+    def _count(self) -> None:
+        counters = self.life.counters
+        counters["loops"] += 1
+        counters["frames"] = self.core.frames
+        counters["frames_refused"] = self.core.refused
+        counters["frames_unknown"] = self.core.unknown
+
+    # ---- the way up ----
+
+    async def _work(self, tasks: asyncio.TaskGroup) -> None:
+        """Learn the instruments, then keep the connections up."""
+        table = await self._instruments()
+        for symbol, instrument in table.items():
+            scale = (
+                instrument.price_decimals,
+                instrument.price_units,
+                instrument.qty_decimals,
+                instrument.qty_units,
+            )
+            rings = [
+                RingWriter(segment.memory, segment.dtype)
+                for segment in (self.life.segments[f"{kind}.{symbol}"] for kind in ("bbo", "book", "tape"))
+            ]
+            counters = self.life.segments[f"counters.feed.{symbol}"].records
+            self.core.add(symbol, instrument.symbol_id, scale, *rings, counters)
+        instruments.write_table(self.life.folder / f"instruments.{self.group}.json", table.values())
+        for path in (streams.PUBLIC, streams.MARKET):
+            kinds = {kind for kind, name in self.names[0].items() if streams.path_of(name) == path}
+            self.connections[path] = self._connection(path, kinds)
+        for connection in self.connections.values():
+            self._start(tasks, connection.run())
+
+    async def _instruments(self) -> dict[str, instruments.Instrument]:
+        """Return the instruments of this group, asking until the venue answers."""
+        ids = self.config.instrument_ids()
+        wait_s = RETRY_S[0]
+        while True:
+            try:
+                return await self.rest.exchange_info({symbol: ids[symbol] for symbol in self.symbols})
+            except FrameRefused as error:
+                raise process.StayDown(str(error)) from None
+            except VenueError as error:
+                wait_s = max(wait_s, getattr(error, "retry_after_s", 0.0))
+                log.warning("%s: exchangeInfo: %s; asking again in %.1f s", self.life.name, error, wait_s)
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
+            wait_s = min(RETRY_S[1], 2 * wait_s)
+
+    def _connection(self, path: str, kinds: set[Stream]) -> Connection:
+        names = [by_kind[kind] for by_kind in self.names for kind in kinds]
+
+        def on_up():
+            self.watchdog.connected(self.core.instruments, kinds, time.monotonic_ns())
+
+        def on_down():
+            self.watchdog.disconnected(kinds)
+            if BOOK_STREAMS & kinds:
+                self._lose(f"/{path} is down", time.monotonic_ns())
+
+        return Connection(
+            path,
+            streams.combined_url(self.endpoints, path, names),
+            lambda on_end: MarketListener(self.core, self.bells, on_end),
+            self.life.counters,
+            on_up,
+            on_down,
+        )
+
+    # ---- books lost and found ----
+
+    def _lose(self, why: str, now_ns: int, indices=None) -> None:
+        """Declare books void, at once and for every reader to see."""
+        lost = 0
+        for index in range(len(self.core.instruments)) if indices is None else indices:
+            lost |= self.core.lose(index, now_ns)
+        ring_instruments(self.bells, lost)
+        if lost:
+            log.warning("%s: books are void: %s", self.life.name, why)
+
+    def _watch(self, now_ns: int) -> None:
+        for index, kind, name, silent_ns in self.watchdog.silent(self.core.instruments, now_ns):
+            path = streams.path_of(name)
+            why = f"{name} under /{path} has been silent for {silent_ns / 1e9:.1f} s"
+            self.life.segments[f"counters.feed.{self.symbols[index]}"].records["silent_streams"] += 1
+            if kind in BOOK_STREAMS:
+                self._lose(why, now_ns, (index,))
+            self.watchdog.disconnected({kind})
+            self.connections[path].end(why)
+
+    async def _snapshot(self, index: int) -> None:
+        """Fetch one snapshot for an instrument whose book wants it."""
+        symbol = self.symbols[index]
+        await asyncio.sleep(random.uniform(0.0, SNAPSHOT_JITTER_S))
+        try:
+            body = await self.rest.depth(symbol, SNAPSHOT_LEVELS)
+        except VenueError as error:
+            log.warning("%s: no snapshot: %s", symbol, error)
+            if isinstance(error, VenueLimited):
+                await asyncio.sleep(error.retry_after_s * random.uniform(1.0, 1.2))
+            self.core.no_snapshot(index, time.monotonic_ns())
+            return
+        result = self.core.snapshot(index, body, time.monotonic_ns(), time.time_ns())
+        sequencer = self.core.instruments[index].sequencer
+        if result == SyncResult.SYNC_DONE:
+            ring_instruments(self.bells, 1 << index)
+            log.info("%s: book synced, sync_id %d, update id %d", symbol, sequencer.sync_id, sequencer.update_id)
+        elif result == SyncResult.SYNC_REFUSED:
+            log.warning("%s: snapshot %d does not reach the buffered deltas", symbol, sequencer.tries)
+            if sequencer.tries % SNAPSHOT_TRIES == 0:
+                self.connections[streams.PUBLIC].end(f"{symbol}: {SNAPSHOT_TRIES} snapshots in a row were too old")
