@@ -92,6 +92,7 @@ cdef class Desk:
     cdef int64_t reducible_lots(self, int side) noexcept nogil
     cdef int64_t value_price_ticks(self) noexcept nogil
     cdef int64_t allowance_lots(self, int side) noexcept nogil
+    cdef bint allowance_moved(self) noexcept nogil
     cdef void value(self) noexcept nogil
     cdef void hold(self, int64_t until_mono_ns) noexcept nogil
     cdef void must_see(self) noexcept nogil

@@ -6,6 +6,7 @@ journalled here, before its bytes exist.
 """
 
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport llabs
 from libc.string cimport memset
 
 from phx._core.account cimport Account
@@ -183,8 +184,16 @@ cdef class Desk:
         elif self.measure.orders:
             self.cancel_everything(now_ns)
         self.value()
-        if self.dirty:
+        if self.dirty or self.allowance_moved():
             self.publish_own(now_ns)
+
+    cdef bint allowance_moved(self) noexcept nogil:
+        # It breathes with the price; quoters need not hear of every breath.
+        cdef int64_t grain = max(<int64_t>1, self.limits.max_position_lots // 64)
+        cdef int64_t buy = self.allowance_lots(1), sell = self.allowance_lots(-1)
+        return (llabs(buy - self.own.allowance_buy_lots) >= grain or (buy == 0) != (self.own.allowance_buy_lots == 0)
+                or llabs(sell - self.own.allowance_sell_lots) >= grain
+                or (sell == 0) != (self.own.allowance_sell_lots == 0))
 
     cdef uint8_t halt_reason(self, int64_t now_ns) noexcept nogil:
         # Why no quote may stand at all now. Takes have their own conditions.
@@ -550,7 +559,8 @@ cdef class Desk:
             if event.qty_lots == 0:
                 event.price_ticks, event.qty_lots = order.price_ticks, order.qty_lots
         self.exec_writer.publish(event)
-        self.dirty = True
+        # What phx refused itself changed nothing that a quoter could see in `own`.
+        self.dirty = self.dirty or event.reason == REJECT_NONE
 
     cdef void publish_own(self, int64_t now_ns) noexcept nogil:
         cdef Own *own = &self.own

@@ -4,8 +4,8 @@ from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
 from phx._core.records cimport Params
 
 cdef enum:
-    MAX_PRICE_TICKS = 1 << 40           # bounds that keep every product below 2**127 and every sum below 2**63
-    MAX_QTY_LOTS = 1 << 31
+    MAX_PRICE_TICKS = 1_099_511_627_776  # 2**40; bounds that keep every product below 2**127 and every sum below 2**63
+    MAX_QTY_LOTS = 2_147_483_648        # 2**31
 
 cdef struct Limits:                     # adopted from the parameters, never above the ceilings in code
     uint64_t params_version
