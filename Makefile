@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 SECONDS :=
 RECORDING :=
 
-.PHONY: run test build lint bench docs clean
+.PHONY: run test build lint bench docs instructions campaign-ring clean
 .SILENT:
 
 build: $(VENV)/.installed
@@ -36,6 +36,9 @@ bench: build
 
 docs: build
 	PYTHONPATH=. $(PY) scripts/render_docs.py
+
+instructions: build
+	$(PY) bench/instructions.py
 
 campaign-ring: build
 	$(PY) scripts/campaign_ring.py $(READS)
