@@ -184,13 +184,13 @@ class Guardian:
     async def _sweep_after_gateway(self) -> None:
         """Cancel all until nothing a dead gateway sent can still be accepted."""
         until_ns = time.monotonic_ns() + self.late_ns
-        proven = await self.sweep.all(self.symbols, until_ns, lambda: self._handed_over(until_ns))
+        proven = await self.sweep.all(self.symbols, until_ns, self._handed_over)
         log.warning("guardian: gateway gone: %s", "no open order, proven" if proven else "handed over to its next life")
 
-    def _handed_over(self, until_ns: int) -> bool:
-        """Return whether a new gateway has proven by itself what the sweep is for."""
+    def _handed_over(self) -> bool:
+        """Return whether a new gateway has proven by itself what the sweep is for, and now has orders of its own."""
         self.account.look()
-        return time.monotonic_ns() >= until_ns and self.gateway.seen == Seen.AWAKE and self.account.ready
+        return self.gateway.seen == Seen.AWAKE and self.account.ready
 
     async def _cancel_for_quoter(self, symbol: str) -> None:
         """The gateway had its time: if orders of the lost quoter's symbol are still open, cancel them."""

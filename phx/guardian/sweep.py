@@ -33,10 +33,10 @@ class Sweep:
     async def symbol(self, symbol: str, until_mono_ns: int, give_up: Callable[[], bool] = never) -> bool:
         """Cancel and verify until nothing is left and `until_mono_ns` has passed; return whether that is proven.
 
-        give_up: asked between rounds; true ends the sweep without a proof.
+        give_up: asked before each round; true ends the sweep without a proof.
         """
         wait_s = FAILED_S
-        while True:
+        while not give_up():
             try:
                 await self.rest.cancel_all(symbol)
                 left = await self.own_orders(symbol)
@@ -50,9 +50,8 @@ class Sweep:
                 if left == 0 and time.monotonic_ns() >= until_mono_ns:
                     return True
                 pause_s = AGAIN_S if left else min(RECHECK_S, max(0.0, (until_mono_ns - time.monotonic_ns()) / 1e9))
-            if give_up():
-                return False
             await asyncio.sleep(pause_s)
+        return False
 
     async def all(self, symbols, until_mono_ns: int, give_up: Callable[[], bool] = never) -> bool:
         """Sweep several symbols at once; return whether every one is proven."""
