@@ -1,7 +1,7 @@
 """Parameters: a symbol's configuration as the PARAMS record that quoter, gateway and guardian read.
 
-Decimal sizes become lots and prices ticks here, towards less risk, and the rules that need several fields at once are
-checked here. A record is made whole or not at all.
+Decimal sizes become lots and prices ticks here, towards less risk, and the rules that need the instrument's filters are
+checked here (config_checks.py has those that need the configuration alone). A record is made whole or not at all.
 """
 
 from decimal import Decimal
@@ -128,7 +128,7 @@ def fill_limits(record, symbol: SymbolConfig, config: Config, instrument: Instru
 
 
 def broken_rules(record, symbol: SymbolConfig, name: str, price_ticks: int | None) -> list[str]:
-    """Return one sentence for each rule that several fields break together."""
+    """Return one sentence for each rule that does not hold."""
     ladder, risk = symbol.ladder, symbol.risk
     near_lots, far_lots = int(record["near_size_lots"]), int(record["far_size_lots"])
     min_lots, worst_lots = int(record["min_qty_lots"]), int(record["worst_case"] * record["net_max_lots"])
@@ -158,16 +158,6 @@ def broken_rules(record, symbol: SymbolConfig, name: str, price_ticks: int | Non
             f"{ladder.near.ratio}, expected at least 1: layers go outward",
         ),
         (
-            ladder.far.layers < 2 or ladder.far.end >= ladder.far.start,
-            "ladder.far.end",
-            f"{ladder.far.end} is nearer than far.start {ladder.far.start}",
-        ),
-        (
-            symbol.vol.scale_min <= symbol.vol.scale_max,
-            "vol.scale_min",
-            f"{symbol.vol.scale_min} is above vol.scale_max {symbol.vol.scale_max}",
-        ),
-        (
             symbol.vol.min_samples <= symbol.vol.window_s,
             "vol.min_samples",
             f"{symbol.vol.min_samples} can never be reached in vol.window_s {symbol.vol.window_s}",
@@ -176,11 +166,6 @@ def broken_rules(record, symbol: SymbolConfig, name: str, price_ticks: int | Non
             widest is None or widest <= risk.collar_far,
             "risk.collar_far",
             f"{risk.collar_far} is narrower than the widest layer at {widest or 0:.4f} of the price",
-        ),
-        (
-            symbol.quoting.fair != "leader" or bool(symbol.leader.symbol),
-            "quoting.fair",
-            "is leader, but leader.symbol is not set",
         ),
     ]
     if price_ticks is not None:

@@ -156,12 +156,15 @@ class Bench:
         self.update_id = 0
 
     def attach(self, source: str, fresh: bool = False):
+        dtype = records.BBO if source == "leader" else records.RING_RECORDS[source]
         if fresh:
-            dtype = {"leader": records.BBO, "own": records.OWN, "book": records.BOOK, "bbo": records.BBO}[source]
             self.memory[source] = private_memory(dtype, 8)
-        dtype = {"leader": records.BBO, "state": records.QUOTER_STATE}.get(source) or records.RING_RECORDS[source]
         self.writers[source] = RingWriter(self.memory[source], dtype)
         self.core.attach(source, self.memory[source])
+
+    def core_reads(self, source: str):
+        """The newest record of a source."""
+        return RingReader(self.memory[source], records.RING_RECORDS[source]).read_newest()
 
     def write(self, source: str, record) -> int:
         return self.writers[source].write(record)
