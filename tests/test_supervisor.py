@@ -1,6 +1,7 @@
 """supervisord: what phx writes for it, and a real one with small programs in the place of ours."""
 
 import configparser
+import contextlib
 import os
 import signal
 import sys
@@ -74,9 +75,8 @@ def started(instance_config, programs, tmp_path):
     names = set(topology.processes(instance_config))
     eventually(lambda: names <= set(supervisor.living(instance_config)))
     yield running
-    if daemon.poll() is None:
+    with contextlib.suppress(supervisor.NotRunning):
         session.stop_in_order(running, instance_config)
-        daemon.wait(20)
     daemon.wait(20)
 
 

@@ -149,6 +149,7 @@ class Session:
         self.exits: dict[str, int] = {}
         self.pids: dict[str, int] = {}
         self.own_orders: int | None = None
+        self.cancelled: dict[str, int] = {}  # while quoting, without those of the stop
         self.daemon: subprocess.Popen | None = None
         self.supervisor = supervisor.Supervisor(config)
 
@@ -161,13 +162,17 @@ class Session:
             names = ", ".join(topology.processes(self.config))
             print(f"phx {self.config.global_.instance} on {self.config.venue.environment}: {names}", flush=True)
             self.wait_until_quoting()
-            began_s = time.monotonic()
+            began_s, began = time.monotonic(), self.cancels()
             self.watch(None if seconds is None else began_s + seconds)
             quoted_s = time.monotonic() - began_s
+            self.cancelled = {symbol: count - began[symbol] for symbol, count in self.cancels().items()}
         except (QuotingFailed, supervisor.StartFailed, supervisor.NotRunning) as error:
             self.faults.append(str(error))
         self.stop()
         return self.conclude(quoted_s)
+
+    def cancels(self) -> dict[str, int]:
+        return {symbol: figures(self.instance, symbol).cancels for symbol in self.config.traded()}
 
     def on_stop(self, number, frame) -> None:
         # Again and again if need be: stopping is under way, and it always cancels.
@@ -256,6 +261,8 @@ class Session:
 
     def conclude(self, quoted_s: float) -> int:
         summary = report.summarise(self.instance, quoted_s, self.own_orders, self.exits, self.faults)
+        for found in summary.symbols:
+            found.cancels_per_minute = self.cancelled.get(found.symbol, 0) * 60 / max(quoted_s, 1.0)
         (self.config.run_folder() / "summary.json").write_bytes(report.to_json(summary))
         print("\n".join(report.lines(summary)), flush=True)
         return EXIT_AGAIN if summary.faults else EXIT_OK

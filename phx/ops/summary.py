@@ -68,7 +68,6 @@ def errors_by_process(instance) -> dict[str, int]:
 
 def lines(summary: Summary) -> list[str]:
     """Return the summary as text for people."""
-    minutes = max(summary.seconds, 1.0) / 60
     out = [f"{summary.seconds:.0f} s quoting on {summary.environment}"]
     for f in summary.symbols:
         fill_rate = f"{f.near_filled / f.near_placed:.1%}" if f.near_placed else "-"
@@ -77,7 +76,7 @@ def lines(summary: Summary) -> list[str]:
             f"{f.symbol}",
             f"  quoted both sides {share} of {f.quotable_s:.0f} s, mode {f.mode.lower()}",
             f"  ladders {f.ladders}, orders {f.places}, amends {f.amends}, cancels {f.cancels} "
-            f"({f.cancels / minutes:.1f}/min)",
+            f"({f.cancels_per_minute:.1f}/min while quoting)",
             f"  fills {f.fills}, nearest layer filled {fill_rate}, volume {f.volume:,.2f}",
             f"  position {f.position:+.6g}, PnL {f.pnl:+.4f} (realised {f.realised:+.4f}, unrealised "
             f"{f.unrealised:+.4f}, fees {f.fees:.4f}, funding {f.funding:+.4f})",
