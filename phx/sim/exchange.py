@@ -6,7 +6,7 @@ time is up, publishes marks and charges funding.
 
 from collections.abc import Callable
 
-from phx._core.matching import Event, EventKind, Expiry, Refusal, TimeInForce
+from phx._core.matching import Event, EventKind, Expiry, Refusal
 from phx.instruments import ONE_E8
 from phx.sim import rules, wire
 from phx.sim.account import Account, Order
@@ -109,8 +109,7 @@ class Exchange:
         # ACK shows the order as it was accepted; RESULT waits for the match of orders that cannot rest.
         ack = wire.order_ack(order)
         self.settle(market, now_ns)
-        waits = new.tif_code in (TimeInForce.TIF_IOC, TimeInForce.TIF_FOK, TimeInForce.TIF_MARKET)
-        return wire.order_ack(order) if new.response == "RESULT" and waits else ack
+        return wire.order_ack(order) if new.response == "RESULT" and not new.may_rest else ack
 
     def _market_bound(self, contract: Contract, side: int) -> int:
         """Return the outermost price a market order may reach."""

@@ -52,6 +52,10 @@ class NewOrder:
     def tif_code(self) -> int:
         return TimeInForce.TIF_MARKET if self.type == "MARKET" else TIFS[self.tif]
 
+    @property
+    def may_rest(self) -> bool:
+        return self.tif_code in (TimeInForce.TIF_GTC, TimeInForce.TIF_GTX)
+
 
 def text(params: dict, name: str, default: str | None = None) -> str:
     """Return a parameter as text; -1102 when it is mandatory (no default) and missing or empty."""
@@ -224,11 +228,12 @@ def check_size(account: Account, contract: Contract, side: int, added_lots: int,
 
 
 def reduce_only_lots(account: Account, order: NewOrder) -> int:
-    """Return how much of a reduce-only order may enter: what the position still leaves to reduce."""
-    opened = account.open_orders(order.contract.symbol)
-    covered = sum(
-        o.remaining_lots for o in opened.by_id.values() if o.reduce_only and o.side == order.side and o.is_open
-    )
+    """Return how much of a reduce-only order may enter: what the position still leaves to reduce.
+
+    One that takes at once goes before resting ones, which are knocked out afterwards if nothing is left for them.
+    """
+    resting = account.open_orders(order.contract.symbol).by_id.values() if order.may_rest else ()
+    covered = sum(o.remaining_lots for o in resting if o.reduce_only and o.side == order.side)
     left = abs(account.position(order.contract).lots) - covered
     if left <= 0:
         raise Refused(-2022)

@@ -1,0 +1,269 @@
+"""Both markets at play without sockets: what clients are told is consistent, and orders fill as the tape allows."""
+
+from decimal import Decimal
+from functools import partial
+
+import msgspec
+import pytest
+
+from phx.instruments import ONE_E8
+from phx.sim.account import Account
+from phx.sim.contracts import listed
+from phx.sim.depth import DiffBatch, PublicBook
+from phx.sim.exchange import Exchange
+from phx.sim.market import FIRST_ORDER_ID, first_id
+from phx.sim.recorded import Book, Delta, Kind, Recorded, RecordedMarket, Top, Trade
+from phx.sim.recorded_market import RecordedPlayer
+from phx.sim.streams import Hub, path_of
+from phx.sim.synthetic_market import SyntheticPlayer
+
+CONTRACTS = listed({"BTCUSDC": 0, "ETHUSDC": 1})
+START_NS = 1_795_000_000_000_000_000
+FOREVER_NS = 2**62
+MS = 1_000_000
+
+
+class Ear:
+    """A listener of the hub that keeps what it hears, per stream."""
+
+    def __init__(self, hub: Hub, *streams: str):
+        self.heard = []
+        for stream in streams:
+            hub.subscribe(stream, self)
+
+    def send(self, stream: str, payload: bytes) -> None:
+        self.heard.append((stream, msgspec.json.decode(payload)))
+
+
+def exchange_of(player, hub) -> tuple[Exchange, Account]:
+    player.start(START_NS)
+    exchange = Exchange(player, CONTRACTS, hub, START_NS // MS)
+    account = Account(1, 10**6 * ONE_E8, ["USDC"], Decimal(0), Decimal("0.0004"))
+    exchange.accounts[1] = account
+    exchange.told = []
+    exchange.emit = lambda _, text: exchange.told.append(msgspec.json.decode(text))
+    return exchange, account
+
+
+def let_pass(exchange: Exchange, seconds: float, begin_ns: int = START_NS, step_ms: int = 5) -> int:
+    """Turn the venue's clock in steps, as its loop would; return the time reached."""
+    for now_ns in range(begin_ns, begin_ns + int(seconds * 1e9), step_ms * MS):
+        exchange.player.advance(now_ns, FOREVER_NS)
+        exchange.turn(now_ns)
+    return now_ns
+
+
+def assert_consistent(snapshot, heard, diff_stream: str, ticker_stream: str) -> int:
+    """Assert an unbroken chain of diffs, and best prices equal to the newest ticker's; return the comparisons."""
+    last, bids, asks = snapshot
+    sides = {"b": dict(bids), "a": dict(asks)}
+    ticker, compared = None, 0
+    tickers = [event for stream, event in heard if stream == ticker_stream]
+    for stream, event in heard:
+        if stream != diff_stream:
+            continue
+        assert event["pu"] == last
+        assert event["U"] <= event["u"]
+        last = event["u"]
+        for name, side in sides.items():
+            for price, qty in event[name]:
+                side[Decimal(price)] = Decimal(qty)
+                if not Decimal(qty):
+                    del side[Decimal(price)]
+        ticker = max((t for t in tickers if t["u"] <= last), key=lambda t: t["u"], default=None)
+        if ticker:
+            bid, ask = max(sides["b"]), min(sides["a"])
+            assert (bid, sides["b"][bid]) == (Decimal(ticker["b"]), Decimal(ticker["B"]))
+            assert (ask, sides["a"][ask]) == (Decimal(ticker["a"]), Decimal(ticker["A"]))
+            compared += 1
+    return compared
+
+
+def snapshot_of(exchange, symbol):
+    contract, book = CONTRACTS[symbol], exchange.player.markets[symbol].streams.book
+    bids, asks = ([(Decimal(contract.price(t)), Decimal(contract.qty(q))) for t, q in rows] for rows in book.top(10**6))
+    return book.update_id, bids, asks
+
+
+@pytest.mark.parametrize("diff", ["depth@0ms", "depth@100ms", "depth", "depth@500ms"])
+def test_synthetic_depth_and_tickers_agree_at_every_speed(diff):
+    hub = Hub()
+    exchange, account = exchange_of(SyntheticPlayer([CONTRACTS["BTCUSDC"]], hub, 3, 1.0), hub)
+    ear = Ear(hub, f"btcusdc@{diff}", "btcusdc@bookTicker")
+    snapshot = snapshot_of(exchange, "BTCUSDC")
+    now_ns = START_NS
+    for number in range(20):  # our own orders are part of this market's book
+        now_ns = let_pass(exchange, 0.25, now_ns)
+        ticks = exchange.player.markets["BTCUSDC"].book.top(1)[0][0]
+        params = {"symbol": "BTCUSDC", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.02"}
+        params["price"] = CONTRACTS["BTCUSDC"].price(ticks + number % 3 - 1)
+        exchange.place(account, params, now_ns)
+    let_pass(exchange, 0.6, now_ns)
+    assert assert_consistent(snapshot, ear.heard, f"btcusdc@{diff}", "btcusdc@bookTicker") >= 8
+
+
+def test_a_synthetic_book_begins_deep_and_stays_so():
+    hub = Hub()
+    exchange, _ = exchange_of(SyntheticPlayer([CONTRACTS["ETHUSDC"]], hub, 3, 1.0), hub)
+    book = exchange.player.markets["ETHUSDC"].book
+    assert min(len(book.top(side, 1000)) for side in (1, -1)) >= 200
+    let_pass(exchange, 20)
+    assert min(len(book.top(side, 1000)) for side in (1, -1)) >= 100
+    assert book.top(1)[0][0] < book.top(-1)[0][0]
+
+
+def test_the_same_seed_gives_the_same_market():
+    def played(seed):
+        hub = Hub()
+        exchange, _ = exchange_of(SyntheticPlayer([CONTRACTS["BTCUSDC"]], hub, seed, 1.0), hub)
+        ear = Ear(hub, "btcusdc@trade", "btcusdc@bookTicker")
+        let_pass(exchange, 3)
+        return [(event["p"], event["q"]) if "p" in event else (event["b"], event["B"]) for _, event in ear.heard]
+
+    assert played(5) == played(5)
+    assert played(5) != played(6)
+
+
+def scripted(records):
+    """Return an exchange over a tape of one symbol: (ms, kind, payload) after a small snapshot at zero."""
+    snapshot = Book(100, [(640_000, 500), (639_990, 500)], [(640_010, 300), (640_020, 600)])
+    tape = [Recorded(0, "BTCUSDC", Kind.SNAPSHOT, snapshot)]
+    tape += [Recorded(ms * MS, "BTCUSDC", kind, payload) for ms, kind, payload in records]
+    hub = Hub()
+    return (*exchange_of(RecordedPlayer([CONTRACTS["BTCUSDC"]], hub, tape, 1.0, "risk_averse", 1.0), hub), hub)
+
+
+def place(exchange, account, **change):
+    order = {"symbol": "BTCUSDC", "side": "BUY", "type": "LIMIT", "timeInForce": "GTX", "quantity": "0.010"}
+    return exchange.place(account, order | change, START_NS)
+
+
+def test_a_recorded_trade_fills_our_order_and_the_tape_goes_out_unchanged():
+    records = [
+        (10, Kind.TRADE, Trade(7, 640_000, 505, -1, 1)),
+        (11, Kind.TOP, Top(110, 639_990, 500, 640_010, 300)),
+        (12, Kind.DELTA, Delta(101, 120, 100, [(640_000, 0)], [])),
+    ]
+    exchange, account, hub = scripted(records)
+    ear = Ear(hub, "btcusdc@trade", "btcusdc@depth@0ms", "btcusdc@bookTicker")
+    ack = place(exchange, account, price="64000.0")
+    let_pass(exchange, 0.03)
+    fills = [t["o"] for t in exchange.told if t["e"] == "ORDER_TRADE_UPDATE" and t["o"]["x"] == "TRADE"]
+    assert [(fill["i"], fill["l"], fill["X"]) for fill in fills] == [(ack["orderId"], "0.005", "PARTIALLY_FILLED")]
+    (_, trade), (_, ticker), (_, delta) = ear.heard
+    assert (trade["t"], trade["p"], trade["q"], trade["X"], trade["m"]) == (7, "64000.0", "0.505", "MARKET", True)
+    assert (ticker["u"], ticker["b"], ticker["B"]) == (110, "63999.0", "0.500")
+    assert (delta["U"], delta["u"], delta["pu"], delta["b"]) == (101, 120, 100, [["64000.0", "0.000"]])
+    assert trade["T"] == START_NS // MS + 10
+
+
+def test_trades_of_one_taker_at_one_price_are_one_agg_trade_a_little_later():
+    records = [(ms, Kind.TRADE, Trade(t, 640_000, 5, -1, 1)) for ms, t in ((10, 7), (10, 8), (11, 9))]
+    exchange, _, hub = scripted(records)
+    ear = Ear(hub, "btcusdc@aggTrade")
+    let_pass(exchange, 0.05)
+    assert [(e["f"], e["l"], e["q"]) for _, e in ear.heard] == [(7, 8, "0.010")]
+    let_pass(exchange, 0.1, START_NS + 80 * MS)
+    assert [(e["f"], e["l"], e["q"]) for _, e in ear.heard] == [(7, 8, "0.010"), (9, 9, "0.005")]
+
+
+def test_reduce_only_orders_die_with_the_position_they_reduce():
+    exchange, account, _ = scripted([])
+    place(exchange, account, type="MARKET", timeInForce="GTC")
+    resting = place(exchange, account, side="SELL", price="64005.0", reduceOnly="true")
+    exchange.told.clear()
+    place(exchange, account, side="SELL", type="MARKET", timeInForce="GTC", reduceOnly="true", quantity="0.010")
+    expired = [t["o"] for t in exchange.told if t["e"] == "ORDER_TRADE_UPDATE" and t["o"]["x"] == "EXPIRED"]
+    assert [(o["i"], o["er"]) for o in expired] == [(resting["orderId"], "4")]
+    assert account.positions["BTCUSDC"].lots == 0
+
+
+def test_an_own_order_in_the_takers_way_expires_in_match():
+    exchange, account, _ = scripted([])
+    maker = place(exchange, account, side="SELL", price="64000.5")
+    exchange.told.clear()
+    place(exchange, account, price="64000.5", timeInForce="GTC")
+    ended = [t["o"] for t in exchange.told if t["o"]["x"] == "EXPIRED"]
+    assert [(o["i"], o["X"], o["er"]) for o in ended] == [(maker["orderId"], "EXPIRED_IN_MATCH", "1")]
+    assert exchange.ledger.of("BTCUSDC").self_trades == 1
+
+
+def test_funding_is_charged_once_at_its_time():
+    exchange, account, _ = scripted([])
+    place(exchange, account, type="MARKET", timeInForce="GTC")
+    wallet = account.wallets_e8["USDC"]
+    funding_ns = exchange.marks["BTCUSDC"].funding_ms * MS
+    exchange.told.clear()
+    for after_ms in (-1, 0, 1000, 2000):
+        exchange.turn(funding_ns + after_ms * MS)
+    charged = [t["a"] for t in exchange.told if t["e"] == "ACCOUNT_UPDATE"]
+    assert [(a["m"], a["P"]) for a in charged] == [("FUNDING_FEE", [])]
+    assert account.wallets_e8["USDC"] - wallet == int(Decimal(charged[0]["B"][0]["bc"]) * ONE_E8) < 0
+    assert exchange.marks["BTCUSDC"].funding_ms * MS == funding_ns + 8 * 3600 * 10**9
+
+
+def test_the_mark_stays_with_the_market_and_is_told_each_second():
+    exchange, _, hub = scripted([])
+    ear = Ear(hub, "btcusdc@markPrice@1s", "btcusdc@markPrice")
+    let_pass(exchange, 6, step_ms=50)
+    by_speed = {stream: sum(1 for name, _ in ear.heard if name == stream) for stream, _ in ear.heard}
+    assert by_speed["btcusdc@markPrice@1s"] in (5, 6, 7)
+    assert by_speed["btcusdc@markPrice"] in (2, 3)
+    assert all(abs(Decimal(event["p"]) - Decimal("64000.5")) < 1 for _, event in ear.heard)
+
+
+def test_the_recordings_play_consistently_with_orders_laid_over_them(recordings):
+    paths = [recordings / f"{name}-2024-07-18T2357.jsonl.gz" for name in ("btcusdt", "ethusdt")]
+    contracts = [CONTRACTS["BTCUSDC"], CONTRACTS["ETHUSDC"]]
+    hub = Hub()
+    records = RecordedMarket(paths, {c.symbol: c.instrument for c in contracts})
+    exchange, account = exchange_of(RecordedPlayer(contracts, hub, records, 1.0, "power3", 3.0), hub)
+    ears = {s: Ear(hub, f"{s}@depth@0ms", f"{s}@bookTicker") for s in ("btcusdc", "ethusdc")}
+    snapshots = {s: snapshot_of(exchange, s.upper()) for s in ears}
+    now_ns = START_NS
+    for _ in range(30):
+        for contract in contracts:
+            book = exchange.player.markets[contract.symbol].book
+            for side, text in ((1, "BUY"), (-1, "SELL")):
+                order = {"symbol": contract.symbol, "side": text, "type": "LIMIT", "timeInForce": "GTX"}
+                order |= {"quantity": "0.05", "price": contract.price(book.top(side)[0][0])}
+                exchange.place(account, order, now_ns)
+        now_ns = let_pass(exchange, 1.0, now_ns, step_ms=20)
+        for contract in contracts:
+            exchange.cancel_all(account, contract.symbol, now_ns)
+    for name, ear in ears.items():
+        assert assert_consistent(snapshots[name], ear.heard, f"{name}@depth@0ms", f"{name}@bookTicker") > 300
+    fills = [fill for fills in account.fills.values() for fill in fills]
+    assert fills
+    assert all(fill.maker for fill in fills)
+    assert len({(fill.order.symbol, fill.trade_id) for fill in fills}) == len(fills)
+    assert exchange.ledger.of("BTCUSDC").placed == 60
+
+
+def test_diff_batches_keep_the_newest_quantity_and_chain_their_ids():
+    batch = DiffBatch(100)
+    batch.prev_id = 9
+    batch.add(10, 12, [(5, 1), (4, 2)], [], 1)
+    batch.add(13, 15, [(5, 0)], [(6, 3)], 2)
+    assert batch.take(50) == (10, 15, 9, [(4, 2), (5, 0)], [(6, 3)], 2)
+    batch.add(20, 20, [], [(6, 0)], 3)
+    assert batch.take(99) is None
+    assert batch.take(100) == (20, 20, 15, [], [(6, 0)], 3)
+    assert batch.take(500) is None
+
+
+def test_a_public_book_shows_the_best_levels_first():
+    book = PublicBook()
+    book.replace(1, [(5, 1), (4, 1), (3, 1)], [(6, 1), (7, 1)], 0)
+    book.apply(2, [(5, 0), (2, 9)], [(8, 1)], 0)
+    assert book.top(2) == ([(4, 1), (3, 1)], [(6, 1), (7, 1)])
+
+
+def test_streams_belong_to_their_path():
+    assert path_of("btcusdc@aggTrade") == path_of("btcusdc@markPrice@1s") == "market"
+    assert path_of("btcusdc@depth@0ms") == path_of("btcusdc@bookTicker") == path_of("btcusdc@trade") == "public"
+
+
+def test_ids_of_a_venue_that_begins_later_begin_higher():
+    begin = partial(first_id, FIRST_ORDER_ID)
+    assert begin(START_NS + 10**9) == begin(START_NS) + 1000
