@@ -186,6 +186,29 @@ def test_a_hole_is_joined_by_one_delta_at_the_next_snapshot(tmp_path, seed, capl
     assert "the recording has a hole" in caplog.text
 
 
+def test_a_hole_without_a_later_snapshot_lasts_until_the_next_pass(tmp_path, caplog):
+    invented = Invented(4, hole=20)
+    invented.items.pop(max(i for i, item in enumerate(invented.items) if isinstance(item, Snapshot)))
+    market = RecordedMarket([invented.write(tmp_path / "b.jsonl.gz")], {"BTCUSDT": instrument("BTCUSDT")}, loop=True)
+    client = Client()
+    for record in itertools.islice(market, 300):
+        client.take(record)
+    compared, different = client.differences("BTCUSDT")
+    assert different == 0 and compared > 60
+    assert caplog.text.count("the recording has a hole") == caplog.text.count("expected") >= 3, "one per pass"
+
+
+def test_a_snapshot_older_than_the_first_delta_is_not_used(tmp_path, caplog):
+    invented = Invented(4)
+    stale = {"lastUpdateId": 5, "E": 1, "T": 1, "bids": [["1.0", "1"]], "asks": [["2.0", "1"]]}
+    at = next(i for i, item in enumerate(invented.items) if "@depth" in getattr(item, "stream", "")) + 1
+    invented.items.insert(at, Snapshot(1, "BTCUSDT", msgspec.json.encode(stale)))
+    path = invented.write(tmp_path / "b.jsonl.gz")
+    records = list(RecordedMarket([path], {"BTCUSDT": instrument("BTCUSDT")}, loop=False))
+    assert [r.payload.update_id > 5 for r in records if r.kind == Kind.SNAPSHOT] == [True]
+    assert not caplog.text
+
+
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=30, deadline=None)
 def test_the_last_book_is_the_one_that_was_recorded(tmp_path_factory, seed):

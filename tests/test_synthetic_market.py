@@ -267,9 +267,22 @@ def test_the_latent_path_keeps_a_minute_and_has_the_fitted_volatility():
     changes = [(b[0] / a[0] - 1) * 1e4 for a, b in pairwise(path)]
     sigma = (sum(change**2 for change in changes) / len(changes)) ** 0.5
     assert near(sigma, FITTED["BTC"].sigma_1s_bps, 1.25)
+    minutes = [(b[0] / a[0] - 1) * 1e4 for a, b in zip(path, path[60:], strict=False)]
+    sigma = (sum(change**2 for change in minutes) / len(minutes)) ** 0.5
+    assert near(sigma, FITTED["BTC"].sigma_60s_bps, 1.3)
     assert near(sum(activity for _, activity in path) / len(path), 1.0, 1.1)
     assert latent.at(0) == latent.at((4 * 3600 - 121) * SECOND_NS) != latent.at((4 * 3600 - 2) * SECOND_NS)
     assert len(latent._path) <= 2 * LatentPrice.KEPT_STEPS
+
+
+def test_the_latent_price_is_pulled_home():
+    class Hurried(LatentPrice):
+        HOME_S = 60.0
+
+    latent, start = Hurried(FITTED["BTC"], "z"), FITTED["BTC"].start_price
+    latent._offset = 0.2
+    assert latent.at(0)[0] > 1.15 * start
+    assert abs(latent.at(600 * SECOND_NS)[0] / start - 1) < 0.02
 
 
 def test_another_tick_size_gives_the_same_market_in_money():

@@ -312,7 +312,6 @@ class _Continuity:
         self._started = False
         self._shift = 0  # added to the file's update ids
         self._file_id = 0  # update id of the book, as in the file
-        self._fresh = True  # the book is a snapshot's, the next delta may begin before it
         self._top_id = 0  # update id of the newest top sent
         self._trade_shift = 0
         self._last_trade_id = 0
@@ -343,7 +342,7 @@ class _Continuity:
         newest_id = max(sent_id, self._top_id)
         if book.update_id + self._shift <= newest_id:
             self._shift = newest_id + 1 - book.update_id
-        self.waiting, self._fresh, self._file_id = False, True, book.update_id
+        self.waiting, self._file_id = False, book.update_id
         book_id = book.update_id + self._shift
         old, new = self._sides, (dict(book.bids), dict(book.asks))
         self._sides = new
@@ -364,7 +363,7 @@ class _Continuity:
             self._early.append((Kind.DELTA, delta))
         elif delta.last_id <= self._file_id:
             return
-        elif delta.prev_id > self._file_id or (delta.prev_id < self._file_id and not self._fresh):
+        elif delta.prev_id > self._file_id:
             log.warning(
                 "%s: the recording has a hole: delta %d follows %d, expected %d; waiting for a snapshot",
                 self.symbol, delta.last_id, delta.prev_id, self._file_id,
@@ -373,7 +372,7 @@ class _Continuity:
             self._early.append((Kind.DELTA, delta))
         else:
             sent_id = self._file_id + self._shift
-            self._file_id, self._fresh = delta.last_id, False
+            self._file_id = delta.last_id
             for side, levels in zip(self._sides, (delta.bids, delta.asks), strict=True):
                 for price_ticks, qty_lots in levels:
                     if qty_lots:
