@@ -172,6 +172,7 @@ def test_a_hung_gateway_is_killed_before_its_orders_are_cancelled(guarded):
     guarded.until(lambda: not guarded.venue.orders["BTCUSDC"], "the order cancelled")
     assert guarded.calls(CANCEL_ALL)[0].mono_ns >= died_ns - 200_000_000
     assert "sent SIGKILL to gateway" in guarded.log.read_text()
+    assert int(guarded.segment("process.guardian").records[0]["interventions"]) == 1
 
 
 def test_refreshing_pauses_while_the_heartbeat_is_stale(guarded):

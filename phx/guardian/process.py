@@ -22,8 +22,8 @@ from phx.venue.binance.endpoints import endpoints
 from phx.venue.binance.rest import Rest
 from phx.venue.interface import VenueError
 
-POLL_S = 0.005  # a lost lock is seen this soon
-SLOW_TURN_NS = 100_000_000  # latches, account: look this often
+POLL_S = 0.005  # a gateway's lost lock is seen this soon
+SLOW_TURN_NS = 50_000_000  # everybody else, latches and account: look this often
 CLOCK_NS = 60_000_000_000  # synchronise with the venue this often; also keeps the connection warm
 CLOCK_RETRY_NS = 2_000_000_000
 FROZE_NS = life.HUNG_NS  # a turn that came so late: others may have been stopped with us
@@ -106,13 +106,13 @@ class Guardian:
         self.process.counters["loops"] += 1
         self.process.beat()
         self._watch_gateway(now_ns)
-        self._watch_quoters(now_ns)
-        self._watch_supervisor()
         if self.gateway.seen == Seen.AWAKE:
             self.deadman.keep(now_ns)
         self.deadman.publish_when_old(now_ns)
         if now_ns - self.slow_ns >= SLOW_TURN_NS:
             self.slow_ns = now_ns
+            self._watch_quoters(now_ns)
+            self._watch_supervisor()
             self.account.look()
             self.process.counters["latches"] = len(self.latches.all())
         if now_ns >= self.clock_ns:
@@ -136,7 +136,8 @@ class Guardian:
         elif seen == Seen.HUNG:
             self.process.counters["interventions"] += 1
         elif seen == Seen.ABSENT:
-            self.process.counters["interventions"] += 0 if self._stopping() else 1
+            if before != Seen.HUNG and not self._stopping():  # a hung one was counted already
+                self.process.counters["interventions"] += 1
             self._start("sweep", self._sweep_after_gateway())
 
     def _watch_quoters(self, now_ns: int) -> None:
