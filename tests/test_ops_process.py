@@ -3,15 +3,15 @@
 import contextlib
 import os
 import threading
-from decimal import Decimal
 
 import msgspec
 import pytest
+from written_instance import TABLE
 
 from phx import config as configuration
 from phx._core.enums import OperatorState
 from phx.control import ControlError, Request, ask
-from phx.instruments import Instrument, write_table
+from phx.instruments import write_table
 from phx.latches import Latches
 from phx.ops.instance import Instance
 from phx.ops.process import Ops
@@ -27,22 +27,6 @@ symbols:
     ladder: {near: {size: 0.12}, far: {size: 0.24}}
 limits: {max_gross_notional: 60000, max_daily_loss: 500}
 """
-
-
-def instrument(symbol: str, symbol_id: int, tick: str, lot: str) -> Instrument:
-    return Instrument(
-        symbol,
-        symbol_id,
-        Decimal(tick),
-        Decimal(lot),
-        Decimal(tick),
-        Decimal(10**6),
-        Decimal(lot),
-        Decimal(1000),
-        Decimal(5),
-        2,
-        3,
-    )
 
 
 @pytest.fixture
@@ -96,8 +80,7 @@ def begin(file):
             config = configuration.load(path, {})
             process = stack.enter_context(Process("ops", config))
             if instruments:
-                table = [instrument("BTCUSDC", 0, "0.1", "0.001"), instrument("ETHUSDC", 1, "0.01", "0.001")]
-                write_table(config.shm_folder() / "instruments.main.json", table)
+                write_table(config.shm_folder() / "instruments.main.json", TABLE)
             ops = Ops(process, path)
             stack.callback(ops.control.close)
             process.ready()

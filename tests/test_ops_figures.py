@@ -1,0 +1,207 @@
+"""Figures, screen, book and summary of an instance whose segments are written by hand."""
+
+import json
+
+import msgspec
+import pytest
+from written_instance import Written
+
+from phx._core.enums import Mode, Reason
+from phx.ops import summary as report
+from phx.ops.figures import Latency, duration, figures
+from phx.ops.view import View, book_lines, book_tree, why_not_quoting
+from phx.ops.watch import Watched
+
+
+@pytest.fixture
+def written(instance_config):
+    return Written(instance_config)
+
+
+def test_an_instance_without_anything_has_figures_that_say_so(instance_config):
+    from phx.ops.instance import Instance
+
+    found = figures(Instance(instance_config), "BTCUSDC")
+    assert (found.mode, found.ready, found.fills) == ("NONE", False, 0)
+    assert found.mid != found.mid
+    assert why_not_quoting(found) == "gateway not ready"
+
+
+def test_profit_is_counted_in_quote_currency(written):
+    written.quoting()
+    found = figures(written.instance, "BTCUSDC")
+    assert found.mid == pytest.approx(60010.05)
+    assert found.position == pytest.approx(0.030)
+    assert found.notional == pytest.approx(0.030 * 60010.05)
+    assert found.realised == pytest.approx(0.5)  # 5000 ticks x lots of 0.1 x 0.001
+    assert found.unrealised == pytest.approx(0.030 * (60010.05 - 60000.0))
+    assert found.pnl == pytest.approx(0.5 + 0.3015 - 2 + 1)
+
+
+def test_a_short_position_gains_when_the_price_falls(written):
+    written.quoting()
+    written.publish("own.BTCUSDC", position_lots=-30, open_cost_ticklots=-30 * 600200)
+    found = figures(written.instance, "BTCUSDC")
+    assert found.unrealised == pytest.approx(0.030 * (60020.0 - 60010.05))
+
+
+def test_orders_are_counted_by_side_with_the_nearest_price(written):
+    written.quoting()
+    found = figures(written.instance, "BTCUSDC")
+    assert (found.buy_orders, found.sell_orders, found.unknown_orders) == (2, 1, 1)
+    assert (found.own_bid, found.own_ask) == (pytest.approx(60000.0), pytest.approx(60020.0))
+    assert (found.pending_buy, found.pending_sell) == (pytest.approx(0.012), pytest.approx(0.005))
+    assert found.quotes_both_sides
+
+
+def test_a_restarted_writer_is_followed(written):
+    written.quoting()
+    assert figures(written.instance, "BTCUSDC").fills == 3
+    written.segment("own.BTCUSDC", anew=True)
+    assert figures(written.instance, "BTCUSDC").fills == 0
+    written.publish("own.BTCUSDC", fills=9)
+    assert figures(written.instance, "BTCUSDC").fills == 9
+
+
+def test_the_reason_for_not_quoting_is_said(written):
+    written.quoting()
+    written.publish("own.BTCUSDC", ready=1, orders=1, side=[1])
+    assert why_not_quoting(figures(written.instance, "BTCUSDC")) == "no order on sell"
+    written.publish("state.BTCUSDC", mode=Mode.MODE_PAUSED, reason=Reason.REASON_BOOK_STALE)
+    assert why_not_quoting(figures(written.instance, "BTCUSDC")) == "book stale"
+
+
+@pytest.mark.parametrize(
+    "ns, text", [(0, "0 ns"), (950, "950 ns"), (12_300, "12.3 us"), (4.5e6, "4.5 ms"), (2e9, "2 s")]
+)
+def test_durations_are_written_in_the_unit_that_suits(ns, text):
+    assert duration(ns) == text
+
+
+def test_latencies_are_quantiles_of_what_was_counted(written):
+    written.quoting()
+    found = figures(written.instance, "BTCUSDC").tick_to_ladder
+    assert found.count == 100
+    assert found.p50_ns == pytest.approx(10_000, rel=0.04)
+    assert found.max_ns == pytest.approx(1_000_000, rel=0.04)
+    assert Latency().text() == "-"
+
+
+def test_the_screen_and_the_line_show_every_symbol(written):
+    written.quoting()
+    view = View(written.instance)
+    screen = "\n".join(view.screen())
+    for word in ("BTCUSDC", "ETHUSDC", "normal", "60,010.05", "2+1", "gateway not ready", "sim not ready"):
+        assert word in screen
+    assert "\n" not in view.line() and "BTCUSDC normal" in view.line()
+
+
+def test_restarts_are_counted_from_generations(written):
+    for again in (False, True, True):
+        written.segment("process.gateway", anew=again)
+    written.segment("process.ops")
+    assert written.instance.restarts() == {"gateway": 2}
+
+
+def test_the_book_is_printed_best_in_the_middle_and_ours_marked(written):
+    written.quoting()
+    written.publish(
+        "book.BTCUSDC",
+        bid_levels=2,
+        ask_levels=2,
+        bid_price_ticks=[600100, 600000],
+        bid_qty_lots=[5, 6],
+        ask_price_ticks=[600101, 600300],
+        ask_qty_lots=[7, 8],
+    )
+    lines = book_lines(written.instance, "BTCUSDC")[1:]
+    assert [line.split()[1] for line in lines] == ["60030.0", "60010.1", "60010.0", "60000.0"]
+    assert [line.endswith("<- ours") for line in lines] == [False, False, False, True]
+    tree = book_tree(written.instance, "BTCUSDC")
+    assert tree["bids"] == [["60010.0", "0.005"], ["60000.0", "0.006"]]
+    assert tree["asks"][0] == ["60010.1", "0.007"]
+
+
+def test_no_book_yet_is_said(written):
+    assert book_lines(written.instance, "BTCUSDC") == ["BTCUSDC: no book yet"]
+    assert book_tree(written.instance, "BTCUSDC") is None
+
+
+# ---- the summary ----
+
+
+@pytest.fixture
+def healthy(written):
+    """Both symbols quote and nothing is unknown."""
+    for symbol in ("BTCUSDC", "ETHUSDC"):
+        written.quoting(symbol)
+        written.publish(f"own.{symbol}", ready=1, fills=3)
+    return written
+
+
+def summarised(written, own_orders=0, exits=None, faults=()):
+    return report.summarise(written.instance, 60.0, own_orders, exits or {}, faults)
+
+
+def test_a_healthy_run_has_no_fault(healthy):
+    assert summarised(healthy).faults == []
+    assert report.lines(summarised(healthy))[-1] == "healthy"
+
+
+def test_each_fault_alone_makes_a_run_unhealthy(healthy):
+    assert summarised(healthy, own_orders=1).faults == ["1 own orders left at the venue"]
+    assert "nobody could tell" in summarised(healthy, own_orders=None).faults[0]
+    assert summarised(healthy, exits={"gateway": 1}).faults == ["gateway was restarted 1 times unplanned"]
+    assert summarised(healthy, faults=["supervisord died"]).faults == ["supervisord died"]
+    healthy.publish("own.ETHUSDC", orders=1, side=[1], state=[5])
+    assert summarised(healthy).faults == ["ETHUSDC has 1 orders with an unknown outcome"]
+
+
+@pytest.mark.parametrize("share, fault", [(0.949, True), (0.95, False)])
+def test_both_sides_must_be_quoted_nearly_always(healthy, share, fault):
+    healthy.publish("state.BTCUSDC", mode=Mode.MODE_NORMAL, quotable_ns=10**12, quoted_both_ns=int(share * 10**12))
+    assert bool(summarised(healthy).faults) == fault
+
+
+def test_a_mode_that_wants_less_is_no_fault(healthy):
+    healthy.publish("state.BTCUSDC", mode=Mode.MODE_GRINDING, quotable_ns=10**12, quoted_both_ns=10**11)
+    assert summarised(healthy).faults == []
+
+
+def test_a_symbol_that_never_quoted_is_a_fault(healthy):
+    healthy.publish("state.BTCUSDC", mode=Mode.MODE_PAUSED)
+    assert summarised(healthy).faults == ["BTCUSDC never quoted"]
+
+
+def test_the_summary_is_json_without_nan(healthy):
+    tree = json.loads(report.to_json(summarised(healthy)), parse_constant=lambda word: pytest.fail(word))
+    assert tree["symbols"][0]["symbol"] == "BTCUSDC" and tree["faults"] == []
+    msgspec.json.decode(report.to_json(summarised(healthy)), type=dict)
+
+
+# ---- over time ----
+
+
+def test_drawdown_is_the_largest_fall_from_the_peak(written):
+    written.quoting()
+    found = figures(written.instance, "BTCUSDC")
+    watched = Watched()
+    for second, pnl in enumerate([0.0, 5.0, 1.0, 3.0, -2.0, 9.0]):
+        found.pnl = pnl
+        watched.look(float(second), found)
+    assert (watched.peak_pnl, watched.max_drawdown) == (9.0, 7.0)
+
+
+def test_the_cancel_rate_is_that_of_the_last_minute(written):
+    found = figures(written.instance, "BTCUSDC")
+    watched = Watched()
+    for second in range(200):
+        found.cancels = min(second, 120) * 2
+        watched.look(float(second), found)
+    assert watched.cancels_per_minute() == 0
+    found.cancels += 30
+    watched.look(200.0, found)
+    assert watched.cancels_per_minute() == pytest.approx(30)
+    found.cancels = 0  # the gateway began anew
+    watched.look(201.0, found)
+    assert watched.cancels_per_minute() == 0
