@@ -142,19 +142,3 @@ def decide_ladder(Market market, const Own[::1] own, const Params[::1] params, i
     sort_live(&own[0], &live)
     decide(&market, &live, &params[0], now_ns, &view[0], &verdict)
     return ladder, verdict
-
-
-def bench_decide(Market market, const Own[::1] own, const Params[::1] params, int count):
-    """Decide `count` times, the fair price moving by a tick to and fro; return a hash so that nothing is skipped."""
-    cdef Live live
-    cdef Verdict verdict
-    cdef Ladder ladder
-    cdef uint64_t value = 0
-    cdef int i
-    sort_live(&own[0], &live)
-    with nogil:
-        for i in range(count):
-            market.fair_ticks += 1 if i & 1 else -1
-            decide(&market, &live, &params[0], i, &ladder, &verdict)
-            value ^= ladder_hash(&ladder)
-    return value

@@ -104,23 +104,18 @@ cdef void match_orders(LadderSide *side, const LiveSide *live, const KeepBand *b
     at its exact price, which nobody else may claim the next time.
     """
     cdef uint8_t[OWN_ORDERS] taken
-    cdef int layer, order
+    cdef int order, layer = 0
+    # Layers and orders both run outward, so each list is walked once. What lies exactly where a layer wants to be is
+    # that layer's or nobody's: two layers never end on one price.
     for order in range(live.orders):
         taken[order] = not live.keepable[order]
-    for layer in range(side.layers):
-        for order in range(live.orders):
-            if (live.price_ticks[order] == side.price_ticks[layer] and not taken[order]
-                    and live.remaining_lots[order] <= side.qty_lots[layer]):
-                side.order[layer] = <int16_t>order
-                taken[order] = True
-                break
-    # One order per price: what lies where a layer wants to be is that layer's, or nobody's.
-    layer = 0
-    for order in range(live.orders):
         while layer < side.layers and side.side * (side.price_ticks[layer] - live.price_ticks[order]) > 0:
             layer += 1
-        if layer < side.layers and side.price_ticks[layer] == live.price_ticks[order]:
-            taken[order] = True
+        if layer == side.layers or side.price_ticks[layer] != live.price_ticks[order]:
+            continue
+        if side.order[layer] == NO_ORDER and not taken[order] and live.remaining_lots[order] <= side.qty_lots[layer]:
+            side.order[layer] = <int16_t>order
+        taken[order] = True
     cdef double tolerance = band.tolerance_ticks
     cdef int rung = 0
     for layer in range(side.layers):
