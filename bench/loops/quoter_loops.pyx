@@ -1,7 +1,5 @@
 """Loops over the quoter's decision and over its whole step, without Python in between."""
 
-import numpy as np
-
 from libc.stdint cimport int64_t, uint64_t
 
 from phx._core.decide cimport Verdict, decide
