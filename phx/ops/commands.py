@@ -147,6 +147,17 @@ def guardian(asked, config: Config, path: Path) -> int:
     return ask(config, "guardian", asked.verb, asked.symbol)
 
 
+def enable(asked, config: Config, path: Path) -> int:
+    """Clear latches through the guardian, then start again what stayed down because of one."""
+    from phx.ops import supervisor
+
+    status = guardian(asked, config, path)
+    if status == EXIT_OK:
+        started = supervisor.Supervisor(config).start_ended()
+        print(f"started: {', '.join(started)}" if started else "every process was running")
+    return status
+
+
 def ask(config: Config, socket: str, command: str, symbol: str = "", reason: str = "") -> int:
     """Send a command to a control socket and print what it did."""
     from phx.control import Request
@@ -170,4 +181,6 @@ def config_verb(asked, config: Config, path: Path) -> int:
 
 
 VERBS = {"run": run, "up": up, "down": down, "reload": reload, "status": status, "top": top, "book": book}
-VERBS |= {"config": config_verb} | dict.fromkeys(OPERATOR, operator) | dict.fromkeys(GUARDIAN, guardian)
+VERBS |= (
+    {"config": config_verb} | dict.fromkeys(OPERATOR, operator) | dict.fromkeys(GUARDIAN, guardian) | {"enable": enable}
+)

@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from phx import topology
+from phx.latches import Latches
 from phx.ops import summary as report
 from phx.ops import supervisor
 from phx.ops.figures import figures
@@ -161,6 +162,8 @@ class Session:
             self.daemon = supervisor.start(self.config, dies_with_us=True)
             names = ", ".join(topology.processes(self.config))
             print(f"phx {self.config.global_.instance} on {self.config.venue.environment}: {names}", flush=True)
+            for latch in Latches(self.config.run_folder()).all():
+                print(f"latched: {latch.name}: {latch.reason}; `phx enable` clears it", flush=True)
             self.wait_until_quoting()
             began_s, began = time.monotonic(), self.cancels()
             self.watch(None if seconds is None else began_s + seconds)
@@ -277,7 +280,7 @@ def sim_open_orders(port: int) -> int:
     """Return how many orders of ours the simulated venue holds, by its ledger."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/sim/ledger", timeout=5) as reply:
         symbols = json.load(reply)["symbols"].values()
-    return sum(client_id.startswith(OWN_PREFIX) for symbol in symbols for client_id in symbol["open"])
+    return sum(row["clientOrderId"].startswith(OWN_PREFIX) for symbol in symbols for row in symbol["open"])
 
 
 def log_tail(config, process: str) -> str:

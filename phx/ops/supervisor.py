@@ -173,6 +173,14 @@ class Supervisor:
         while any(info["pid"] for name, info in self.states().items() if name in processes):
             time.sleep(0.02)
 
+    def start_ended(self) -> list[str]:
+        """Start every process that is down and was not told to be; return their names."""
+        ended = [name for name, info in self.states().items() if info["statename"] in ("EXITED", "FATAL")]
+        for name in ended:
+            with contextlib.suppress(xmlrpc.client.Fault):  # it came back meanwhile
+                self.call("startProcess", name, False)
+        return ended
+
     def update(self) -> dict[str, list[str]]:
         """Read programs.d again and restart only the groups that changed; return what was added, changed, removed."""
         ((added, changed, removed),) = self.call("reloadConfig")

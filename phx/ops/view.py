@@ -4,6 +4,7 @@ import math
 import time
 
 from phx import topology
+from phx.latches import Latches
 from phx.ops.figures import Figures, figures
 from phx.process import HUNG_NS
 
@@ -30,7 +31,9 @@ class View:
             lines.append(self.row(found))
             if why := why_not_quoting(found):
                 lines.append(f"{'':10}{why}")
-        return [*lines, "", self.process_line()]
+        lines += ["", self.process_line()]
+        latched = Latches(self.config.run_folder()).all()
+        return lines + [f"latched: {latch.name}: {latch.reason}; phx enable clears it" for latch in latched]
 
     def headline(self) -> str:
         parts = [f"phx {self.config.global_.instance}", self.config.venue.environment, clock(self.age_s())]

@@ -1,0 +1,166 @@
+"""The command line: verbs, exit statuses, one clear line for what cannot be done."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from written_instance import Written
+
+from phx import __main__ as cli
+from phx.ops import commands
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def phx(*arguments, cwd=ROOT, environ=None) -> subprocess.CompletedProcess:
+    """Run the command line as a user does, in a process of its own."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PHX")} | (environ or {})
+    environment["PYTHONPATH"] = str(ROOT)
+    command = [sys.executable, "-m", "phx", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def file(instance_config, tmp_path):
+    """A configuration file of the instance."""
+    settings = instance_config.global_
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        f"global: {{instance: {settings.instance}, run_dir: {settings.run_dir}}}\n"
+        "symbols:\n"
+        "  BTCUSDC: {net_max: 0.3, ladder: {near: {size: 0.006}, far: {size: 0.012}}}\n"
+        "  ETHUSDC: {net_max: 6, ladder: {near: {size: 0.12}, far: {size: 0.24}}}\n"
+        "limits: {max_gross_notional: 60000, max_daily_loss: 500}\n"
+        f"sim: {{port: {instance_config.sim.port}}}\n"
+    )
+    return path
+
+
+def test_help_names_every_verb():
+    text = cli.parser().format_help()
+    for verb in (
+        "run",
+        "up",
+        "down",
+        "reload",
+        "status",
+        "top",
+        "book",
+        "pause",
+        "kill",
+        "config",
+        *commands.PROCESSES,
+    ):
+        assert verb in text
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["book"], ["quoter"], ["run", "--seconds", "x"]])
+def test_wrong_usage_ends_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert "usage: phx" in capsys.readouterr().err
+
+
+def test_every_verb_of_the_parser_is_known_to_the_commands():
+    known = {*commands.VERBS, *commands.PROCESSES}
+    (verbs,) = [action.choices for action in cli.parser()._actions if action.choices and "run" in action.choices]
+    assert set(verbs) == known
+
+
+def test_a_refused_configuration_ends_with_78_and_names_every_fault(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("symbols: {BTCUSDC: {net_max: x}}\nnonsense: 1\n")
+    done = phx("--config", path, "config", "check")
+    assert done.returncode == 78 and done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert all(line.startswith("phx: configuration: ") for line in lines)
+    assert any("net_max" in line for line in lines) and any("nonsense" in line for line in lines)
+
+
+def test_a_process_with_a_refused_configuration_stays_down(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("")
+    assert phx("--config", path, "gateway").returncode == 78
+
+
+def test_without_config_it_is_the_shipped_example(tmp_path):
+    done = phx("config", "check", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "config.yaml.example: fine: BTCUSDC, ETHUSDC on sim" in done.stdout
+
+
+def test_a_config_yaml_here_comes_first(file, tmp_path):
+    (tmp_path / "config.yaml").write_text(file.read_text().replace("0.3", "0.25"))
+    done = phx("config", "show", cwd=tmp_path)
+    assert "net_max: '0.25'" in done.stdout
+
+
+def test_overrides_show_in_the_resolved_configuration(file):
+    done = phx("--config", file, "config", "show", environ={"PHX__SIM__SEED": "77"})
+    assert "seed: 77" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (["quoter", "XRPUSDC"], "quoter XRPUSDC: not in the configuration; there are BTCUSDC, ETHUSDC"),
+        (["feed", "other"], "feed other: not in the configuration; there are main"),
+        (["book", "XRPUSDC"], "XRPUSDC is not fed"),
+        (["pause"], "nobody answers"),
+        (["kill", "BTCUSDC"], "nobody answers"),
+        (["reload"], "no supervisord answers"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(file, arguments, says):
+    done = phx("--config", file, *arguments)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("phx: ") and says in line
+
+
+def test_status_and_book_read_shared_memory(file, instance_config):
+    written = Written(instance_config)
+    written.quoting()
+    levels = {"bid_price_ticks": [600100], "bid_qty_lots": [5], "ask_price_ticks": [600101], "ask_qty_lots": [7]}
+    written.publish("book.BTCUSDC", bid_levels=1, ask_levels=1, **levels)
+    assert "BTCUSDC   normal" in phx("--config", file, "status").stdout
+    tree = json.loads(phx("--config", file, "status", "--json").stdout)
+    assert tree["symbols"][0]["position"] == pytest.approx(0.03)
+    assert "60010.1" in phx("--config", file, "book", "BTCUSDC", "--once").stdout
+    assert json.loads(phx("--config", file, "book", "BTCUSDC", "--json").stdout)["asks"] == [["60010.1", "0.007"]]
+
+
+def test_a_book_that_is_not_there_yet_is_said(file):
+    assert phx("--config", file, "book", "BTCUSDC", "--once").stdout == "BTCUSDC: no book yet\n"
+    assert phx("--config", file, "book", "BTCUSDC", "--json").returncode == 1
+
+
+def test_quick_verbs_do_not_import_what_they_do_not_use(file):
+    code = (
+        "import sys; from phx.__main__ import main; main(['--config', sys.argv[1], 'config', 'check']);"
+        "print([m for m in ('aiohttp', 'picows', 'prometheus_client', 'supervisor') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, file], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_recording_is_passed_on_to_every_process(file, tmp_path, monkeypatch):
+    first, second = tmp_path / "a b.jsonl.gz", tmp_path / "c.jsonl.gz"
+    for path in (first, second):
+        path.touch()
+    seen = []
+    monkeypatch.setitem(commands.VERBS, "run", lambda asked, config, path: seen.append(config.sim) or 0)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    assert cli.main(["--config", str(file), "run", "--recording", str(first), str(second)]) == 0
+    assert (seen[0].market, seen[0].recordings) == ("recorded", [str(first), str(second)])
+    # The processes are children: they see the same.
+    assert os.environ["PHX__SIM__MARKET"] == "recorded"
+
+
+def test_a_recording_that_is_not_there_is_named(file):
+    done = phx("--config", file, "run", "--recording", "/none.gz")
+    assert done.returncode == 78 and "/none.gz: no such file" in done.stderr
