@@ -49,7 +49,7 @@ class _Client(WSListener):
 
 
 class MarketVenue:
-    """`snapshot(symbol)` answers GET depth; `send` delivers an event to who asked for its stream, `muted` ones to none."""
+    """`snapshot(symbol)` answers GET depth; `send` delivers an event to whom asked for it, unless `muted`."""
 
     def __init__(self, port: int, symbols, snapshot):
         self.port = port

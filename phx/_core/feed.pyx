@@ -229,7 +229,7 @@ cdef class InstrumentFeed:
 
     @property
     def last_mono_ns_by_stream(self):
-        """When each stream (Stream as index) last delivered, monotonic ns; 0 = not yet."""
+        """When each stream (Stream as index) last delivered (recv_mono_ns); 0 = not yet."""
         return list(self.last_mono_ns)
 
     @property

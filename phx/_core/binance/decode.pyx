@@ -41,12 +41,13 @@ cdef class Decoder:
         cdef phx_event *event = self.event
         event.symbol = -1
         event.reason = REFUSED_NONE
-        event.slow = 0
+        event.slow = 1
         if size > DECODE_FRAME_BYTES:
             event.reason = REFUSED_LENGTH
-        elif slack < DECODE_SLACK or not phx_decode_fast(&self.symbols, frame, frame + size, event):
+        elif slack >= DECODE_SLACK and phx_decode_fast(&self.symbols, frame, frame + size, event):
+            event.slow = 0
+        else:
             event.symbol = -1
-            event.slow = 1
             event.reason = phx_decode_any(&self.symbols, frame, frame + size, event)
         if event.reason != REFUSED_NONE:
             event.kind = EVENT_NONE
@@ -65,6 +66,13 @@ cdef class Decoder:
         cdef FrameCopy copy = FrameCopy(len(frame))
         copy.put(frame)
         self.decode(copy.text, copy.size, DECODE_SLACK if fast else 0)
+        return self.fields()
+
+    def read_view(self, const unsigned char[::1] memory, size_t size):
+        """Return the event of the frame in the first `size` bytes of memory, read in place; what follows is slack."""
+        if not 0 < size <= <size_t>memory.shape[0]:
+            raise ValueError(f"decoder: a frame of {size} bytes in {memory.shape[0]} bytes of memory")
+        self.decode(<const char *>&memory[0], size, memory.shape[0] - size)
         return self.fields()
 
     def read_snapshot(self, int index, bytes body):

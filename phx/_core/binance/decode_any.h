@@ -88,7 +88,7 @@ static int phx_walk(phx_span *c, phx_fields *fields, int what) {
 static inline int phx_plain_decimal(phx_span text, int decimals, int64_t *out) {
     const char *p = text.p;
     int64_t value = 0;
-    int fraction = 0, dot = 0, digits = 0;
+    int fraction = 0, dot = 0, digits = 0, off_grid = 0;
     for (; p < text.end; p++) {
         if (*p == '.' && !dot && digits) {
             dot = 1;
@@ -99,8 +99,7 @@ static inline int phx_plain_decimal(phx_span text, int decimals, int64_t *out) {
         digits++;
         fraction += dot;
         if (fraction > decimals) {
-            if (*p != '0')
-                return REFUSED_OFF_GRID;
+            off_grid |= *p != '0';
             continue;
         }
         if (value >= PHX_POW10[17])
@@ -109,6 +108,8 @@ static inline int phx_plain_decimal(phx_span text, int decimals, int64_t *out) {
     }
     if (!digits || (dot && !fraction))
         return REFUSED_NUMBER;
+    if (off_grid)
+        return REFUSED_OFF_GRID;
     for (; fraction < decimals; fraction++) {
         if (value >= PHX_POW10[17])
             return REFUSED_RANGE;

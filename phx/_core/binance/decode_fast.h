@@ -107,7 +107,8 @@ static inline const char *phx_fast_symbol(const char *p, const phx_symbols *symb
             int length = phx_first(quote);
             name[i] = w & ((1ull << (8 * length)) - 1);
             *out = phx_find_symbol(symbols, name);
-            return *out < 0 ? NULL : p + length + 1;
+            /* A name with zero bytes behind it is another one. */
+            return *out < 0 || symbols->symbol[*out].length != 8 * i + length ? NULL : p + length + 1;
         }
         name[i] = w;
     }

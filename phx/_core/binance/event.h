@@ -52,6 +52,7 @@ typedef struct {
 
 typedef struct {
     uint64_t name[3];            /* zero padded */
+    int64_t length;              /* of the name */
     phx_scale scale;
 } phx_symbol;
 
@@ -118,7 +119,8 @@ static inline int phx_find_symbol(const phx_symbols *symbols, const uint64_t *na
 static inline int phx_add_symbol(phx_symbols *symbols, const char *text, size_t length, phx_scale scale) {
     uint64_t name[3] = {0, 0, 0};
     if (length == 0 || length >= sizeof name || symbols->count == DECODE_SYMBOLS || scale.price_units < 1
-        || scale.price_units > PHX_POW10[9] || scale.qty_units < 1 || scale.price_decimals < 0 || scale.price_decimals > 8 || scale.qty_decimals < 0
+        || scale.price_units > PHX_POW10[9] || scale.qty_units < 1 || scale.qty_units > PHX_POW10[9]
+        || scale.price_decimals < 0 || scale.price_decimals > 8 || scale.qty_decimals < 0
         || scale.qty_decimals > 8)
         return -1;
     memcpy(name, text, length);
@@ -128,6 +130,7 @@ static inline int phx_add_symbol(phx_symbols *symbols, const char *text, size_t 
     while (symbols->slot[i])
         i = (i + 1) & 255;
     memcpy(symbols->symbol[symbols->count].name, name, sizeof name);
+    symbols->symbol[symbols->count].length = (int64_t)length;
     symbols->symbol[symbols->count].scale = scale;
     symbols->slot[i] = (uint8_t)++symbols->count;
     return (int)symbols->count - 1;
