@@ -124,7 +124,9 @@ class Rig:
 
     # ---- what surrounds it ----
 
-    def market(self, bid: int = 99_999, ask: int = 100_001, mark: int | None = 100_000, symbol: int = 0, flags: int = 0):
+    def market(
+        self, bid: int = 99_999, ask: int = 100_001, mark: int | None = 100_000, symbol: int = 0, flags: int = 0
+    ):
         """New market data; on every symbol unless one is named."""
         for s in self.symbols if symbol == 0 else [self.symbols[symbol]]:
             s.bbo.write(bid_price_ticks=bid, ask_price_ticks=ask, recv_mono_ns=self.now_ns, flags=flags)
