@@ -26,10 +26,34 @@ def instrument(symbol, tick="0.1", lot="0.001"):
     return Instrument(symbol, 0, size, step, size, Decimal(10**7), step, Decimal(10**9), Decimal(5), 2, 3)
 
 
+class MergedBook:
+    """The book of a client that takes over best prices before the depth changes tell them."""
+
+    def __init__(self, snapshot):
+        self.sides, self.id, self.top = (dict(snapshot.bids), dict(snapshot.asks)), snapshot.update_id, None
+
+    def take(self, record):
+        p = record.payload
+        if record.kind == Kind.TOP:
+            self.top = p
+        elif record.kind == Kind.DELTA:
+            self.id = p.last_id
+            for side, levels in zip(self.sides, (p.bids, p.asks), strict=True):
+                side.update(levels)
+        if self.top and self.top.update_id >= self.id:
+            bids, asks = self.sides
+            bids.update(dict.fromkeys([price for price in bids if price > self.top.bid_ticks], 0))
+            asks.update(dict.fromkeys([price for price in asks if price < self.top.ask_ticks], 0))
+            bids[self.top.bid_ticks], asks[self.top.ask_ticks] = self.top.bid_lots, self.top.ask_lots
+        bid, ask = max(p for p, q in self.sides[0].items() if q), min(p for p, q in self.sides[1].items() if q)
+        assert bid < ask, "never crossed"
+
+
 class Client:
     """Rebuilds books from the market's records and checks everything that must always hold."""
 
-    def __init__(self):
+    def __init__(self, merging=False):
+        self.merging, self.merged = merging, {}
         self.books, self.ids, self.trade_ids, self.tops, self.checks = {}, {}, {}, {}, {}
         self.ts_ns = 0
 
@@ -43,6 +67,7 @@ class Client:
             self.books[symbol] = (dict(p.bids), dict(p.asks))
             self.ids[symbol], self.tops[symbol], self.checks[symbol] = p.update_id, [], []
             self.trade_ids[symbol] = -1
+            self.merged[symbol] = MergedBook(p)
         elif record.kind == Kind.DELTA:
             assert p.prev_id == self.ids[symbol] and p.last_id > p.prev_id and p.first_id <= p.last_id
             self.ids[symbol] = p.last_id
@@ -58,6 +83,8 @@ class Client:
         else:
             assert p.trade_id > self.trade_ids[symbol]
             self.trade_ids[symbol] = p.trade_id
+        if self.merging:
+            self.merged[symbol].take(record)
 
     def best(self, symbol):
         bids, asks = self.books[symbol]
@@ -71,9 +98,12 @@ class Client:
 
 
 class Invented:
-    """A random market, recorded. hole: this delta is lost, and a fresh snapshot comes three deltas later."""
+    """A random market, recorded.
 
-    def __init__(self, seed, symbol="BTCUSDT", start_ms=1_721_347_022_000, deltas=40, hole=None, spacing_ms=10):
+    hole: this delta is lost, and a fresh snapshot comes three deltas later. tail: changes after the last delta.
+    """
+
+    def __init__(self, seed, symbol="BTCUSDT", start_ms=1_721_347_022_000, deltas=40, hole=None, spacing_ms=10, tail=0):
         self.random = random.Random(seed)
         self.symbol, self.ms, self.id, self.prev_id, self.trade_id = symbol, start_ms, 1000 + seed, 990 + seed, 500
         self.books = ({1000 - i: 5 for i in range(5)}, {1001 + i: 5 for i in range(5)})
@@ -92,6 +122,8 @@ class Invented:
             if hole is not None and number == hole + 2:
                 self.snapshot()
             self.ms += self.random.randrange(spacing_ms)
+        for _ in range(tail):
+            self.step()
 
     def frame(self, stream, **data):
         # The clock of the receiver is behind, and messages arrive a little out of order by E.
@@ -162,12 +194,12 @@ def lots(qty):
 @pytest.mark.parametrize("seed", range(40))
 def test_books_stay_exact_and_gap_free_over_three_passes(tmp_path, seed):
     paths = [
-        Invented(seed, "BTCUSDT").write(tmp_path / "b.jsonl.gz"),
-        Invented(seed + 100, "ETHUSDT", 1_721_347_022_020).write(tmp_path / "e.jsonl.gz"),
+        Invented(seed, "BTCUSDT", tail=20).write(tmp_path / "b.jsonl.gz"),
+        Invented(seed + 100, "ETHUSDT", 1_721_347_022_020, tail=20).write(tmp_path / "e.jsonl.gz"),
     ]
     market = RecordedMarket(paths, {s: instrument(s) for s in ("BTCUSDC", "ETHUSDC")}, loop=True)
     once = len(list(RecordedMarket(paths, market.instruments, loop=False)))
-    client = Client()
+    client = Client(merging=True)
     for record in itertools.islice(market, 3 * once):
         client.take(record)
     for symbol in market.instruments:

@@ -313,6 +313,7 @@ class _Continuity:
         self._shift = 0  # added to the file's update ids
         self._file_id = 0  # update id of the book, as in the file
         self._top_id = 0  # update id of the newest top sent
+        self._ahead: deque[Top] = deque()  # tops sent that are newer than the book
         self._trade_shift = 0
         self._last_trade_id = 0
 
@@ -346,8 +347,11 @@ class _Continuity:
         book_id = book.update_id + self._shift
         old, new = self._sides, (dict(book.bids), dict(book.asks))
         self._sides = new
+        # Clients may have merged the tops into their books.
+        told = {top.bid_ticks for top in self._ahead}, {top.ask_ticks for top in self._ahead}
+        self._ahead.clear()
         if self._started:
-            yield Kind.DELTA, Delta(book_id, book_id, sent_id, *map(_difference, old, new))
+            yield Kind.DELTA, Delta(book_id, book_id, sent_id, *map(_difference, old, new, told))
         else:
             self._started = True
             yield Kind.SNAPSHOT, book
@@ -380,13 +384,16 @@ class _Continuity:
                     else:
                         side.pop(price_ticks, None)
             first_id, last_id = delta.first_id + self._shift, delta.last_id + self._shift
+            while self._ahead and self._ahead[0].update_id <= last_id:
+                self._ahead.popleft()
             yield Kind.DELTA, Delta(first_id, last_id, sent_id, delta.bids, delta.asks)
 
     def _top(self, top: Top) -> Iterator:
-        update_id = top.update_id + self._shift
-        if update_id > self._top_id:
-            self._top_id = update_id
-            yield Kind.TOP, top._replace(update_id=update_id)
+        top = top._replace(update_id=top.update_id + self._shift)
+        if top.update_id > self._top_id:
+            self._top_id = top.update_id
+            self._ahead.append(top)
+            yield Kind.TOP, top
 
     def _trade(self, trade: Trade) -> Trade:
         if trade.trade_id + self._trade_shift <= self._last_trade_id:
@@ -395,12 +402,12 @@ class _Continuity:
         return trade._replace(trade_id=self._last_trade_id)
 
 
-def _difference(old: dict[int, int], new: dict[int, int]) -> Levels:
-    """Return the levels that turn one side of a book into another, prices ascending."""
+def _difference(old: dict[int, int], new: dict[int, int], told: set[int]) -> Levels:
+    """Return the levels that turn one side of a book into another, prices ascending, with all those in `told`."""
     return [
         (price_ticks, new.get(price_ticks, 0))
-        for price_ticks in sorted(old.keys() | new.keys())
-        if old.get(price_ticks, 0) != new.get(price_ticks, 0)
+        for price_ticks in sorted(old.keys() | new.keys() | told)
+        if price_ticks in told or old.get(price_ticks, 0) != new.get(price_ticks, 0)
     ]
 
 
