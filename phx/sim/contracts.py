@@ -12,6 +12,7 @@ import msgspec
 from phx.instruments import ONE_E8, Instrument
 
 TABLE = Path(__file__).with_name("instruments.json")
+NO_ID = 255  # of a contract that the configuration does not name
 
 # (largest notional, maintenance margin rate, largest leverage); the last bracket is open above. From the venue's table.
 BRACKETS = {
@@ -118,10 +119,16 @@ def plain(value: int, decimals: int) -> str:
     return text.rstrip("0").rstrip(".") if decimals else text
 
 
+def entries() -> list[dict]:
+    """Return the table: exchangeInfo entries in the order of the file."""
+    return msgspec.json.decode(TABLE.read_bytes())
+
+
+def template() -> dict:
+    """Return a captured entry to make others from."""
+    return next(entry for entry in entries() if entry["symbol"] == "BTCUSDT")
+
+
 def listed(ids: dict[str, int]) -> dict[str, Contract]:
-    """Return all contracts by symbol; `ids` gives the symbols of the configuration their integer."""
-    entries = msgspec.json.decode(TABLE.read_bytes())
-    unlisted = sorted(set(ids) - {entry["symbol"] for entry in entries})
-    if unlisted:
-        raise KeyError(f"{', '.join(unlisted)}: not listed by the simulated venue; add it to {TABLE.name}")
-    return {entry["symbol"]: Contract(entry, ids.get(entry["symbol"], 255)) for entry in entries}
+    """Return all contracts of the table by symbol; `ids` gives the symbols of the configuration their integer."""
+    return {entry["symbol"]: Contract(entry, ids.get(entry["symbol"], NO_ID)) for entry in entries()}

@@ -19,6 +19,7 @@ from phx.sim.signing import Key, Keys
 from phx.sim.streams import Hub
 from phx.sim.synthetic import FittedError
 from phx.sim.synthetic_market import SyntheticPlayer
+from phx.sim.unlisted import unlisted
 from phx.sim.venue import Venue
 from phx.venue.binance import keys as key_files
 
@@ -27,6 +28,21 @@ MAX_TURN_S = 0.008  # heartbeats and countdowns want a turn within 10 ms
 HOUSEKEEPING_S = 1.0
 
 log = logging.getLogger("phx.sim")
+
+
+def contracts_of(config) -> dict[str, Contract]:
+    """Return the contracts of the configuration's symbols: listed ones, else made from their recording."""
+    ids = config.instrument_ids()
+    contracts = listed(ids)
+    missing = [symbol for symbol in ids if symbol not in contracts]
+    if missing and config.sim.market == "synthetic":
+        raise StayDown(f"{', '.join(missing)}: not listed by the simulated venue, which lists {', '.join(contracts)}")
+    if missing:
+        try:
+            contracts |= unlisted(missing, config.sim.recordings, config.sim.relabel, ids)
+        except (RecordingError, OSError) as error:
+            raise StayDown(str(error)) from None
+    return contracts
 
 
 def player_of(config, contracts: dict[str, Contract], hub: Hub) -> Player:
@@ -53,10 +69,7 @@ def keys_of(config, account: Account) -> Keys:
 def build(config) -> Venue:
     """Return the venue of a configuration, its markets begun."""
     sim = config.sim
-    try:
-        contracts = listed(config.instrument_ids())
-    except KeyError as error:
-        raise StayDown(error.args[0]) from None
+    contracts = contracts_of(config)
     hub = Hub()
     player = player_of(config, contracts, hub)
     now_ns = Venue.now_ns()

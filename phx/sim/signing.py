@@ -48,7 +48,7 @@ class Keys:
 
     def of(self, api_key: str | None) -> Key:
         """Return a known key; -2014 without one, -2015 for an unknown one."""
-        if not api_key:
+        if not api_key or not isinstance(api_key, str):
             raise Refused(-2014)
         key = self._keys.get(api_key)
         if key is None:
@@ -57,7 +57,7 @@ class Keys:
 
     def check(self, key: Key, payloads: Iterable[bytes], signature: str | None) -> None:
         """Refuse a request whose signature fits none of the forms its payload may have been signed in."""
-        if not signature:
+        if not signature or not isinstance(signature, str):
             raise Refused(-1102, "signature")
         if not any(key.signed(payload, signature) for payload in payloads):
             raise Refused(-1022)

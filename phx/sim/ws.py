@@ -155,15 +155,17 @@ class StreamListener(Listener):
         method = request.get("method") if isinstance(request, dict) else None
         if method is None:
             raise ControlError(2, "Invalid request: missing field `method` at line 1 column 73")
-        if method not in METHODS:
+        if not isinstance(method, str) or method not in METHODS:
             raise ControlError(
                 2,
                 f"Invalid request: unknown variant `{method}`, expected one of "
                 f"{', '.join(f'`{name}`' for name in METHODS)} at line 1 column 28",
             )
-        params = request.get("params") or []
+        params = request.get("params", [])
+        if not isinstance(params, list):
+            raise ControlError(2, "Invalid request: params must be a list")
         if method in ("SUBSCRIBE", "UNSUBSCRIBE"):
-            if not isinstance(params, list) or not all(isinstance(stream, str) for stream in params):
+            if not all(isinstance(stream, str) for stream in params):
                 raise ControlError(2, "Invalid request: params must be a list of stream names")
             (self._subscribe if method == "SUBSCRIBE" else self._unsubscribe)(params)
             return None
