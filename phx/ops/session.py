@@ -150,14 +150,13 @@ class Session:
         self.exits: dict[str, int] = {}
         self.pids: dict[str, int] = {}
         self.own_orders: int | None = None
-        self.cancelled: dict[str, int] = {}  # while quoting, without those of the stop
+        self.quoting = report.Quoting()
         self.daemon: subprocess.Popen | None = None
         self.supervisor = supervisor.Supervisor(config)
 
     def run(self, seconds: float | None) -> int:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self.on_stop)
-        quoted_s = 0.0
         try:
             self.daemon = supervisor.start(self.config, dies_with_us=True)
             names = ", ".join(topology.processes(self.config))
@@ -165,17 +164,11 @@ class Session:
             for latch in Latches(self.config.run_folder()).all():
                 print(f"latched: {latch.name}: {latch.reason}; `phx enable` clears it", flush=True)
             self.wait_until_quoting()
-            began_s, began = time.monotonic(), self.cancels()
-            self.watch(None if seconds is None else began_s + seconds)
-            quoted_s = time.monotonic() - began_s
-            self.cancelled = {symbol: count - began[symbol] for symbol, count in self.cancels().items()}
+            self.watch(seconds)
         except (QuotingFailed, supervisor.StartFailed, supervisor.NotRunning) as error:
             self.faults.append(str(error))
         self.stop()
-        return self.conclude(quoted_s)
-
-    def cancels(self) -> dict[str, int]:
-        return {symbol: figures(self.instance, symbol).cancels for symbol in self.config.traded()}
+        return self.conclude()
 
     def on_stop(self, number, frame) -> None:
         # Again and again if need be: stopping is under way, and it always cancels.
@@ -209,11 +202,13 @@ class Session:
             unwell = [name for name in states if self.instance.heartbeat_age_ns(name) is None]
         return "\n".join(f"{name} ({states[name]['statename']}):\n{log_tail(self.config, name)}" for name in unwell)
 
-    def watch(self, until_s: float | None) -> None:
+    def watch(self, seconds: float | None) -> None:
         """Show the instance until it is time to stop."""
+        self.quoting = report.Quoting()
         shown_s = checked_s = 0.0
-        while not self.stopping and (until_s is None or time.monotonic() < until_s):
+        while not self.stopping and (seconds is None or self.quoting.seconds < seconds):
             now_s = time.monotonic()
+            self.quoting.look(self.instance)
             if now_s - checked_s >= 1.0:
                 checked_s = now_s
                 self.note_exits()
@@ -262,10 +257,8 @@ class Session:
         if account is not None:
             self.own_orders = 0 if account["no_open_order_proven"] else int(account["open_orders"])
 
-    def conclude(self, quoted_s: float) -> int:
-        summary = report.summarise(self.instance, quoted_s, self.own_orders, self.exits, self.faults)
-        for found in summary.symbols:
-            found.cancels_per_minute = self.cancelled.get(found.symbol, 0) * 60 / max(quoted_s, 1.0)
+    def conclude(self) -> int:
+        summary = report.summarise(self.instance, self.quoting, self.own_orders, self.exits, self.faults)
         (self.config.run_folder() / "summary.json").write_bytes(report.to_json(summary))
         print("\n".join(report.lines(summary)), flush=True)
         return EXIT_AGAIN if summary.faults else EXIT_OK

@@ -86,7 +86,7 @@ def report(ledger: Ledger, accounts: list[Account], countdowns: dict, marks_e8: 
         "wallets": {asset: plain(amount, 8) for account in accounts for asset, amount in account.wallets_e8.items()},
         "symbols": {
             symbol: {
-                "open": [o.client_id for o in opened if o.symbol == symbol],
+                "open": [_row(o) for o in opened if o.symbol == symbol],
                 "placed": row.placed,
                 "amended": row.amended,
                 "canceled": row.canceled,
@@ -105,6 +105,16 @@ def report(ledger: Ledger, accounts: list[Account], countdowns: dict, marks_e8: 
             }
             for symbol, row in sorted(ledger.symbols.items())
         },
+    }
+
+
+def _row(order: Order) -> dict:
+    return {
+        "clientOrderId": order.client_id,
+        "side": "BUY" if order.side > 0 else "SELL",
+        "price": order.contract.plain_price(order.price_ticks),
+        "origQty": order.contract.plain_qty(order.orig_lots),
+        "executedQty": order.contract.plain_qty(order.executed_lots),
     }
 
 
