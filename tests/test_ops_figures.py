@@ -135,12 +135,24 @@ def healthy(written):
     """Both symbols quote and nothing is unknown."""
     for symbol in ("BTCUSDC", "ETHUSDC"):
         written.quoting(symbol)
-        written.publish(f"own.{symbol}", ready=1, fills=3)
+        written.publish(f"own.{symbol}", ready=1, fills=3, **BOTH_SIDES)
     return written
 
 
-def summarised(written, own_orders=0, exits=None, faults=()):
-    return report.summarise(written.instance, 60.0, own_orders, exits or {}, faults)
+BOTH_SIDES = {"orders": 2, "side": [1, -1]}
+NONE = {"orders": 0}
+
+
+def watched_for(written, looks: int = 20) -> report.Quoting:
+    quoting = report.Quoting()
+    for _ in range(looks):
+        quoting.look(written.instance)
+    return quoting
+
+
+def summarised(written, own_orders=0, exits=None, faults=(), quoting=None):
+    quoting = quoting or watched_for(written)
+    return report.summarise(written.instance, quoting, own_orders, exits or {}, faults)
 
 
 def test_a_healthy_run_has_no_fault(healthy):
@@ -153,24 +165,45 @@ def test_each_fault_alone_makes_a_run_unhealthy(healthy):
     assert "nobody could tell" in summarised(healthy, own_orders=None).faults[0]
     assert summarised(healthy, exits={"gateway": 1}).faults == ["gateway was restarted 1 times unplanned"]
     assert summarised(healthy, faults=["supervisord died"]).faults == ["supervisord died"]
-    healthy.publish("own.ETHUSDC", orders=1, side=[1], state=[5])
+    healthy.publish("own.ETHUSDC", **BOTH_SIDES, state=[5])
     assert summarised(healthy).faults == ["ETHUSDC has 1 orders with an unknown outcome"]
 
 
-@pytest.mark.parametrize("share, fault", [(0.949, True), (0.95, False)])
-def test_both_sides_must_be_quoted_nearly_always(healthy, share, fault):
-    healthy.publish("state.BTCUSDC", mode=Mode.MODE_NORMAL, quotable_ns=10**12, quoted_both_ns=int(share * 10**12))
+@pytest.mark.parametrize("missing, fault", [(6, True), (5, False)])
+def test_both_sides_must_be_live_nearly_always(healthy, missing, fault):
+    quoting = watched_for(healthy, 100 - missing)
+    healthy.publish("own.BTCUSDC", ready=1, **NONE)
+    for _ in range(missing):
+        quoting.look(healthy.instance)
+    assert bool(summarised(healthy, quoting=quoting).faults) == fault
+
+
+@pytest.mark.parametrize(
+    "mode, reason, fault",
+    [
+        (Mode.MODE_GRINDING, Reason.REASON_NONE, False),
+        (Mode.MODE_PAUSED, Reason.REASON_OPERATOR, False),
+        (Mode.MODE_PAUSED, Reason.REASON_BOOK_STALE, True),
+        (Mode.MODE_NORMAL, Reason.REASON_NONE, True),
+    ],
+)
+def test_showing_less_is_a_fault_unless_the_mode_or_a_human_wants_it(healthy, mode, reason, fault):
+    healthy.publish("own.BTCUSDC", ready=1, **NONE)
+    healthy.publish("state.BTCUSDC", mode=mode, reason=reason)
     assert bool(summarised(healthy).faults) == fault
 
 
-def test_a_mode_that_wants_less_is_no_fault(healthy):
-    healthy.publish("state.BTCUSDC", mode=Mode.MODE_GRINDING, quotable_ns=10**12, quoted_both_ns=10**11)
-    assert summarised(healthy).faults == []
-
-
 def test_a_symbol_that_never_quoted_is_a_fault(healthy):
-    healthy.publish("state.BTCUSDC", mode=Mode.MODE_PAUSED)
-    assert summarised(healthy).faults == ["BTCUSDC never quoted"]
+    assert summarised(healthy, quoting=report.Quoting()).faults == ["BTCUSDC never quoted", "ETHUSDC never quoted"]
+
+
+def test_cancels_of_a_run_count_over_a_restart_of_the_gateway(healthy):
+    quoting = report.Quoting()
+    for count in (100, 110, 4, 10):
+        healthy.count("counters.gateway.BTCUSDC", cancels=count)
+        quoting.look(healthy.instance)
+    quoting.seconds = 60.0
+    assert quoting.cancels_per_minute("BTCUSDC") == 20
 
 
 def test_the_summary_is_json_without_nan(healthy):

@@ -11,6 +11,7 @@ from phx._core.records import ABSENT_PRICE_TICKS
 from phx.instruments import ONE_E8
 
 NAN = math.nan
+QUOTES_LESS = ("PINNING", "GRINDING", "FLATTENING", "COOLING", "HALTED")
 
 
 class Latency(Struct, frozen=True):
@@ -66,6 +67,7 @@ class Figures(Struct):
     unknown_outcomes: int = 0
     gaps: int = 0
     resyncs: int = 0
+    live_share: float = NAN  # of the time watched, orders of both sides were live; set by who watches
     quoted_share: float = NAN  # of the time in which it could quote, both sides were wanted
     quotable_s: float = 0.0
     ratio: float = NAN
@@ -84,6 +86,11 @@ class Figures(Struct):
     @property
     def quotes_both_sides(self) -> bool:
         return self.buy_orders > 0 and self.sell_orders > 0
+
+    @property
+    def wants_less(self) -> bool:
+        """Whether its mode, or a human, asks for fewer than two sides."""
+        return self.mode in QUOTES_LESS or (self.mode == "PAUSED" and self.reason == "OPERATOR")
 
 
 def figures(instance, symbol: str) -> Figures:

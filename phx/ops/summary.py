@@ -1,5 +1,8 @@
 """The end of a run: what each symbol did, and whether the run was healthy."""
 
+import math
+import time
+
 import msgspec
 from msgspec import Struct
 
@@ -7,8 +10,36 @@ from phx import topology
 from phx.ops.figures import Figures, figures
 
 QUOTED_SHARE = 0.95
-# Modes in which one side, or none, is what the strategy wants.
-QUOTES_LESS = ("PINNING", "GRINDING", "FLATTENING", "COOLING", "PAUSED", "HALTED")
+
+
+class Quoting:
+    """What is followed while a run quotes: how often both sides were live, how many cancels that took."""
+
+    def __init__(self):
+        self.began_s = time.monotonic()
+        self.seconds = 0.0
+        self.looks: dict[str, list[bool]] = {}
+        self.cancels: dict[str, tuple[int, int]] = {}  # at the first and at the newest look
+
+    def look(self, instance) -> None:
+        """Take in this moment."""
+        self.seconds = time.monotonic() - self.began_s
+        for symbol in instance.config.traded():
+            f = figures(instance, symbol)
+            if not f.wants_less:
+                self.looks.setdefault(symbol, []).append(f.quotes_both_sides)
+            first, newest = self.cancels.get(symbol, (f.cancels, f.cancels))
+            # A restarted gateway counts from zero: what it had counted before belongs to the run as well.
+            first -= newest if f.cancels < newest else 0
+            self.cancels[symbol] = (first, f.cancels)
+
+    def live_share(self, symbol: str) -> float:
+        looks = self.looks.get(symbol)
+        return sum(looks) / len(looks) if looks else math.nan
+
+    def cancels_per_minute(self, symbol: str) -> float:
+        first, newest = self.cancels.get(symbol, (0, 0))
+        return (newest - first) * 60 / max(self.seconds, 1.0)
 
 
 class Summary(Struct):
@@ -24,13 +55,20 @@ class Summary(Struct):
     faults: list[str]
 
 
-def summarise(instance, seconds: float, own_orders: int | None, unplanned: dict[str, int], faults) -> Summary:
-    """Return the summary of a run; unplanned: process → exits that nobody asked for; faults: those known already."""
+def summarise(instance, watched, own_orders: int | None, unplanned: dict[str, int], faults) -> Summary:
+    """Return the summary of a run.
+
+    watched: what was followed while it quoted. own_orders: left at the venue. unplanned: process → exits that nobody
+    asked for. faults: those known already.
+    """
     found = [figures(instance, symbol) for symbol in instance.config.traded()]
+    for f in found:
+        f.live_share = watched.live_share(f.symbol)
+        f.cancels_per_minute = watched.cancels_per_minute(f.symbol)
     summary = Summary(
         instance=instance.config.global_.instance,
         environment=instance.config.venue.environment,
-        seconds=seconds,
+        seconds=watched.seconds,
         symbols=found,
         restarts={name: max(n, unplanned.get(name, 0)) for name, n in (unplanned | instance.restarts()).items()},
         errors=errors_by_process(instance),
@@ -48,10 +86,11 @@ def summarise(instance, seconds: float, own_orders: int | None, unplanned: dict[
 
 def symbol_faults(f: Figures) -> list[str]:
     faults = []
-    if not f.quotable_s:
-        faults.append(f"{f.symbol} never quoted")
-    elif f.quoted_share < QUOTED_SHARE and f.mode not in QUOTES_LESS:
-        faults.append(f"{f.symbol} wanted both sides {f.quoted_share:.1%} of the time, expected {QUOTED_SHARE:.0%}")
+    if math.isnan(f.live_share):
+        if not f.wants_less:
+            faults.append(f"{f.symbol} never quoted")
+    elif f.live_share < QUOTED_SHARE:
+        faults.append(f"{f.symbol} had both sides live {f.live_share:.1%} of the time, expected {QUOTED_SHARE:.0%}")
     if f.unknown_orders:
         faults.append(f"{f.symbol} has {f.unknown_orders} orders with an unknown outcome")
     return faults
@@ -71,10 +110,11 @@ def lines(summary: Summary) -> list[str]:
     out = [f"{summary.seconds:.0f} s quoting on {summary.environment}"]
     for f in summary.symbols:
         fill_rate = f"{f.near_filled / f.near_placed:.1%}" if f.near_placed else "-"
-        share = "-" if not f.quotable_s else f"{f.quoted_share:.1%}"
+        live = "-" if math.isnan(f.live_share) else f"{f.live_share:.1%}"
+        wanted = f"{f.quoted_share:.1%} of {f.quotable_s:.0f} s" if f.quotable_s else "-"
         out += [
             f"{f.symbol}",
-            f"  quoted both sides {share} of {f.quotable_s:.0f} s, mode {f.mode.lower()}",
+            f"  both sides live {live} of the time, wanted {wanted}, mode {f.mode.lower()}",
             f"  ladders {f.ladders}, orders {f.places}, amends {f.amends}, cancels {f.cancels} "
             f"({f.cancels_per_minute:.1f}/min while quoting)",
             f"  fills {f.fills}, nearest layer filled {fill_rate}, volume {f.volume:,.2f}",
