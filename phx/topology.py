@@ -6,6 +6,8 @@ from phx._core import records
 
 WATCHED_FROM = 32  # symbol ids: traded symbols from 0, watched ones from here, so that adding one moves no other
 
+RECORDER = "recorder"  # whoever follows a running instance to keep or check what it did; no process of its own
+
 
 class SegmentKind(NamedTuple):
     """A row of the table. per: one segment per "symbol" (traded), "instrument" (traded or watched), "process" or one.
@@ -27,14 +29,14 @@ SEGMENTS = {
     for kind in (
         SegmentKind("bbo", records.BBO, 1024, "instrument", "feed", ("quoter", "gateway", "ops"), ("quoter",)),
         SegmentKind("book", records.BOOK, 256, "instrument", "feed", ("quoter", "gateway", "ops"), ("quoter",)),
-        SegmentKind("tape", records.TAPE, 8192, "instrument", "feed", ("quoter", "gateway", "ops"), ("quoter",)),
-        SegmentKind("ladder", records.LADDER, 64, "symbol", "quoter", ("gateway", "ops"), ("gateway",)),
+        SegmentKind("tape", records.TAPE, 8192, "instrument", "feed", ("quoter", "gateway", RECORDER), ("quoter",)),
+        SegmentKind("ladder", records.LADDER, 64, "symbol", "quoter", ("gateway", RECORDER), ("gateway",)),
         SegmentKind("own", records.OWN, 8, "symbol", "gateway", ("quoter", "ops"), ("quoter",)),
-        SegmentKind("exec", records.EXEC, 4096, "symbol", "gateway", ("quoter", "ops")),
-        SegmentKind("params", records.PARAMS, 4, "symbol", "ops", ("quoter", "gateway", "guardian"), ("quoter",)),
-        SegmentKind("operator", records.OPERATOR, 4, "one", "ops", ("quoter", "gateway", "guardian"), ("quoter",)),
+        SegmentKind("exec", records.EXEC, 4096, "symbol", "gateway", (RECORDER,)),
+        SegmentKind("params", records.PARAMS, 4, "symbol", "ops", ("quoter", "gateway"), ("quoter",)),
+        SegmentKind("operator", records.OPERATOR, 4, "one", "ops", ("quoter", "gateway"), ("quoter",)),
         SegmentKind("state", records.QUOTER_STATE, 4, "symbol", "quoter", ("ops",)),
-        SegmentKind("decisions", records.DECISION, 65536, "symbol", "quoter", ("ops",)),
+        SegmentKind("decisions", records.DECISION, 65536, "symbol", "quoter", (RECORDER,)),
         SegmentKind("account", records.ACCOUNT, 8, "one", "gateway", ("guardian", "ops")),
         SegmentKind("proof", records.PROOF, 8, "one", "guardian", ("gateway", "ops"), ("gateway",)),
         SegmentKind("journal", records.JOURNAL, 65536, "one", "gateway", ("ops",)),
@@ -42,7 +44,9 @@ SEGMENTS = {
         SegmentKind("counters.quoter", records.QUOTER_COUNTERS, 1, "symbol", "quoter", ("ops",)),
         SegmentKind("counters.gateway", records.GATEWAY_COUNTERS, 1, "symbol", "gateway", ("ops",)),
         # One per process; its header's heartbeat is the process's own.
-        SegmentKind("process", records.PROCESS_COUNTERS, 1, "process", "itself", ("ops", "guardian", "gateway")),
+        SegmentKind(
+            "process", records.PROCESS_COUNTERS, 1, "process", "itself", ("quoter", "gateway", "guardian", "ops")
+        ),
     )
 }
 

@@ -24,7 +24,8 @@ BANNED_NAMES = ("utils", "util", "manager", "helper", "helpers", "misc", "common
 LONGEST_FILE = 600
 IMPURE = ("time", "os", "random", "socket", "secrets", "datetime", "asyncio", "threading", "subprocess", "mmap")
 CLOCKS = re.compile(
-    r"\b(clock_gettime|gettimeofday|time_ns|monotonic|perf_counter|rdtscp?|mono_ns\s*\(\s*\)|utc_ns\s*\(\s*\))"
+    r"\b(clock_gettime|gettimeofday|rdtscp?|__builtin_ia32_rdtscp?)\b|"
+    r"\b(time_ns|monotonic|monotonic_ns|perf_counter|perf_counter_ns|mono_ns|utc_ns|boot_ns)\s*\("
 )
 MACHINE_WORDS = re.compile(
     r"/work/|/root/|\.library|issue \d|BRIEF|DESIGN\.md|STYLE\.md|RELIABILITY\.md|PERFORMANCE\.md"
