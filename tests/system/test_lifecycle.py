@@ -1,4 +1,4 @@
-"""Each process is killed once: what it left at the venue goes away in time, it comes back by itself, quoting resumes."""
+"""Each process is killed once: its orders leave the venue in time, it comes back by itself, quoting resumes."""
 
 import os
 import signal
