@@ -75,24 +75,22 @@ def bench_decide_full_1p(side_by_side, params, own):
 
 def bench_tick_to_ladder_1p(side_by_side, params, own):
     module = loops("quoter_loops")
-    bench = quoting.Bench()
-    bench.begin(params, T)
-    bench.write("own", own)
-    top = {name: int(bench.core_reads("bbo")[name]) for name in bench.core_reads("bbo").dtype.names}
+    rig = quoting.Rig()
+    rig.begin(params, T)
+    rig.write("own", own)
+    top = {name: int(rig.core_reads("bbo")[name]) for name in rig.core_reads("bbo").dtype.names}
     clock = iter(range(T, 2**62, 10**12))
 
     def ticks():
         start = next(clock)
         # A book of this hour, so that it is never stale; the tops follow 1 µs apart.
-        bench.tick(start)
-        top["update_id"] = bench.update_id
-        bench.update_id += COUNT
-        return per_operation_ns(
-            lambda: module.ticks_to_ladders(bench.core, bench.writers["bbo"], top, start, 1000, COUNT)
-        )
+        rig.tick(start)
+        top["update_id"] = rig.update_id
+        rig.update_id += COUNT
+        return per_operation_ns(lambda: module.ticks_to_ladders(rig.core, rig.writers["bbo"], top, start, 1000, COUNT))
 
     side_by_side(
         ticks,
         {"decide alone": lambda: per_operation_ns(lambda: module.decisions(quoting.market(), own, params, COUNT))},
     )
-    assert bench.core.mode == Mode.MODE_NORMAL
+    assert rig.core.mode == Mode.MODE_NORMAL

@@ -127,7 +127,7 @@ def mark(rate_e8: int, next_funding_s: int, now_ns: int) -> np.ndarray:
     return record
 
 
-class Bench:
+class Rig:
     """A quoter between rings of this process, with hands to write what it reads and eyes on what it writes."""
 
     def __init__(self, epoch: int = 7):

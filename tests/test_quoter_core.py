@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from quoting import SECOND_NS, Bench, bbo, mark, own, params, sides
+from quoting import SECOND_NS, Rig, bbo, mark, own, params, sides
 
 from phx._core import records
 from phx._core.enums import BookFlag, Mode, OperatorState, Reason
@@ -21,40 +21,40 @@ def plain(tmp_path):
 
 
 @pytest.fixture
-def bench():
-    return Bench()
+def rig():
+    return Rig()
 
 
 @pytest.fixture
-def quoting(bench, plain):
-    """A bench whose quoter has published its first real ladder at T."""
-    bench.begin(plain, T)
-    assert bench.core.mode == Mode.MODE_NORMAL
-    return bench
+def quoting(rig, plain):
+    """A rig whose quoter has published its first real ladder at T."""
+    rig.begin(plain, T)
+    assert rig.core.mode == Mode.MODE_NORMAL
+    return rig
 
 
 # ---- warming up
 
 
-def test_it_says_at_once_that_it_warms_up(bench):
-    assert bench.step(T)
-    ladder = bench.newest_ladder()
+def test_it_says_at_once_that_it_warms_up(rig):
+    assert rig.step(T)
+    ladder = rig.newest_ladder()
     assert (ladder["mode"], ladder["reason"]) == (Mode.MODE_PAUSED, Reason.REASON_WARMING_UP)
     assert ladder["bid_layers"] == ladder["ask_layers"] == 0
 
 
 @pytest.mark.parametrize("missing", ["params", "own", "book", "bbo"])
 def test_it_does_not_quote_before_it_knows_everything(plain, missing):
-    there = Bench()
+    there = Rig()
     there.tick(T)
-    bench = Bench()
+    rig = Rig()
     known = {"params": plain, "own": own(), "book": there.core_reads("book"), "bbo": there.core_reads("bbo")}
     for source, record in known.items():
         if source != missing:
-            bench.write(source, record)
-    bench.step(T)
-    assert bench.core.reason == Reason.REASON_WARMING_UP
-    assert bench.newest_ladder()["bid_layers"] == 0
+            rig.write(source, record)
+    rig.step(T)
+    assert rig.core.reason == Reason.REASON_WARMING_UP
+    assert rig.newest_ladder()["bid_layers"] == 0
 
 
 def test_the_ladder_names_what_it_was_decided_on(quoting):
@@ -164,6 +164,21 @@ def test_a_gateway_that_is_not_ready_pauses(quoting):
     assert quoting.newest_ladder()["reason"] == Reason.REASON_GATEWAY_NOT_READY
 
 
+@pytest.mark.parametrize("first", ["bbo", "book"])
+def test_a_restarted_feed_is_believed_only_when_both_its_views_are_new(quoting, first):
+    second = {"bbo": "book", "book": "bbo"}[first]
+    old_book, old_top = quoting.core_reads("book"), quoting.core_reads("bbo")
+    quoting.attach(first, fresh=True)
+    quoting.write(first, old_book if first == "book" else old_top)
+    quoting.step(T + MS)
+    assert quoting.core.reason == Reason.REASON_WARMING_UP
+    quoting.attach(second, fresh=True)
+    for i in (2, 1200):
+        quoting.tick(T + i * MS)
+        quoting.step(T + i * MS)
+    assert quoting.core.mode == Mode.MODE_NORMAL
+
+
 # ---- pulling the quotes
 
 
@@ -188,10 +203,10 @@ def test_an_empty_ladder_goes_out_at_once_with_the_reason(quoting, cause, reason
     assert not ladder["bid_price_ticks"].any()
 
 
-def wish(bench, state):
+def wish(rig, state):
     record = np.zeros(1, records.OPERATOR)
     record["wanted"][0, 0] = state
-    bench.write("operator", record)
+    rig.write("operator", record)
 
 
 def test_the_operators_wish_for_another_symbol_is_not_ours(quoting):
@@ -296,11 +311,11 @@ def test_funding_reaches_the_reservation_price(quoting):
 def test_a_life_that_begins_warm_takes_over_volatility_and_anchor(plain):
     left = np.zeros(1, records.QUOTER_STATE)
     left["sigma_30m"], left["sigma_1s_ticks"], left["skew_anchor"] = 0.004, 3.0, 0.10
-    bench = Bench()
-    bench.core.restore(left)
-    bench.begin(plain, T, position=36)
-    bench.step(T + 100 * MS)
-    state = bench.states.read_newest()
+    rig = Rig()
+    rig.core.restore(left)
+    rig.begin(plain, T, position=36)
+    rig.step(T + 100 * MS)
+    state = rig.states.read_newest()
     assert state["sigma_30m"] == 0.004
     assert state["sigma_1s_ticks"] == pytest.approx(3.0)
     assert state["skew_anchor"] == 0.10, "0.12 is within the dead band of the restored anchor"
@@ -308,18 +323,18 @@ def test_a_life_that_begins_warm_takes_over_volatility_and_anchor(plain):
 
 def test_a_leader_moves_the_quotes_and_a_stale_one_is_counted(plain):
     plain["fair_source"], plain["leader_weight"] = 2, 0.5
-    bench = Bench()
-    bench.attach("leader")
-    bench.write("leader", bbo((319_999, 5), (320_001, 5), recv_mono_ns=T))
-    bench.begin(plain, T)
-    before = bench.newest_ladder()["bid_price_ticks"][0]
-    bench.write("leader", bbo((320_099, 5), (320_101, 5), recv_mono_ns=T + 100 * MS))
-    assert bench.step(T + 100 * MS)
-    assert bench.newest_ladder()["bid_price_ticks"][0] - before == pytest.approx(0.5 * 650_000 * 100 / 320_000, abs=1)
-    assert bench.counters["leader_stale"][0] == 0
-    bench.tick(T + 1200 * MS)
-    bench.step(T + 1200 * MS)
-    assert bench.counters["leader_stale"][0] == 1
+    rig = Rig()
+    rig.attach("leader")
+    rig.write("leader", bbo((319_999, 5), (320_001, 5), recv_mono_ns=T))
+    rig.begin(plain, T)
+    before = rig.newest_ladder()["bid_price_ticks"][0]
+    rig.write("leader", bbo((320_099, 5), (320_101, 5), recv_mono_ns=T + 100 * MS))
+    assert rig.step(T + 100 * MS)
+    assert rig.newest_ladder()["bid_price_ticks"][0] - before == pytest.approx(0.5 * 650_000 * 100 / 320_000, abs=1)
+    assert rig.counters["leader_stale"][0] == 0
+    rig.tick(T + 1200 * MS)
+    rig.step(T + 1200 * MS)
+    assert rig.counters["leader_stale"][0] == 1
 
 
 def test_latencies_are_counted_from_the_tick_and_from_the_step(quoting):
@@ -330,13 +345,13 @@ def test_latencies_are_counted_from_the_tick_and_from_the_step(quoting):
     assert quoting.counters["decide_ns"].sum() == 1
 
 
-def test_steps_allocate_nothing(bench, plain):
+def test_steps_allocate_nothing(rig, plain):
     plain["republish_ns"] = 1 * MS
-    bench.begin(plain, T)
-    bench.core.feed_heartbeat_mono_ns = T + 10 * SECOND_NS
-    bench.core.run_steps(T, MS, 1000)
+    rig.begin(plain, T)
+    rig.core.feed_heartbeat_mono_ns = T + 10 * SECOND_NS
+    rig.core.run_steps(T, MS, 1000)
     before = sys.getallocatedblocks()
-    published = bench.core.run_steps(T + SECOND_NS, 10_000, 100_000)
+    published = rig.core.run_steps(T + SECOND_NS, 10_000, 100_000)
     assert abs(sys.getallocatedblocks() - before) <= 2
     assert published >= 900
 
@@ -347,7 +362,7 @@ def test_steps_allocate_nothing(bench, plain):
 def test_a_recorded_run_replays_to_the_same_ladders(plain):
     """One core lives through a random hour of events; another gets what `decisions` says the first consumed."""
     random = np.random.default_rng(5)
-    live = Bench()
+    live = Rig()
     log = {source: [] for source in ("bbo", "book", "tape", "own")}
     original = live.write
 
@@ -377,7 +392,7 @@ def test_a_recorded_run_replays_to_the_same_ladders(plain):
     assert len(decisions) > 2000
     assert len({int(d["ladder_hash"]) for d in decisions}) > 1000
 
-    again = Bench()
+    again = Rig()
     again.write("params", plain)
     fed = dict.fromkeys(log, 0)
     consumed = {"bbo": "bbo_seq", "book": "book_seq", "tape": "tape_seq", "own": "own_seq"}

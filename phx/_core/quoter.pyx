@@ -85,10 +85,13 @@ cdef class QuoterCore:
         ring = RingReader(memory, SOURCES[source])
         # Only the newest record of these counts, and one that is there already is news.
         ring.attach(memory, SOURCES[source], from_start=True)
-        if source == "bbo":
-            self.bbo_ring, self.bbo.seq = ring, 0
-        elif source == "book":
-            self.book_ring, self.book.seq = ring, 0
+        if source == "bbo" or source == "book":
+            # One writer's two views of one market: neither counts beside the other's earlier life.
+            self.bbo.seq = self.book.seq = 0
+            if source == "bbo":
+                self.bbo_ring = ring
+            else:
+                self.book_ring = ring
         elif source == "leader":
             self.leader_ring, self.leader.seq = ring, 0
         elif source == "own":
