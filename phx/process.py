@@ -205,6 +205,8 @@ class Peer:
             self.segment = self.process.try_attach(f"process.{self.name}")
         if self.segment is None or self.segment.heartbeat_mono_ns == 0:
             return None
+        if int(self.segment.header["writer_pid"][0]) != self.pid():
+            return None  # a new life has the lock, but its segment is not made yet: this is its predecessor's
         return now_mono_ns - self.segment.heartbeat_mono_ns
 
 
