@@ -58,7 +58,7 @@ class GuardedVenue(Running):
     def wait_swept(self) -> None:
         """Wait until the guardian's first sweep is over: without a gateway it looks for what a dead one left."""
         log = self.folder / "guardian.log"
-        wait_until(lambda: "gateway gone: no open order" in log.read_text(), 20, "the first sweep")
+        wait_until(lambda: "no gateway: no open order" in log.read_text(), 20, "the first sweep")
 
     def do(self, work):
         """Run `await work(rest)` with the account's key; return its result."""

@@ -130,6 +130,19 @@ def test_only_the_process_meant_is_signalled(instance_config):
         child.wait()
 
 
+def test_a_new_life_is_not_judged_by_its_predecessor_s_heartbeat(instance_config):
+    process = life.Process("watcher", instance_config)
+    process.folder.mkdir(parents=True, mode=0o700)
+    peer = life.Peer(process, "gateway")
+    segment = Segment.create(process.folder, "process.gateway", PROCESS_COUNTERS, 1)
+    segment.beat(1)  # long ago
+    (process.folder / "lock.gateway").write_text(f"{os.getpid()}\n")
+    assert peer.heartbeat_age_ns(10**12) == 10**12 - 1
+    for number in ("", f"{os.getpid() + 1}\n"):  # restarted: the lock is taken, the segment not made yet
+        (process.folder / "lock.gateway").write_text(number)
+        assert peer.heartbeat_age_ns(10**12) is None
+
+
 # ---- sweep ----
 
 

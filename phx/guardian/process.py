@@ -186,7 +186,7 @@ class Guardian:
         """Cancel all until nothing a dead gateway sent can still be accepted."""
         until_ns = time.monotonic_ns() + self.late_ns
         proven = await self.sweep.all(self.symbols, until_ns, self._handed_over)
-        log.warning("guardian: gateway gone: %s", "no open order, proven" if proven else "handed over to its next life")
+        log.info("guardian: no gateway: %s", "no open order, proven" if proven else "handed over to its next life")
 
     def _handed_over(self) -> bool:
         """Return whether a new gateway has proven by itself what the sweep is for, and now has orders of its own."""

@@ -35,18 +35,20 @@ class Sweep:
 
         give_up: asked before each round; true ends the sweep without a proof.
         """
-        wait_s = FAILED_S
+        wait_s, said = FAILED_S, None
         while not give_up():
             try:
                 await self.rest.cancel_all(symbol)
                 left = await self.own_orders(symbol)
             except VenueError as error:
-                log.warning("guardian: cancelling %s: %s", symbol, error)
+                if type(error) is not said:  # the same failure again is no news
+                    log.warning("guardian: cancelling %s: %s", symbol, error)
+                    said = type(error)
                 pause_s, wait_s = wait_s, min(LONGEST_WAIT_S, 2 * wait_s)
                 if isinstance(error, VenueLimited):
                     pause_s = min(LONGEST_WAIT_S, max(pause_s, error.retry_after_s))
             else:
-                wait_s = FAILED_S
+                wait_s, said = FAILED_S, None
                 if left == 0 and time.monotonic_ns() >= until_mono_ns:
                     return True
                 pause_s = AGAIN_S if left else min(RECHECK_S, max(0.0, (until_mono_ns - time.monotonic_ns()) / 1e9))
