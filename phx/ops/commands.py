@@ -165,8 +165,8 @@ def ask(config: Config, socket: str, command: str, symbol: str = "", reason: str
 
     answer = send(config.socket_path(socket), Request(command, symbol, reason))
     print(answer.text, file=sys.stdout if answer.ok else sys.stderr)
-    for lines in (answer.status or {}).values():
-        print("\n".join(f"  {line}" for line in lines))
+    for line in (line for lines in (answer.status or {}).values() for line in lines):
+        print(f"  {line}")
     return EXIT_OK if answer.ok else EXIT_AGAIN
 
 

@@ -178,7 +178,7 @@ def read_counters(found: Figures, instance, instrument) -> None:
             setattr(found, name, int(gateway[name]))
         found.near_placed = instrument.qty(int(gateway["placed_near_lots"]))
         found.near_filled = instrument.qty(int(gateway["filled_near_lots"]))
-        found.unknown_outcomes = int(gateway["unknown_outcomes"]) - int(gateway["unknown_resolved"])
+        found.unknown_outcomes = int(gateway["unknown_outcomes"])
         found.tick_to_wire = Latency.of(gateway["tick_to_wire_ns"])
         found.ack = Latency.of(gateway["ack_ns"])
 

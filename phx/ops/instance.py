@@ -1,5 +1,6 @@
 """An instance as its segments show it: newest records, counters, heartbeats; for readers off the hot path."""
 
+import os
 import time
 
 from phx import topology
@@ -57,6 +58,14 @@ class Instance:
         if segment is None or segment.heartbeat_mono_ns == 0:
             return None
         return max(0, time.monotonic_ns() - segment.heartbeat_mono_ns)
+
+    def age_s(self, process: str) -> float | None:
+        """Return how long a process has lived; None while it has not started."""
+        segment = self.segment(f"process.{process}")
+        if segment is None:
+            return None
+        started_s = int(segment.header["writer_start_ticks"][0]) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - started_s
 
     def restarts(self) -> dict[str, int]:
         """Return process → how often it began anew after its first life in this folder."""

@@ -16,12 +16,11 @@ COLUMNS = (
 
 
 class View:
-    """Renders an instance again and again; remembers when it began, for rates."""
+    """Renders an instance, once or again and again. Rates are over the gateway's life, which counts them."""
 
     def __init__(self, instance):
         self.instance = instance
         self.config = instance.config
-        self.began_s = time.monotonic()
 
     def screen(self) -> list[str]:
         """Return the lines of one screen."""
@@ -46,7 +45,7 @@ class View:
         return "   ".join(parts)
 
     def row(self, f: Figures) -> str:
-        minutes = max(self.age_s(), 1.0) / 60
+        minutes = max(self.age_s(), 60.0) / 60
         return (
             f"{f.symbol:<10}{f.mode.lower():<10}{number(f.mid):<13}{number(f.own_bid):<13}{number(f.own_ask):<13}"
             f"{f.position:<+12.6g}{f.pnl:<+10.2f}{f.fills:<7}{f'{f.buy_orders}+{f.sell_orders}':<8}"
@@ -76,7 +75,7 @@ class View:
         return "   ".join(words)
 
     def age_s(self) -> float:
-        return time.monotonic() - self.began_s
+        return self.instance.age_s("gateway") or 0.0
 
 
 def why_not_quoting(f: Figures) -> str:
