@@ -9,7 +9,9 @@ a growing pause. (Binance, "How to manage a local order book correctly", USD-M f
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from phx._core.binance.decode cimport EVENT_DEPTH, EVENT_SNAPSHOT, Decoder, EventKind
+from phx._core.binance.decode cimport EVENT_DEPTH, EVENT_SNAPSHOT, Decoder
+
+from phx._core.binance.decode import EventKind
 
 cdef enum:
     FIRST_PAUSE_NS = 250_000_000         # before the second snapshot of a row; doubles each time,
