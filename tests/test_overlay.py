@@ -61,6 +61,25 @@ def test_cancels_ahead_move_us_forward_as_the_model_says():
     assert optimist.front_lots(orders[1]) < 50
 
 
+def test_a_trade_is_taken_off_the_queue_once_although_best_price_and_depth_tell_of_it_too():
+    overlay = book("power1")
+    ours = resting(overlay, BUY, 100, 10)
+    overlay.best(1001, 100, 45, 101, 30)
+    overlay.trade(100, 5, SELL, MARKET_TRADE)
+    assert overlay.front_lots(ours) == 45
+    overlay.delta(1002, [(100, 45)], [])
+    assert overlay.front_lots(ours) == 45
+
+
+def test_a_best_price_behind_ours_leaves_nobody_ahead():
+    overlay = book()
+    ours = resting(overlay, BUY, 100, 10)
+    overlay.best(1001, 99, 40, 101, 30)
+    assert overlay.front_lots(ours) == 0
+    overlay.trade(100, 3, SELL, MARKET_TRADE)
+    assert trades(overlay) == [(0, ours, 100, 3)]
+
+
 def test_a_trade_through_our_price_fills_us_up_to_its_quantity():
     overlay = book()
     ours = resting(overlay, BUY, 100, 10)

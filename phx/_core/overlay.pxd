@@ -15,6 +15,7 @@ cdef struct OverlayOrder:
     int32_t tif
     int32_t self_trade
     QueuePosition queue         # recorded lots ahead of it
+    int64_t level_lots          # its recorded level as `queue` last saw it
 
 cdef struct OverlaySide:
     OverlayOrder *orders        # resting, best price first, then oldest first
@@ -51,11 +52,12 @@ cdef class Overlay:
     cdef bint fillable(self, int64_t side, int64_t price_ticks, int64_t lots) noexcept nogil
     cdef bint take(self, OverlayOrder *taker) noexcept nogil
     cdef void run(self, OverlayOrder *order) noexcept nogil
-    cdef void set_level(self, int64_t side, int64_t price_ticks, int64_t lots) noexcept nogil
+    cdef void set_level(self, int64_t side, int64_t price_ticks, int64_t lots, bint from_depth) noexcept nogil
     cdef void set_top(self, int64_t side, int64_t price_ticks, int64_t lots) noexcept nogil
     cdef void match_crossed(self) noexcept nogil
     cdef int64_t place(
-        self, int32_t owner, int32_t side, int64_t price_ticks, int64_t lots, int32_t tif, int32_t self_trade) noexcept nogil
+        self, int32_t owner, int32_t side, int64_t price_ticks, int64_t lots, int32_t tif, int32_t self_trade
+    ) noexcept nogil
     cdef int64_t end(self, int64_t order_id, int64_t kind, int64_t reason) noexcept nogil
     cdef int64_t amend(self, int64_t order_id, int64_t price_ticks, int64_t lots) noexcept nogil
     cdef void on_trade(self, int64_t price_ticks, int64_t lots, int64_t aggressor) noexcept nogil

@@ -111,7 +111,8 @@ cdef class Overlay:
         memmove(&own.orders[place + 1], &own.orders[place], (own.count - place) * sizeof(OverlayOrder))
         own.count += 1
         own.orders[place] = order[0]
-        own.orders[place].queue.front_lots = level.lots if level != NULL else 0
+        own.orders[place].level_lots = level.lots if level != NULL else 0
+        own.orders[place].queue.front_lots = own.orders[place].level_lots
         own.orders[place].queue.traded_lots = 0
 
     cdef void drop(self, OverlaySide *own, int32_t place) noexcept nogil:
@@ -253,31 +254,41 @@ cdef class Overlay:
 
     # ---- the recording ------------------------------------------------------------------------------------------
 
-    cdef void set_level(self, int64_t side, int64_t price_ticks, int64_t lots) noexcept nogil:
+    cdef void set_level(self, int64_t side, int64_t price_ticks, int64_t lots, bint from_depth) noexcept nogil:
+        """Set a recorded level; what our takers took of it is back if its quantity changes.
+
+        Best prices are told before the trades that moved them, depth after. So only depth says how much of a change was
+        cancelled; of the best prices only a level that is gone counts. Else a trade would be taken off the queue twice.
+        """
         cdef Levels *levels = self.levels_of(side)
-        cdef Level *level = levels_find(levels, price_ticks)
-        cdef int64_t prev_lots = level.lots if level != NULL else 0
         cdef OverlaySide *own = self.orders_of(side)
+        cdef OverlayOrder *order
+        cdef Level *level
         cdef int32_t i
-        if prev_lots == lots:
-            return
         for i in range(own.count):
-            if own.orders[i].price_ticks == price_ticks:
-                queue_on_level(&own.orders[i].queue, self.model, self.power, prev_lots, lots)
+            order = &own.orders[i]
+            if order.price_ticks != price_ticks:
+                continue
+            if from_depth:
+                queue_on_level(&order.queue, self.model, self.power, order.level_lots, lots)
+                order.level_lots = lots
+            elif lots == 0:
+                order.queue.front_lots = 0
         if lots == 0:
             levels_remove(levels, price_ticks)
             return
         level = levels_add(levels, price_ticks)
-        level.lots = lots
-        level.consumed_lots = 0
+        if level.lots != lots:
+            level.lots = lots
+            level.consumed_lots = 0
 
     cdef void set_top(self, int64_t side, int64_t price_ticks, int64_t lots) noexcept nogil:
         """Make this the best level of a side: what the recorded depth still shows beyond it is gone."""
         cdef Level *best = levels_best(self.levels_of(side))
         while best != NULL and side * (best.price_ticks - price_ticks) > 0:
-            self.set_level(side, best.price_ticks, 0)
+            self.set_level(side, best.price_ticks, 0, False)
             best = levels_best(self.levels_of(side))
-        self.set_level(side, price_ticks, lots)
+        self.set_level(side, price_ticks, lots, False)
 
     cdef void match_crossed(self) noexcept nogil:
         """Fill resting orders that the recorded opposite side has reached, at their own price."""
@@ -349,9 +360,9 @@ cdef class Overlay:
             fresh = dict(levels)
             for price_ticks, _ in levels_top(self.levels_of(side), self.levels_of(side).count):
                 if price_ticks not in fresh:
-                    self.set_level(side, price_ticks, 0)
+                    self.set_level(side, price_ticks, 0, True)
             for price_ticks, lots in fresh.items():
-                self.set_level(side, price_ticks, lots)
+                self.set_level(side, price_ticks, lots, True)
         self.update_id = update_id
         self.top_update_id = 0
         self.match_crossed()
@@ -359,9 +370,9 @@ cdef class Overlay:
     def delta(self, int64_t update_id, bids, asks):
         """Apply a recorded depth change: absolute (price_ticks, lots), 0 removes."""
         for price_ticks, lots in bids:
-            self.set_level(1, price_ticks, lots)
+            self.set_level(1, price_ticks, lots, True)
         for price_ticks, lots in asks:
-            self.set_level(-1, price_ticks, lots)
+            self.set_level(-1, price_ticks, lots, True)
         self.update_id = update_id
         if self.top_update_id > update_id:
             # The change is older than the best prices already seen.

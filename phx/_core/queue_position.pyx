@@ -1,7 +1,8 @@
 """Estimate how many lots stand ahead of a resting order, from trades and level changes alone.
 
 A trade at our price certainly came off the front. The rest of a level's shrinking was cancelled, and
-`behind_probability` says which share of it behind us. Sources: Rigtorp, "Estimating order queue position"; hftbacktest's queue models.
+`behind_probability` says which share of it behind us.
+Sources: Rigtorp, "Estimating order queue position"; hftbacktest's queue models.
 """
 
 from libc.math cimport log1p, pow
