@@ -4,11 +4,10 @@ Topology: one thread, 1,024 buckets, durations spread log-normally around a micr
 Rival: prometheus_client's Histogram.observe. A regression means the hot path pays for being watched.
 """
 
-import time
-
 import numpy as np
 import prometheus_client
 from compiled import loops
+from timing import per_operation_ns
 
 from phx._core import records
 
@@ -24,14 +23,13 @@ def bench_histogram_record_1p(side_by_side):
     few = values[:2000].tolist()
 
     def ours():
-        begin = time.perf_counter_ns()
-        module.count_values(buckets, values, 5)
-        return (time.perf_counter_ns() - begin) / (5 * COUNT)
+        return per_operation_ns(lambda: module.count_values(buckets, values, 5), 5 * COUNT)
 
-    def prometheus():
-        begin = time.perf_counter_ns()
+    def observe():
         for value in few:
             theirs.observe(value)
-        return (time.perf_counter_ns() - begin) / len(few)
+
+    def prometheus():
+        return per_operation_ns(observe, len(few))
 
     side_by_side(ours, {"prometheus_client observe": prometheus})

@@ -8,12 +8,12 @@ msgspec Structs, json, orjson where installed. A regression means that each tick
 import ctypes
 import importlib.util
 import json
-import time
 
 import frames
 import msgspec
 import pytest
 from compiled import floor, loops
+from timing import per_operation_ns
 
 from phx._core.binance.decode import Decoder
 from phx._core.book import OrderBook
@@ -70,13 +70,9 @@ def decoder() -> Decoder:
 
 
 def per_frame_ns(run, taken: frames.Frames, passes: int) -> float:
-    """Time a run over all frames; a reader that does not understand them all is not timed but reported."""
-    expected = len(taken.texts) * passes
-    begin = time.perf_counter_ns()
-    understood = run(passes)
-    took = time.perf_counter_ns() - begin
-    assert understood == expected
-    return took / expected
+    """Time `passes` runs over all frames; a reader that does not understand them all is not timed but reported."""
+    assert run(1) == len(taken.texts)
+    return per_operation_ns(lambda: run(passes), len(taken.texts) * passes)
 
 
 def rivals(taken: frames.Frames, struct: type) -> dict:

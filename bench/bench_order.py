@@ -10,10 +10,10 @@ import hashlib
 import hmac
 import json
 import subprocess
-import time
 
 import pytest
 from compiled import floor, loops
+from timing import per_operation_ns
 
 from phx._core.binance.encode import OrderEncoder
 from phx._core.binance.sign import Signer
@@ -44,14 +44,8 @@ def encoder(signer) -> OrderEncoder:
     return made
 
 
-def per_operation_ns(run, count: int) -> float:
-    begin = time.perf_counter_ns()
-    run(count)
-    return (time.perf_counter_ns() - begin) / count
-
-
-def standard_library(count: int) -> None:
-    for i in range(count):
+def standard_library() -> None:
+    for i in range(PYTHON_COUNT):
         values = {
             "apiKey": KEY.decode(),
             "newClientOrderId": f"phxs-00-1-{i}",
@@ -74,10 +68,10 @@ def bench_order_encode_1p(side_by_side, in_c, is_signed):
     """Aim: at most 1.3 x the floor; unsigned (after session.logon) at most 0.3 x signed."""
     module, ours = loops("order_loops"), encoder(Signer(SECRET) if is_signed else None)
     others = {
-        "C floor": lambda: per_operation_ns(lambda count: in_c.orders(KEY, count, is_signed), COUNT),
+        "C floor": lambda: per_operation_ns(lambda: in_c.orders(KEY, COUNT, is_signed), COUNT),
         "json + hmac.new": lambda: per_operation_ns(standard_library, PYTHON_COUNT),
     }
-    side_by_side(lambda: per_operation_ns(lambda count: module.orders(ours, count), COUNT), others)
+    side_by_side(lambda: per_operation_ns(lambda: module.orders(ours, COUNT), COUNT), others)
 
 
 def bench_order_sign_1p(side_by_side, in_c):
@@ -87,14 +81,14 @@ def bench_order_sign_1p(side_by_side, in_c):
     in_c.signatures(text, len(text), 16, out)
     assert module.signatures(signer, text, 16) == out.raw, "floor and subject sign differently"
 
-    def python(count):
-        for _ in range(count):
+    def python():
+        for _ in range(PYTHON_COUNT):
             hmac.new(SECRET, text, hashlib.sha256).hexdigest()
 
     others = {
         "OpenSSL, key hashed before": lambda: per_operation_ns(
-            lambda count: in_c.signatures(text, len(text), count, out), COUNT
+            lambda: in_c.signatures(text, len(text), COUNT, out), COUNT
         ),
         "hmac.new": lambda: per_operation_ns(python, PYTHON_COUNT),
     }
-    side_by_side(lambda: per_operation_ns(lambda count: module.signatures(signer, text, count), COUNT), others)
+    side_by_side(lambda: per_operation_ns(lambda: module.signatures(signer, text, COUNT), COUNT), others)

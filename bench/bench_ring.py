@@ -4,11 +4,10 @@ Topology: one thread, 1,024 slots of 64 bytes, Cython nogil. Measure: ns per rec
 ring.h. A regression means that the Cython classes got between the protocol and the memory, or the protocol grew.
 """
 
-import time
-
 import pairs
 import pytest
 from compiled import floor, loops
+from timing import per_operation_ns
 
 from phx._core import records
 from phx._core.ring import RingReader, RingWriter
@@ -23,24 +22,18 @@ def hop():
     return library
 
 
-def per_operation_ns(run, count: int = COUNT) -> float:
-    begin = time.perf_counter_ns()
-    run()
-    return (time.perf_counter_ns() - begin) / count
-
-
 def bench_ring_publish_read_1p(side_by_side, hop):
     module = loops("ring_loops")
 
     def ours():
         memory = pairs.ring_memory()
         writer, reader = RingWriter(memory, records.BBO), RingReader(memory, records.BBO)
-        return per_operation_ns(lambda: module.publish_read(writer, reader, COUNT))
+        return per_operation_ns(lambda: module.publish_read(writer, reader, COUNT), COUNT)
 
     def in_c():
         memory = pairs.ring_memory()
         place = pairs.address(memory)
-        return per_operation_ns(lambda: hop.publish_read(place, pairs.SLOTS, 8, COUNT))
+        return per_operation_ns(lambda: hop.publish_read(place, pairs.SLOTS, 8, COUNT), COUNT)
 
     def from_python():
         memory = pairs.ring_memory()
@@ -68,7 +61,7 @@ def bench_ring_publish_1p_with_a_stopped_reader(side_by_side):
             readers = [RingReader(memory, records.BBO) for _ in range(3 * with_reader)]
             for reader in readers:
                 reader.read_record()
-            return per_operation_ns(lambda: module.publish(writer, COUNT))
+            return per_operation_ns(lambda: module.publish(writer, COUNT), COUNT)
 
         return run
 
