@@ -1,6 +1,7 @@
 """decide as a whole: golden ladders, and what holds for every market, inventory and table of live orders."""
 
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from phx._core.decide import decide_ladder
 from phx._core.enums import Mode, OrderState, Reason
 
 NOW = 5_000_000_000
+LEAVING = OrderState.ORDER_PENDING_CANCEL
 
 
 @pytest.fixture(scope="module")
@@ -228,3 +230,39 @@ def test_reducing_quantity_up_to_the_inventory_is_never_trimmed(plain, ratio):
     ladder, _ = decide_ladder(seen, own(position=position, allowance=0), plain, NOW)
     reducing = sides(ladder)[-1 if position > 0 else 1]
     assert sum(qty for _, qty in reducing) == min(144, abs(position))
+
+
+# ---- through time
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_the_worst_case_holds_at_every_moment_of_a_wild_market(plain, seed):
+    """A gateway in ten lines: cancels take a while to confirm, fills come at any time, also on orders that leave."""
+    random = Random(seed)
+    mid, position, table = 650_000.0, 0, []  # the table's rows: [side, price, lots, rounds until a cancel confirms]
+    for _ in range(60):
+        mid += random.choice((-1500, -90, -3, 0, 3, 90, 1500))
+        rows = [
+            {"side": s, "price_ticks": p, "remaining_lots": lots, "state": LEAVING if left else OrderState.ORDER_OPEN}
+            for s, p, lots, left in table
+        ]
+        anchor = anchored_ratio(0.0, position / 300, 0.0)
+        ladder, _ = decide_ladder(market(mid, skew_anchor=anchor), own(rows, position=position), plain, NOW)
+        wanted = {(side, price): qty for side in (1, -1) for price, qty in sides(ladder)[side]}
+        for row in table:
+            stays = row[3] == 0 and 0 < row[2] <= wanted.get((row[0], row[1]), 0)
+            if not stays and row[3] == 0:
+                row[3] = random.randint(1, 3)
+        standing = {(row[0], row[1]) for row in table}
+        table += [[side, price, qty, 0] for (side, price), qty in wanted.items() if (side, price) not in standing]
+        assert all(side * position + sum(row[2] for row in table if row[0] == side) <= 270 for side in (1, -1)), (
+            "filled at once, all orders of a side would break the worst case"
+        )
+        for row in random.sample(table, min(len(table), random.randint(0, 4))):
+            lots = random.randint(1, row[2])
+            row[2] -= lots
+            position += row[0] * lots
+        for row in table:
+            row[3] -= row[3] > 1
+        table = [row for row in table if row[2] and not (row[3] == 1 and random.random() < 0.7)]

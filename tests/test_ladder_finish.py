@@ -9,6 +9,7 @@ from quoting import own, params
 
 from phx._core.enums import OrderState
 from phx._core.ladder_finish import Draft, capacity
+from phx._core.records import ABSENT_PRICE_TICKS
 
 SIDES = (1, -1)
 WIDE = {
@@ -42,6 +43,26 @@ def plain(tmp_path_factory):
         net_max_lots=100,
         worst_case=0.9,
     )
+
+
+# ---- our live orders, by side
+
+
+@given(st.lists(st.tuples(st.sampled_from(SIDES), st.integers(1, 50), st.integers(0, 9)), max_size=128))
+def test_live_orders_stand_nearest_first_and_closed_or_filled_ones_not_at_all(orders):
+    for side in SIDES:
+        expected = sorted((side * price, lots) for s, price, lots in orders if s == side and lots)
+        found = [(side * price, lots) for price, lots, _ in Draft(side, own(orders)).live_orders]
+        assert sorted(found) == expected
+        assert [price for price, _ in found] == sorted((price for price, _ in expected), reverse=True)
+
+
+def test_a_market_order_counts_but_has_no_price(plain):
+    take = {"side": 1, "price_ticks": ABSENT_PRICE_TICKS, "remaining_lots": 5, "layer": 255}
+    draft = Draft(1, own([take]), [(100, 6)])
+    assert draft.live_orders == []
+    draft.trim_worst_case(6, plain)
+    assert shown(draft) == [(100, 1)]
 
 
 # ---- 1. round away
