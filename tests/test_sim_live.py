@@ -4,6 +4,7 @@ import asyncio
 import base64
 import time
 from decimal import Decimal
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -159,6 +160,99 @@ async def test_a_maker_fill_comes_as_trade_lite_account_update_order_update(sim)
     assert (trade["o"]["x"], trade["o"]["X"], trade["o"]["n"]) == ("TRADE", "FILLED", "0")
     _, rows, _ = await client.signed("GET", "/fapi/v1/userTrades", symbol="BTCUSDC")
     assert [(row["id"], row["orderId"], row["maker"]) for row in rows] == [(lite["t"], ack["orderId"], True)]
+
+
+async def test_the_ledger_tells_every_order_with_its_fills(sim):
+    venue, client = sim
+    price = best(venue, 1)
+    await client.place(price=price, newClientOrderId="phxs-00-2a-1")
+    await client.place(price=f"{float(price) - 50:.1f}", newClientOrderId="phxs-00-2b-1")
+    fill_as_rival(venue, "SELL", price)
+    _, orders, _ = await client.get("/sim/orders", symbol="BTCUSDC")
+    filled, resting = (next(o for o in orders if o["clientOrderId"] == f"phxs-00-{e}-1") for e in ("2a", "2b"))
+    assert (filled["status"], [fill["qty"] for fill in filled["fills"]]) == ("FILLED", ["0.01"])
+    assert (resting["status"], resting["fills"]) == ("NEW", [])
+    _, ledger, _ = await client.get("/sim/ledger")
+    row = ledger["symbols"]["BTCUSDC"]
+    assert (ledger["open_orders"], [o["clientOrderId"] for o in row["open"]]) == (1, ["phxs-00-2b-1"])
+    assert (row["placed"], row["maker_fills"], row["unprotected"]) == (3, 1, 3)
+    assert {epoch: last["client_id"] for epoch, last in row["last_of_epoch"].items()} == {
+        "82": "phxs-00-2a-1",
+        "83": "phxs-00-2b-1",
+    }
+
+
+async def test_a_private_combined_stream_names_its_key_and_heeds_the_events_asked_for(sim):
+    _, client = sim
+    _, answer, _ = await client.request("POST", "/fapi/v1/listenKey")
+    key = answer["listenKey"]
+    everything = await client.session.ws_connect(f"{client.ws}/private/stream?listenKey={key}")
+    some = await client.session.ws_connect(f"{client.ws}/private/ws?listenKey={key}&events=ACCOUNT_UPDATE")
+    subscribed = await client.session.ws_connect(f"{client.ws}/private/ws")
+    await subscribed.send_json({"method": "SUBSCRIBE", "params": [key], "id": 1})
+    await next_json(subscribed)
+    await client.signed("POST", "/fapi/v1/order", symbol="ETHUSDC", side="BUY", type="MARKET", quantity="0.01")
+    message = await next_json(everything)
+    assert (message["stream"], message["data"]["e"]) == (key, "TRADE_LITE")
+    assert (await next_json(some))["e"] == "ACCOUNT_UPDATE"
+    assert (await next_json(subscribed))["e"] == "TRADE_LITE"
+
+
+async def test_a_listen_key_stays_the_same_until_it_is_closed_or_expires(sim):
+    venue, client = sim
+    keys = [(await client.request("POST", "/fapi/v1/listenKey"))[1]["listenKey"] for _ in range(2)]
+    assert keys[0] == keys[1]
+    assert len(keys[0]) == 64
+    assert (await client.request("PUT", "/fapi/v1/listenKey"))[1] == {"listenKey": keys[0]}
+    stream = await client.session.ws_connect(f"{client.ws}/private/ws/{keys[0]}")
+    await asyncio.sleep(0.05)
+    venue.listen_keys._until_ms[keys[0]] = venue.now_ms()
+    venue.expire_listen_keys()
+    event = await next_json(stream)
+    assert (event["e"], event["listenKey"]) == ("listenKeyExpired", keys[0])
+    status, answer, _ = await client.request("PUT", "/fapi/v1/listenKey")
+    assert (status, answer["code"]) == (400, -1125)
+    assert (await client.request("GET", "/fapi/v1/listenKey"))[0] == 404
+
+
+async def test_batches_answer_each_leg_in_order(sim):
+    venue, client = sim
+    low = f"{float(best(venue, 1)) - 100:.1f}"
+    leg = {"symbol": "BTCUSDC", "side": "BUY", "type": "LIMIT", "timeInForce": "GTX", "quantity": "0.01"}
+    legs = [leg | {"price": low, "newClientOrderId": "b1"}, leg | {"price": best(venue, -1)}, leg | {"price": low}]
+    raw = quote(msgspec.json.encode(legs).decode(), safe="")
+    status, answers, headers = await client.signed("POST", "/fapi/v1/batchOrders", batchOrders=raw)
+    assert (status, [a.get("status", a.get("code")) for a in answers]) == (200, ["NEW", -5022, "NEW"])
+    assert (headers["X-MBX-ORDER-COUNT-10S"], headers["X-MBX-ORDER-COUNT-1M"]) == ("5", "1")
+    ids = quote(msgspec.json.encode(["b1", "never"]).decode(), safe="")
+    _, answers, _ = await client.signed("DELETE", "/fapi/v1/batchOrders", symbol="BTCUSDC", origclientorderidlist=ids)
+    assert [a.get("status", a.get("code")) for a in answers] == ["CANCELED", -2011]
+    status, answer, _ = await client.signed("DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDC")
+    assert answer == {"code": 200, "msg": "The operation of cancel all open order is done."}
+    assert (await client.signed("GET", "/fapi/v1/openOrders", symbol="BTCUSDC"))[1] == []
+
+
+async def test_account_queries_agree_with_what_was_traded(sim):
+    _, client = sim
+    await client.signed("POST", "/fapi/v1/order", symbol="BTCUSDC", side="SELL", type="MARKET", quantity="0.01")
+    _, rows, _ = await client.signed("GET", "/fapi/v3/positionRisk")
+    assert [(row["symbol"], row["positionAmt"]) for row in rows] == [("BTCUSDC", "-0.01")]
+    _, rows, _ = await client.signed("GET", "/fapi/v2/positionRisk")
+    assert {row["symbol"] for row in rows} == {"BTCUSDC", "ETHUSDC"}
+    for version in ("v2", "v3"):
+        _, answer, _ = await client.signed("GET", f"/fapi/{version}/account")
+        assert [asset["asset"] for asset in answer["assets"]] == ["USDC"]
+    _, rate, _ = await client.signed("GET", "/fapi/v1/commissionRate", symbol="BTCUSDC")
+    assert (rate["makerCommissionRate"], rate["takerCommissionRate"]) == ("0.000000", "0.000400")
+    _, rows, _ = await client.signed("GET", "/fapi/v1/income", incomeType="COMMISSION")
+    _, balance, _ = await client.signed("GET", "/fapi/v3/balance")
+    paid = Decimal(rows[0]["income"])
+    assert sum(Decimal(row["income"]) for row in rows) == Decimal(balance[0]["balance"]) - 100_000
+    assert paid < 0
+    for path in ("accountConfig", "symbolConfig", "leverageBracket", "rateLimit/order", "apiTradingStatus"):
+        status, _, _ = await client.signed("GET", f"/fapi/v1/{path}")
+        assert status == 200
+    assert (await client.signed("GET", "/fapi/v1/positionSide/dual"))[1] == {"dualSidePosition": False}
 
 
 async def test_a_taker_hears_of_the_trade_before_its_order(sim):

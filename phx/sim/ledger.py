@@ -108,7 +108,41 @@ def report(ledger: Ledger, accounts: list[Account], countdowns: dict, marks_e8: 
     }
 
 
+def orders_with_fills(ledger: Ledger, accounts: list[Account], symbol: str = "") -> list[dict]:
+    """Return every order ever accepted, in the order of arrival, each with its times, its end and its fills."""
+    fills = {}
+    for account in accounts:
+        for fill in (fill for rows in account.fills.values() for fill in rows):
+            fills.setdefault(id(fill.order), []).append(
+                {
+                    "id": fill.trade_id,
+                    "time": fill.time_ms,
+                    "price": fill.order.contract.plain_price(fill.price_ticks),
+                    "qty": fill.order.contract.plain_qty(fill.lots),
+                    "maker": fill.maker,
+                    "fee": plain(fill.fee_e8, 8),
+                }
+            )
+    return [
+        {"symbol": order.symbol, "orderId": order.order_id}
+        | _row(order)
+        | {
+            "timeInForce": order.tif,
+            "type": order.type,
+            "reduceOnly": order.reduce_only,
+            "status": order.status,
+            "expiry": order.expiry,
+            "time": order.time_ms,
+            "updateTime": order.update_ms,
+            "fills": fills.get(id(order), []),
+        }
+        for order in ledger.orders
+        if symbol in ("", order.symbol)
+    ]
+
+
 def _row(order: Order) -> dict:
+    """Return what an order is and how much of it is done."""
     return {
         "clientOrderId": order.client_id,
         "side": "BUY" if order.side > 0 else "SELL",

@@ -11,7 +11,7 @@ from phx.sim.rest_api import ENDPOINTS, ORDER, PUBLIC, SIGNED, Call
 from phx.sim.venue import Venue
 
 MAX_BODY_BYTES = 256 * 1024
-ADMIN_PATH = "/sim/ledger"
+ADMIN_PATH = "/sim/"
 
 log = logging.getLogger("phx.sim")
 
@@ -24,8 +24,8 @@ class RestServer:
 
     async def handle(self, request: web.Request) -> web.Response:
         path, _, raw_query = request.raw_path.partition("?")
-        if path == ADMIN_PATH and request.method == "GET":
-            return _json(msgspec.json.encode(self.venue.ledger_report()), 200, {})
+        if path.startswith(ADMIN_PATH) and request.method == "GET":
+            return self._admin(path, parameters(raw_query, b""))
         endpoint = ENDPOINTS.get((request.method, path))
         if endpoint is None:
             return web.Response(status=404, text="<html><body><h2>404 Not found</h2></body></html>")
@@ -53,6 +53,14 @@ class RestServer:
             headers["X-MBX-ORDER-COUNT-10S"] = str(limits.orders_10s.count(now_ms))
             headers["X-MBX-ORDER-COUNT-1M"] = str(limits.orders_1m.count(now_ms))
         return _json(payload, status, headers)
+
+    def _admin(self, path: str, params: dict) -> web.Response:
+        """Answer what no venue offers: its own truth, for tests and summaries. phx never trades on it."""
+        if path == ADMIN_PATH + "ledger":
+            return _json(msgspec.json.encode(self.venue.ledger_report()), 200, {})
+        if path == ADMIN_PATH + "orders":
+            return _json(msgspec.json.encode(self.venue.ledger_orders(params.get("symbol", ""))), 200, {})
+        return web.Response(status=404)
 
     def _authorise(self, request: web.Request, endpoint, params: dict, raw_query: str, raw_body: str):
         if endpoint.security == PUBLIC:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from phx.sim import wire
 from phx.sim.account import Account
 from phx.sim.exchange import Exchange
-from phx.sim.ledger import report
+from phx.sim.ledger import orders_with_fills, report
 from phx.sim.listen_keys import ListenKeys
 from phx.sim.signing import Keys, check_time
 from phx.sim.views import Views
@@ -81,3 +81,7 @@ class Venue:
         exchange = self.exchange
         accounts = list(exchange.accounts.values())
         return report(exchange.ledger, accounts, exchange.countdowns, exchange.marks_e8(), self.now_ms())
+
+    def ledger_orders(self, symbol: str = "") -> list[dict]:
+        """Return every order the venue ever accepted, with its fills."""
+        return orders_with_fills(self.exchange.ledger, list(self.exchange.accounts.values()), symbol)
