@@ -85,10 +85,6 @@ class GuardedVenue(Running):
 
         self.do(work)
 
-    def open_ids(self, symbol: str) -> set[str]:
-        rows = self.ledger()["symbols"][symbol]["open"]
-        return {row if isinstance(row, str) else row["clientOrderId"] for row in rows}
-
     def open_count(self) -> int:
         return sum(len(self.open_ids(symbol)) for symbol in self.config.traded())
 

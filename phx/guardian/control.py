@@ -45,10 +45,13 @@ class Control:
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
-        # We hold the guardian's lock, so a socket that is there belongs to a dead one.
-        self.path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._serve, self.path, limit=MAX_REQUEST_BYTES)
-        self.path.chmod(0o600)
+        # Made aside and renamed, so that whoever sees the socket is served. We hold the guardian's lock: one that is
+        # there belongs to a dead guardian.
+        aside = self.path.with_suffix(".new")
+        aside.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, aside, limit=MAX_REQUEST_BYTES)
+        aside.chmod(0o600)
+        aside.rename(self.path)
 
     async def close(self) -> None:
         if self._server is not None:

@@ -62,7 +62,8 @@ def test_the_command_line_presses_it_and_only_enable_releases_it(venue):
     venue.place("BTCUSDC", 1)
     assert "no order of ours is open" in venue.phx("kill").stdout
     assert venue.open_count() == 0 and Latches(venue.config.run_folder()).all()
-    assert "cleared guardian" in venue.phx("enable").stdout
+    # No supervisord here to start what a latch kept down, so only the clearing can succeed.
+    assert "cleared guardian" in venue.phx("enable", check=False).stdout
     assert Latches(venue.config.run_folder()).all() == []
     lines = [json.loads(line) for line in (venue.config.run_folder() / "audit.log").read_text().splitlines()]
     assert [line["command"] for line in lines] == ["kill", "enable"]
