@@ -1,14 +1,21 @@
 """The REST client against a stub: signatures, outcomes, limits, and that no secret shows on any error path."""
 
 import asyncio
+import base64
+import datetime
 import json
 import logging
 import socket
+import ssl
 import time
 from pathlib import Path
 
 import aiohttp
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from stub_venue import Reply, StubVenue, order
 
 from phx.venue.binance.endpoints import Endpoints
@@ -57,6 +64,54 @@ async def test_a_placed_order_is_signed_over_exactly_what_is_sent(venue, rest):
     assert payload.startswith("symbol=BTCUSDC&side=BUY&type=LIMIT&timeInForce=GTX&quantity=0.006&price=86550.0&")
     assert call.params["recvWindow"] == "2000" and abs(int(call.params["timestamp"]) - time.time() * 1000) < 10_000
     assert call.params["selfTradePreventionMode"] == "EXPIRE_TAKER" and "reduceOnly" not in call.params
+
+
+async def test_an_ed25519_signature_arrives_as_the_key_s_owner_verifies_it(venue):
+    private = ed25519.Ed25519PrivateKey.generate()
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    rest = Rest(Endpoints("sim", venue.url, "", ""), Credentials(API_KEY, pem, "ed25519"), share=0.25)
+    try:
+        for _ in range(8):  # base64 of a signature holds + or / now and then
+            await rest.open_orders("BTCUSDC")
+    finally:
+        await rest.close()
+    for call in venue.calls:
+        payload, _, text = call.raw.rpartition("&signature=")
+        assert not set(text) & set("+/=")
+        private.public_key().verify(base64.b64decode(call.params["signature"]), payload.encode())
+
+
+async def test_a_certificate_nobody_vouches_for_is_refused_before_a_key_is_shown(tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, SHA256())
+    )
+    pem = tmp_path / "server.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem.write_bytes(private + certificate.public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    heard = []
+
+    async def listen(reader, writer):
+        heard.append(await reader.read(1000))
+        writer.close()
+
+    server = await asyncio.start_server(listen, "localhost", 0, ssl=context, family=socket.AF_INET)
+    rest = client_of(f"https://localhost:{server.sockets[0].getsockname()[1]}")
+    try:
+        with pytest.raises(VenueDown, match="ClientConnectorCertificateError"):
+            await rest.place(**PLACE)
+        assert not any(heard)
+    finally:
+        await rest.close()
+        server.close()
 
 
 async def test_a_market_order_has_no_price_and_may_only_reduce(venue, rest):

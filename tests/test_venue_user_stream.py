@@ -136,6 +136,20 @@ async def test_the_daily_roll_leaves_no_gap(scene, monkeypatch):
     assert scene.ups == [True, False, True]
 
 
+async def test_a_roll_that_fails_keeps_the_old_connection(scene, monkeypatch):
+    await scene.connected(1)
+    monkeypatch.setattr(user_stream, "ROLL_S", 0.1)
+    monkeypatch.setattr(user_stream, "ROLL_RETRY_S", 0.05)
+    scene.stream.suspect("to begin with the short day")
+    old = await scene.connected(2)
+    scene.stub.script["POST", "/fapi/v1/listenKey"] = [Reply("<html>", 503)] * 2
+    asked = len(scene.stub.of("POST", "/fapi/v1/listenKey"))
+    await scene.until(lambda: len(scene.stub.of("POST", "/fapi/v1/listenKey")) >= asked + 2, "two refusals")
+    assert old.open and scene.stream.up
+    await scene.connected(3)
+    assert scene.ups == [True, False, True]
+
+
 async def test_the_listen_key_is_extended_but_never_deleted(scene, monkeypatch):
     monkeypatch.setattr(user_stream, "KEEP_ALIVE_S", 0.05)
     await scene.connected(1)

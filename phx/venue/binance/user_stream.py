@@ -20,14 +20,21 @@ from phx.venue.binance.streams import private_url
 from phx.venue.interface import OnEvent, VenueError
 
 KEEP_ALIVE_S = 30 * 60.0  # a listenKey lives 60 minutes
-ROLL_S = 23.5 * 3600.0  # a connection lives 24 hours
+ROLL_S = 23.0 * 3600.0  # a connection lives 24 hours
+ROLL_RETRY_S = 60.0  # the next connection could not be made: the old one still delivers
 BACK_OFF_S = (0.1, 10.0)  # first and longest wait before connecting again
 STEADY_S = 30.0  # a connection that lived so long resets the back-off
 PING_IDLE_S = 10.0
 LARGEST_FRAME_BYTES = 1024 * 1024
+CONNECT_ERRORS = (VenueError, WSError, OSError, TimeoutError)
 
 log = logging.getLogger("phx.venue")
 logging.getLogger("picows").setLevel(logging.WARNING)  # it tells URLs at INFO; ours hold the listenKey
+
+
+def told(error: Exception) -> str:
+    """Return an error's text for the log; of picows' only the kind, because some of its texts quote the URL."""
+    return str(error) if isinstance(error, VenueError) else type(error).__name__
 
 
 class PrivateListener(WSListener):
@@ -118,9 +125,8 @@ class BinanceUserStream:
                 connected_s = time.monotonic()
                 try:
                     why = await self._live()
-                except (VenueError, WSError, OSError, TimeoutError) as error:
-                    # picows quotes the URL in some of its texts: name the kind only.
-                    why = str(error) if isinstance(error, VenueError) else type(error).__name__
+                except CONNECT_ERRORS as error:
+                    why = told(error)
                 self._say(False)
                 if time.monotonic() - connected_s > STEADY_S:
                     back_off_s = BACK_OFF_S[0]
@@ -155,18 +161,26 @@ class BinanceUserStream:
         """Be connected until something ends it; return what."""
         listener = self._current = await self._connect()
         keep_alive = asyncio.create_task(self._keep_alive())
+        roll_in_s = ROLL_S * random.uniform(0.98, 1.0)
         try:
             self._say(True)
             while True:
                 try:
-                    await asyncio.wait_for(listener.ended.wait(), ROLL_S * random.uniform(0.98, 1.0))
+                    await asyncio.wait_for(listener.ended.wait(), roll_in_s)
                     return listener.why
                 except TimeoutError:
-                    # The next connection first, then leave the old one: no event falls between them.
+                    pass
+                # The next connection first, then leave the old one: no event falls between them.
+                try:
                     old, listener = listener, await self._connect()
-                    self._current = listener
-                    old.transport.disconnect()
-                    log.info("user stream: rolled to a new connection")
+                except CONNECT_ERRORS as error:
+                    log.warning("user stream: not rolled yet: %s", told(error))
+                    roll_in_s = ROLL_RETRY_S
+                    continue
+                self._current = listener
+                old.transport.disconnect()
+                roll_in_s = ROLL_S * random.uniform(0.98, 1.0)
+                log.info("user stream: rolled to a new connection")
         finally:
             keep_alive.cancel()
             if listener.transport is not None:
