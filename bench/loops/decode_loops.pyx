@@ -23,14 +23,11 @@ def decode_and_apply(Decoder decoder, OrderBook book, const char[::1] blob, cons
                      const uint64_t[::1] sizes, uint64_t passes):
     """Read every depth frame `passes` times and apply its levels to a book."""
     cdef uint64_t turn, good = 0
-    cdef unsigned int n
     cdef Py_ssize_t i
     with nogil:
         for turn in range(passes):
             for i in range(starts.shape[0]):
                 good += decoder.decode(&blob[starts[i]], sizes[i], DECODE_SLACK) != EVENT_NONE
-                for n in range(decoder.event.levels[0]):
-                    book.set_level(1, decoder.event.level[0][n].price_ticks, decoder.event.level[0][n].qty_lots)
-                for n in range(decoder.event.levels[1]):
-                    book.set_level(-1, decoder.event.level[1][n].price_ticks, decoder.event.level[1][n].qty_lots)
+                book.apply(1, decoder.event.level[0], decoder.event.levels[0])
+                book.apply(-1, decoder.event.level[1], decoder.event.levels[1])
     return good

@@ -1,7 +1,12 @@
 # The order book of one instrument, in ticks and lots: fast where the market is, exact everywhere.
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from phx._core.records cimport Book
+
+cdef extern from "level.h" nogil:
+    ctypedef struct phx_level:
+        int64_t price_ticks
+        int64_t qty_lots                 # 0 = the level is gone
 
 cdef enum:
     BOOK_WINDOW = 32768                  # ticks a side's window spans; its best level is put in the middle
@@ -29,6 +34,7 @@ cdef class OrderBook:
     cdef BookSide bid
     cdef BookSide ask
     cdef void clear(self) noexcept nogil
+    cdef void apply(self, int side, const phx_level *levels, uint32_t count) noexcept nogil
     cdef void set_level(self, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil   # 0 lots remove it
     cdef int64_t best_ticks(self, int side) noexcept nogil           # NO_PRICE when the side is empty
     cdef int64_t best_lots(self, int side) noexcept nogil            # 0 when the side is empty

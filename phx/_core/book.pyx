@@ -137,31 +137,42 @@ cdef void find_best(BookSide *side, int64_t below) noexcept nogil:
         centre(side, side.best)
 
 
-cdef void set_key(BookSide *side, int64_t key, int64_t qty_lots) noexcept nogil:
-    cdef uint64_t slot = <uint64_t>(key - side.base)
-    cdef uint64_t bit
-    if slot >= BOOK_WINDOW:
-        if qty_lots == 0 or (key < side.base and side.best != NO_PRICE):
-            if key < side.base:
-                set_far(side, key, qty_lots)
-            return                       # a removal above the window: nothing is there
+cdef void set_outside(BookSide *side, int64_t key, int64_t qty_lots) noexcept nogil:
+    """Set a level that is not in the window; one better than the window moves it there."""
+    if key < side.base and side.best != NO_PRICE:
+        set_far(side, key, qty_lots)
+    elif qty_lots:
         centre(side, key)
-        slot = <uint64_t>(key - side.base)
-    bit = <uint64_t>1 << (slot & 63)
+        set_near(side, key, qty_lots)
+    # Else the removal of a level better than all: nothing is there.
+
+
+cdef inline void set_near(BookSide *side, int64_t key, int64_t qty_lots) noexcept nogil:
+    cdef int64_t slot = key - side.base
+    cdef uint64_t bit = <uint64_t>1 << (slot & 63)
+    cdef uint64_t before = side.used[slot >> 6]
     if qty_lots:
-        side.levels += not side.used[slot >> 6] & bit
-        put_near(side, slot, qty_lots)
+        side.qty_lots[slot] = qty_lots
+        side.levels += not before & bit
+        side.used[slot >> 6] = before | bit
+        if before == 0:
+            side.summary[slot >> 12] |= <uint64_t>1 << ((slot >> 6) & 63)
         if key > side.best:
             side.best = key
-        return
-    if not side.used[slot >> 6] & bit:
-        return                           # the removal of a level never seen is no error
-    side.levels -= 1
-    side.used[slot >> 6] &= ~bit
-    if side.used[slot >> 6] == 0:
-        side.summary[slot >> 12] &= ~(<uint64_t>1 << ((slot >> 6) & 63))
-    if key == side.best:
-        find_best(side, slot)
+    elif before & bit:                   # the removal of a level never seen is no error
+        side.levels -= 1
+        side.used[slot >> 6] = before & ~bit
+        if before == bit:
+            side.summary[slot >> 12] &= ~(<uint64_t>1 << ((slot >> 6) & 63))
+        if key == side.best:
+            find_best(side, slot)
+
+
+cdef inline void set_key(BookSide *side, int64_t key, int64_t qty_lots) noexcept nogil:
+    if <uint64_t>(key - side.base) < BOOK_WINDOW:
+        set_near(side, key, qty_lots)
+    else:
+        set_outside(side, key, qty_lots)
 
 
 cdef void clear_side(BookSide *side) noexcept nogil:
@@ -219,6 +230,12 @@ cdef class OrderBook:
     cdef void clear(self) noexcept nogil:
         clear_side(&self.bid)
         clear_side(&self.ask)
+
+    cdef void apply(self, int side, const phx_level *levels, uint32_t count) noexcept nogil:
+        cdef BookSide *one = &self.bid if side > 0 else &self.ask
+        cdef uint32_t i
+        for i in range(count):
+            set_key(one, side * levels[i].price_ticks, levels[i].qty_lots)
 
     cdef void set_level(self, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
         set_key(&self.bid if side > 0 else &self.ask, side * price_ticks, qty_lots)

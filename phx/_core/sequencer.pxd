@@ -1,8 +1,8 @@
 # Snapshot plus deltas make a book: the state machine of one instrument.
 from libc.stdint cimport int64_t, uint32_t
 
-from phx._core.binance.decode cimport phx_event, phx_level
-from phx._core.book cimport OrderBook
+from phx._core.binance.decode cimport phx_event
+from phx._core.book cimport OrderBook, phx_level
 
 cpdef enum SyncResult:
     SYNC_NONE = 0
@@ -44,6 +44,4 @@ cdef class Sequencer:
     cdef void make_void(self, int64_t now_ns) noexcept nogil
     cdef bint wants_snapshot(self, int64_t now_ns) noexcept nogil
     cdef void ask(self) noexcept nogil                                                      # a request is being sent
-    cdef void apply(self, const phx_level *bids, uint32_t bid_count, const phx_level *asks,
-                    uint32_t ask_count) noexcept nogil
     cdef void buffer(self, const phx_event *event) noexcept nogil

@@ -52,7 +52,8 @@ cdef class Sequencer:
             self.make_void(now_ns)
             self.buffer(event)
             return SYNC_GAP
-        self.apply(event.level[0], event.levels[0], event.level[1], event.levels[1])
+        self.book.apply(1, event.level[0], event.levels[0])
+        self.book.apply(-1, event.level[1], event.levels[1])
         self.update_id = event.update_id
         self.bridged = True
         if self.tries and now_ns - self.synced_at_ns > <int64_t>GOOD_FOR_NS:
@@ -75,13 +76,15 @@ cdef class Sequencer:
                 self.on_no_snapshot(now_ns)
                 return SYNC_REFUSED
         self.book.clear()
-        self.apply(event.level[0], event.levels[0], event.level[1], event.levels[1])
+        self.book.apply(1, event.level[0], event.levels[0])
+        self.book.apply(-1, event.level[1], event.levels[1])
         self.update_id = snapshot_id
         self.bridged = first < self.deltas
         for i in range(first, self.deltas):
             delta = &self.delta[i]
             levels = self.level + delta.start
-            self.apply(levels, delta.levels[0], levels + delta.levels[0], delta.levels[1])
+            self.book.apply(1, levels, delta.levels[0])
+            self.book.apply(-1, levels + delta.levels[0], delta.levels[1])
             self.update_id = delta.update_id
         self.deltas = 0
         self.buffered_levels = 0
@@ -114,14 +117,6 @@ cdef class Sequencer:
     cdef void ask(self) noexcept nogil:
         self.asked = True
         self.tries += 1
-
-    cdef void apply(self, const phx_level *bids, uint32_t bid_count, const phx_level *asks,
-                    uint32_t ask_count) noexcept nogil:
-        cdef uint32_t i
-        for i in range(bid_count):
-            self.book.set_level(1, bids[i].price_ticks, bids[i].qty_lots)
-        for i in range(ask_count):
-            self.book.set_level(-1, asks[i].price_ticks, asks[i].qty_lots)
 
     cdef void buffer(self, const phx_event *event) noexcept nogil:
         """Keep a delta. What breaks the chain, or finds no room, starts the buffer anew: older deltas are of no use."""

@@ -1,6 +1,8 @@
 # Frames of market data become events in ticks, lots and nanoseconds. event.h has the event's fields and their units.
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t
 
+from phx._core.book cimport phx_level
+
 cdef extern from "binance/event.h" nogil:
     enum:
         DECODE_SLACK
@@ -38,10 +40,6 @@ cdef extern from "binance/event.h" nogil:
         int64_t qty_units
         int32_t price_decimals
         int32_t qty_decimals
-
-    ctypedef struct phx_level:
-        int64_t price_ticks
-        int64_t qty_lots
 
     ctypedef struct phx_symbol:
         phx_scale scale

@@ -115,6 +115,19 @@ static inline const char *phx_fast_symbol(const char *p, const phx_symbols *symb
     return NULL;
 }
 
+/* The known name again, up to its closing quote; returns what follows the quote, or NULL. */
+static inline const char *phx_fast_pair(const char *p, const phx_symbol *symbol) {
+    if (PHX_LIKELY(symbol->length < 8)) {
+        int spare = 8 * (8 - (int)symbol->length);
+        if ((phx_load8(p) ^ symbol->name[0]) << spare)
+            return NULL;
+    } else if (memcmp(p, symbol->name, (size_t)symbol->length)) {
+        return NULL;
+    }
+    p += symbol->length;
+    return *p == '"' ? p + 1 : NULL;
+}
+
 /* Each step leaves the function as soon as the text is not what it expects or the frame has ended. */
 #define PHX_LITERAL(text) do { if (memcmp(p, text, sizeof(text) - 1)) return NULL; p += sizeof(text) - 1; } while (0)
 #define PHX_OPTION(text) (memcmp(p, text, sizeof(text) - 1) == 0 ? (p += sizeof(text) - 1, 1) : 0)
@@ -126,9 +139,9 @@ static inline const char *phx_fast_symbol(const char *p, const phx_symbols *symb
 #define PHX_SYMBOL() do { \
     p = phx_fast_symbol(p, symbols, &event->symbol); if (!p || p >= end) return NULL; \
     scale = &symbols->symbol[event->symbol].scale; } while (0)
-/* The pair `ps` is read over: the name of the instrument again. */
+/* The pair `ps` is read over: a perpetual's is its name. */
 #define PHX_PAIR() do { \
-    if (PHX_OPTION("\"ps\":\"")) { int32_t pair; p = phx_fast_symbol(p, symbols, &pair); \
+    if (PHX_OPTION("\"ps\":\"")) { p = phx_fast_pair(p, &symbols->symbol[event->symbol]); \
         if (!p || p >= end || *p++ != ',') return NULL; } } while (0)
 /* The end of the event, with or without `st`. */
 #define PHX_CLOSE() do { \

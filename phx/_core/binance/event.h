@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "level.h"
+
 #define PHX_LIKELY(x) __builtin_expect(!!(x), 1)
 
 enum {
@@ -61,11 +63,6 @@ typedef struct {
     uint32_t count;
     uint8_t slot[256];           /* open addressing by name_hash: index + 1, 0 = free */
 } phx_symbols;
-
-typedef struct {
-    int64_t price_ticks;
-    int64_t qty_lots;            /* 0 = the level is gone */
-} phx_level;
 
 typedef struct {
     uint8_t kind;                /* EventKind */
