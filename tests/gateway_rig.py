@@ -93,7 +93,7 @@ class Symbol:
         self.desk = Desk(
             account, name, symbol_id, rules, own=self.own.writer, exec_=self.exec.writer, counters=self.counters.data
         )
-        self.desk.attach_market(self.bbo.reader(), self.book.reader(), self.tape.reader())
+        self.desk.market.attach(self.bbo.reader(), self.book.reader(), self.tape.reader())
         self.desk.attach_ladder(self.ladder.reader())
         self.desk.attach_params(self.params.reader())
         self.desk.quoter_alive = True
@@ -124,11 +124,9 @@ class Rig:
 
     # ---- what surrounds it ----
 
-    def market(
-        self, bid: int = 99_999, ask: int = 100_001, mark: int | None = 100_000, symbol: int = 0, flags: int = 0
-    ):
-        """New market data; on every symbol unless one is named."""
-        for s in self.symbols if symbol == 0 else [self.symbols[symbol]]:
+    def market(self, bid: int = 99_999, ask: int = 100_001, mark: int | None = 100_000, flags: int = 0):
+        """New market data on every symbol."""
+        for s in self.symbols:
             s.bbo.write(bid_price_ticks=bid, ask_price_ticks=ask, recv_mono_ns=self.now_ns, flags=flags)
             s.book.write(recv_mono_ns=self.now_ns, flags=flags)
             if mark is not None:

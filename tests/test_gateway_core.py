@@ -216,7 +216,7 @@ def test_no_such_order_on_a_cancel_proves_nothing():
     rig.core.on_cancel_reject(order["intent_id"], -2011, rig.now_ns)
     rig.step()
     assert rig.live()[order["intent_id"]]["state"] == OrderState.ORDER_UNKNOWN
-    assert [q[0] for q in rig.core.open_questions(rig.now_ns)] == [order["intent_id"]]
+    assert rig.core.open_questions(rig.now_ns) == [(order["intent_id"], 0)]
     rig.fill(order)
     assert rig.live() == {} and rig.core.desk(0).position_lots == 10
 

@@ -30,6 +30,7 @@ SITUATION = {
     "ready": 1,
     "operator_state": OperatorState.OPERATOR_RUN,
     "latched": 0,
+    "user_stream_up": 1,
     "quoter_alive": 1,
     "ladder_fresh": 1,
     "backing_off": 0,
@@ -131,6 +132,7 @@ EDGES = [
     (R.REJECT_OPERATOR, ({}, {"operator_state": 0}, {}), ({}, {"operator_state": OperatorState.OPERATOR_PAUSE}, {})),
     (R.REJECT_OPERATOR, ({}, {}, {}), ({}, {"operator_state": OperatorState.OPERATOR_KILL}, {})),
     (R.REJECT_LATCHED, ({}, {}, {}), ({}, {"latched": 1}, {})),
+    (R.REJECT_USER_STREAM, ({}, {}, {}), ({}, {"user_stream_up": 0}, {})),
     (R.REJECT_STALE_LADDER, ({}, {}, {}), ({}, {"quoter_alive": 0}, {})),
     (R.REJECT_STALE_LADDER, ({}, {}, {}), ({}, {"ladder_fresh": 0}, {})),
     (R.REJECT_OLD_LADDER, ({}, {"ladder_own_seq": 5}, {}), ({}, {"ladder_own_seq": 4}, {})),
@@ -164,7 +166,7 @@ def test_both_sides_of_the_limit(reason, passes, fails):
 
 def test_every_reason_that_a_check_can_give_has_an_edge_here():
     elsewhere = {R.REJECT_NONE, R.REJECT_PRICE_COLLAR, R.REJECT_TABLE_FULL, R.REJECT_UNKNOWN_ORDER}
-    elsewhere |= {R.REJECT_USER_STREAM, R.REJECT_DAILY_LOSS}  # why a desk halts, not a check of one order
+    elsewhere |= {R.REJECT_DAILY_LOSS}  # why a desk halts, not a check of one order
     assert set(R) - elsewhere == {reason for reason, _, _ in EDGES}
 
 

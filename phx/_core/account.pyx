@@ -6,14 +6,15 @@ from libc.string cimport memset
 
 from phx._core.orders cimport Order, OrderTable
 from phx._core.records cimport MAX_SYMBOLS, JournalEntry
+from phx._core.throttle cimport count, expire, used
 
 
-cdef uint64_t fnv1a_words(const uint64_t *words, int count) noexcept nogil:
+cdef uint64_t fnv1a_words(const uint64_t *words, int words_count) noexcept nogil:
     # FNV-1a over the bytes; the same as records.fnv1a.
     cdef const uint8_t *at = <const uint8_t *>words
     cdef uint64_t value = <uint64_t>0xcbf29ce484222325
     cdef int i
-    for i in range(count * 8):
+    for i in range(words_count * 8):
         value = (value ^ at[i]) * <uint64_t>0x100000001b3
     return value
 
@@ -51,6 +52,14 @@ cdef class Account:
             else:
                 self.reducing_limits = [ten // 2, ten, sixty]
         self.orders_10s_limit, self.orders_60s_limit = orders_10s, orders_60s
+
+    def note_venue_counts(self, int orders_10s, int orders_60s, int64_t now_ns):
+        """Take the venue's own order counts: what others, or a former life, have used is missing in ours."""
+        cdef int _i, missing
+        expire(&self.orders_sent, now_ns)
+        missing = max(orders_10s - <int>used(&self.orders_sent, 1), orders_60s - <int>used(&self.orders_sent, 2))
+        for _i in range(min(missing, self.orders_60s_limit)):
+            count(&self.orders_sent, now_ns)
 
     def set_journal_drained(self, uint64_t seq):
         """Take ops' word which journal entry is safe on disk."""

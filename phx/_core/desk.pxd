@@ -2,10 +2,11 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from phx._core.account cimport Account
+from phx._core.market_view cimport MarketView
 from phx._core.orders cimport Order
 from phx._core.position cimport Position
 from phx._core.records cimport (
-    LADDER_LAYERS, OWN_ORDERS, Bbo, Book, ExecEvent, GatewayCounters, JournalEntry, Ladder, Own, Params)
+    LADDER_LAYERS, ExecEvent, GatewayCounters, Ladder, Own, Params)
 from phx._core.ring cimport RingReader, RingWriter
 from phx._core.risk cimport Intent, Limits, Rules, Situation
 from phx._core.trade_ids cimport TradeIds
@@ -33,16 +34,11 @@ cdef class Desk:
     cdef Position position
     cdef TradeIds trades
     cdef Own own                                     # as last published
-    cdef Bbo bbo                                     # own reading of the market
-    cdef Book book
-    cdef int64_t mark_price_ticks
+    cdef readonly MarketView market
     cdef Params params
     cdef Ladder ladder
     cdef Measure measure
     cdef Take take
-    cdef RingReader bbo_reader
-    cdef RingReader book_reader
-    cdef RingReader tape_reader
     cdef RingReader ladder_reader
     cdef RingReader params_reader
     cdef RingWriter own_writer
@@ -71,7 +67,6 @@ cdef class Desk:
     cdef uint64_t tried_ladder_seq
     cdef uint32_t[2] tried                           # ladder indexes that were tried, by side
     cdef uint8_t[2][LADDER_LAYERS] last_refusal      # RejectReason told last, by side and index
-    cdef void read_market(self) noexcept nogil
     cdef void read_ladder(self, int64_t now_ns) noexcept nogil
     cdef void step(self, int64_t now_ns) noexcept nogil
     cdef void sweep(self, int64_t now_ns) noexcept nogil
@@ -81,7 +76,7 @@ cdef class Desk:
     cdef void measure_orders(self) noexcept nogil
     cdef void add_to_measure(self, const Order *order) noexcept nogil
     cdef void cancel_everything(self, int64_t now_ns) noexcept nogil
-    cdef void cancel(self, Order *order, int64_t now_ns, bint protective) noexcept nogil
+    cdef bint cancel(self, Order *order, int64_t now_ns, bint protective) noexcept nogil
     cdef void place_layer(self, int side, int index, int64_t now_ns) noexcept nogil
     cdef bint ladder_reduces(self, int side, int index) noexcept nogil
     cdef uint8_t place(self, Intent *intent, uint64_t take_n, int64_t now_ns) noexcept nogil
@@ -90,7 +85,6 @@ cdef class Desk:
     cdef void step_take(self, int64_t now_ns) noexcept nogil
     cdef void answer_take(self, int64_t filled_lots, int64_t now_ns) noexcept nogil
     cdef int64_t reducible_lots(self, int side) noexcept nogil
-    cdef int64_t value_price_ticks(self) noexcept nogil
     cdef int64_t allowance_lots(self, int side) noexcept nogil
     cdef bint allowance_moved(self) noexcept nogil
     cdef void value(self) noexcept nogil

@@ -13,18 +13,17 @@ from phx._core.account cimport Account
 from phx._core.action cimport ACTION_CANCEL, ACTION_PLACE, GTX, IOC, MARKET, Action
 from phx._core.diff cimport Changes, Wanted, diff_side
 from phx._core.enums cimport (
-    BOOK_CROSSED, BOOK_ONE_SIDED, BOOK_UNSYNCED, EXEC_CANCEL, EXEC_REJECT, EXEC_UNKNOWN, JOURNAL_CANCEL, JOURNAL_PLACE,
-    JOURNAL_TAKE_DONE, OPERATOR_FLATTEN, OPERATOR_NONE, OPERATOR_RUN, ORDER_PENDING_AMEND, ORDER_PENDING_CANCEL,
-    ORDER_PENDING_NEW, ORDER_UNKNOWN, REJECT_BACK_OFF, REJECT_DAILY_LOSS, REJECT_DUPLICATE, REJECT_IN_FLIGHT,
-    REJECT_LATCHED, REJECT_NO_PROOF, REJECT_NONE, REJECT_NOT_ALLOWED, REJECT_NOT_READY, REJECT_OPERATOR,
-    REJECT_POSITION, REJECT_SELF_CROSS, REJECT_STALE_LADDER, REJECT_STALE_MARKET, REJECT_TABLE_FULL,
-    REJECT_UNKNOWN_ORDER, REJECT_USER_STREAM, TAPE_MARK)
+    EXEC_REJECT, EXEC_UNKNOWN, JOURNAL_CANCEL, JOURNAL_PLACE, JOURNAL_TAKE_DONE, OPERATOR_NONE, OPERATOR_RUN,
+    ORDER_UNKNOWN, REJECT_DAILY_LOSS, REJECT_DUPLICATE, REJECT_IN_FLIGHT, REJECT_LATCHED, REJECT_NO_PROOF, REJECT_NONE,
+    REJECT_NOT_ALLOWED, REJECT_NOT_READY, REJECT_OPERATOR, REJECT_POSITION, REJECT_SELF_CROSS, REJECT_STALE_LADDER,
+    REJECT_STALE_MARKET, REJECT_TABLE_FULL, REJECT_UNKNOWN_ORDER, REJECT_USER_STREAM)
+from phx._core.market_view cimport MarketView
 from phx._core.orders cimport (
-    ORDER_CANCEL_SENT, ORDER_SLOTS, ORDER_UNANSWERED, Order, is_leaving, is_live, remaining_lots)
+    ORDER_CANCEL_SENT, ORDER_UNANSWERED, Order, is_leaving, is_live, remaining_lots)
 from phx._core.position cimport pnl_e8
 from phx._core.records cimport (
-    LADDER_LAYERS, NO_LAYER, NO_PRICE, OWN_ORDERS, ExecEvent, GatewayCounters, JournalEntry, TapeEvent)
-from phx._core.ring cimport RING_EMPTY, RING_OK, RingReader, RingWriter
+    LADDER_LAYERS, NO_LAYER, NO_PRICE, OWN_ORDERS, ExecEvent, GatewayCounters, JournalEntry)
+from phx._core.ring cimport RING_OK, RingReader
 from phx._core.risk cimport Intent, Situation, adopt, check, notional_e8, worst_lots
 from phx._core.throttle cimport count, expire, has_room, used
 from phx._core.trade_ids cimport TradeIds
@@ -44,8 +43,8 @@ cdef inline int side_index(int side) noexcept nogil:
 cdef class Desk:
     """One traded symbol of an account.
 
-    rules: a dict of all fields of risk.Rules. Readers and writers are rings; `attach_*` replaces a reader when its
-    writer was restarted. counters: memory of one GATEWAY_COUNTERS record.
+    rules: a dict of all fields of risk.Rules. Readers and writers are rings; `attach_*` and `market.attach` replace
+    readers when their writer was restarted. counters: memory of one GATEWAY_COUNTERS record.
     """
 
     def __init__(self, Account account, str symbol, int symbol_id, dict rules, *, own, exec_, counters):
@@ -63,27 +62,12 @@ cdef class Desk:
             raise ValueError(f"{symbol}: {view.shape[0]} bytes of counters, expected {sizeof(GatewayCounters)}")
         self.counters_memory = view
         self.counters = <GatewayCounters *>&view[0]
-        self.mark_price_ticks = NO_PRICE
-        self.bbo.flags = BOOK_UNSYNCED
-        self.book.flags = BOOK_UNSYNCED
+        self.market = MarketView()
         self.ladder_void = True
         self.user_stream_up = True
         self.dirty = True
 
     # ---- reading -------------------------------------------------------------------------------------------------
-
-    def attach_market(self, RingReader bbo, RingReader book, RingReader tape):
-        """Read the market from here on; what was known of the feed's former life is void."""
-        self.bbo_reader, self.book_reader, self.tape_reader = bbo, book, tape
-        memset(&self.bbo, 0, sizeof(self.bbo))
-        memset(&self.book, 0, sizeof(self.book))
-        self.bbo.flags = BOOK_UNSYNCED
-        self.book.flags = BOOK_UNSYNCED
-        self.mark_price_ticks = NO_PRICE
-
-    def detach_market(self):
-        """Forget the market: the feed's segments are gone."""
-        self.attach_market(None, None, None)
 
     def lose_quoter(self):
         """The quoter died or hangs: cancel, and follow no ladder that it published before now."""
@@ -99,6 +83,11 @@ cdef class Desk:
     def attach_params(self, RingReader params):
         """Take parameters from here on."""
         self.params_reader = params
+
+    def enable(self):
+        """A human has cleared the latches: begin anew."""
+        self.latch_wanted = self.loss_stop = False
+        self.refusals_in_a_row = 0
 
     def void_ladder(self):
         """Follow the ladder in hand no longer: only one that is published from now on."""
@@ -126,27 +115,6 @@ cdef class Desk:
     def newest_trade_id(self):
         return self.trades.newest
 
-    @property
-    def mark_ticks(self):
-        """The venue's mark price as last read, None when there is none yet."""
-        return None if self.mark_price_ticks == NO_PRICE else self.mark_price_ticks
-
-    cdef void read_market(self) noexcept nogil:
-        cdef TapeEvent event
-        cdef int got
-        if self.bbo_reader is None:
-            return
-        if self.bbo_reader.has_news():
-            self.bbo_reader.newest(&self.bbo)
-        if self.book_reader.has_news():
-            self.book_reader.newest(&self.book)
-        while self.tape_reader.has_news():
-            got = self.tape_reader.read(&event)
-            if got == RING_EMPTY:
-                break
-            if got == RING_OK and event.kind == TAPE_MARK:
-                self.mark_price_ticks = event.price_ticks
-
     cdef void read_ladder(self, int64_t now_ns) noexcept nogil:
         if self.params_reader is not None and self.params_reader.has_news():
             if self.params_reader.newest(&self.params) == RING_OK:
@@ -169,14 +137,15 @@ cdef class Desk:
     # ---- the turn ------------------------------------------------------------------------------------------------
 
     cdef void step(self, int64_t now_ns) noexcept nogil:
-        cdef uint8_t reason
-        self.read_market()
+        cdef uint8_t reason, blocked
+        self.market.read()
         self.read_ladder(now_ns)
         self.sweep(now_ns)
         self.measure_orders()
         reason = self.halt_reason(now_ns)
-        if reason != self.blocked:
-            self.blocked = reason
+        blocked = reason if reason or self.user_stream_up else REJECT_USER_STREAM
+        if blocked != self.blocked:
+            self.blocked = blocked
             self.dirty = True
         self.step_take(now_ns)
         if reason == REJECT_NONE:
@@ -208,8 +177,6 @@ cdef class Desk:
             return REJECT_DAILY_LOSS
         if self.latched or self.latch_wanted:
             return REJECT_LATCHED
-        if not self.user_stream_up:
-            return REJECT_USER_STREAM
         if self.ladder_void or not self.quoter_alive or now_ns - self.ladder.decided_mono_ns > max_age_ns:
             return REJECT_STALE_LADDER
         if self.proof_period_ns <= 0 or self.proof_deadline_mono_ns - now_ns < self.proof_period_ns:
@@ -238,7 +205,7 @@ cdef class Desk:
         cdef int live_count = self.collect_live(live)
         cdef Changes[2] changes
         cdef Wanted wanted
-        cdef int i, s, side, first
+        cdef int i, s, first
         if self.tried_ladder_seq != self.ladder.seq:
             self.tried_ladder_seq = self.ladder.seq
             self.tried[0] = self.tried[1] = 0
@@ -251,7 +218,8 @@ cdef class Desk:
             diff_side(&wanted, live, live_count, 1 - 2 * s, self.params.qty_tolerance, &changes[s])
         for s in range(2):
             for i in range(changes[s].cancels):
-                self.cancel(live[changes[s].cancel[i]], now_ns, False)
+                if not self.cancel(live[changes[s].cancel[i]], now_ns, False):
+                    return      # no budget to take orders away: put none there either
         # Reducing before adding; a flat book places both sides in turn.
         first = 1 if self.position.position_lots > 0 else 0
         if self.position.position_lots:
@@ -266,14 +234,14 @@ cdef class Desk:
                     self.place_layer(1 - 2 * s, changes[s].place[i], now_ns)
 
     cdef int collect_live(self, Order **out) noexcept nogil:
-        cdef int count = 0, i
+        cdef int found = 0, i
         cdef Order *order
         for i in range(self.account.table.live_count[self.symbol_id]):
             order = &self.account.table.slots[self.account.table.live[self.symbol_id][i]]
             if order.layer != NO_LAYER:
-                out[count] = order
-                count += 1
-        return count
+                out[found] = order
+                found += 1
+        return found
 
     # ---- adding up -----------------------------------------------------------------------------------------------
 
@@ -299,13 +267,9 @@ cdef class Desk:
         # What one more order of this side may have without ever crossing zero.
         return max(<int64_t>0, -side * self.position.position_lots - self.measure.lots[side_index(side)])
 
-    cdef int64_t value_price_ticks(self) noexcept nogil:
-        cdef int64_t price = self.mark_price_ticks if self.mark_price_ticks > 0 else 0
-        return max(price, self.bbo.ask_price_ticks)
-
     cdef int64_t allowance_lots(self, int side) noexcept nogil:
         # By how much this side, live orders included, may add to the position until the account's limits are used up.
-        cdef int64_t unit_e8 = notional_e8(self.value_price_ticks(), 1, self.rules.ticklot_e8)
+        cdef int64_t unit_e8 = notional_e8(self.market.value_ticks, 1, self.rules.ticklot_e8)
         cdef int64_t room_e8 = (
             self.limits.max_gross_notional_e8 - self.account.others_notional_e8(self.symbol_id))
         if unit_e8 <= 0:
@@ -314,12 +278,12 @@ cdef class Desk:
                    - max(<int64_t>0, side * self.position.position_lots))
 
     cdef void value(self) noexcept nogil:
-        cdef int64_t price = self.value_price_ticks()
+        cdef int64_t price = self.market.value_ticks
         cdef int64_t worst = worst_lots(self.position.position_lots, self.measure.lots[0], self.measure.lots[1])
         self.account.worst_notional_e8[self.symbol_id] = notional_e8(price, worst, self.rules.ticklot_e8)
-        if self.mark_price_ticks > 0:
+        if self.market.mark_price_ticks > 0:
             self.account.pnl_e8[self.symbol_id] = pnl_e8(
-                &self.position, self.mark_price_ticks, self.rules.ticklot_e8)
+                &self.position, self.market.mark_price_ticks, self.rules.ticklot_e8)
 
     # ---- cancelling ----------------------------------------------------------------------------------------------
 
@@ -331,11 +295,12 @@ cdef class Desk:
             if not is_leaving(order) and order.layer != NO_LAYER:
                 self.cancel(order, now_ns, True)
 
-    cdef void cancel(self, Order *order, int64_t now_ns, bint protective) noexcept nogil:
+    cdef bint cancel(self, Order *order, int64_t now_ns, bint protective) noexcept nogil:
+        # Protective cancels always go; returns whether it went.
         cdef Action action
         expire(&self.account.cancels_sent, now_ns)
         if not protective and not has_room(&self.account.cancels_sent, self.account.cancel_limits):
-            return
+            return False
         memset(&action, 0, sizeof(action))
         action.epoch, action.intent_id = self.account.epoch, order.intent_id
         action.kind, action.symbol_id, action.side = ACTION_CANCEL, self.symbol_id, order.side
@@ -343,7 +308,7 @@ cdef class Desk:
             action.decided_mono_ns = self.ladder.decided_mono_ns
             action.cause_recv_mono_ns = self.ladder.cause_recv_mono_ns
         if not self.account.push(&action):
-            return
+            return False
         count(&self.account.cancels_sent, now_ns)
         self.account.journal_order(JOURNAL_CANCEL, order, now_ns, 0)
         self.account.table.apply(order, ORDER_CANCEL_SENT, now_ns)
@@ -352,6 +317,7 @@ cdef class Desk:
             order.request_mono_ns = now_ns
         self.counters.cancels += 1
         self.dirty = True
+        return True
 
     # ---- placing -------------------------------------------------------------------------------------------------
 
@@ -429,13 +395,15 @@ cdef class Desk:
         cdef Order *order
         memset(out, 0, sizeof(Situation))
         out.now_ns = now_ns
-        out.bid_price_ticks, out.ask_price_ticks = self.bbo.bid_price_ticks, self.bbo.ask_price_ticks
-        out.mark_price_ticks = self.mark_price_ticks
-        out.market_mono_ns = max(self.bbo.recv_mono_ns, self.book.recv_mono_ns)
-        out.book_usable = not (self.bbo.flags | self.book.flags) & (BOOK_UNSYNCED | BOOK_CROSSED | BOOK_ONE_SIDED)
+        out.bid_price_ticks = self.market.bbo.bid_price_ticks
+        out.ask_price_ticks = self.market.bbo.ask_price_ticks
+        out.mark_price_ticks = self.market.mark_price_ticks
+        out.market_mono_ns = self.market.newest_mono_ns()
+        out.book_usable = self.market.usable()
         out.ready = self.ready
         out.operator_state = self.operator_state
         out.latched = self.latched or self.latch_wanted or self.loss_stop
+        out.user_stream_up = self.user_stream_up
         out.quoter_alive = self.quoter_alive
         out.ladder_fresh = not self.ladder_void
         out.backing_off = now_ns < self.back_off_until_mono_ns[s]
@@ -449,7 +417,7 @@ cdef class Desk:
         out.side_lots, out.opposite_lots = self.measure.lots[s], self.measure.lots[1 - s]
         out.opposite_best_ticks = self.measure.best_ticks[1 - s]
         out.others_notional_e8 = self.account.others_notional_e8(self.symbol_id)
-        out.worst_price_ticks = self.value_price_ticks()
+        out.worst_price_ticks = self.market.value_ticks
         out.open_orders = self.measure.orders
         out.in_flight = self.measure.in_flight
         expire(&self.account.orders_sent, now_ns)

@@ -12,8 +12,7 @@ cdef class GatewayCore:
     cdef readonly list desks
     cdef dict desk_by_id                            # symbol_id → Desk
     cdef object account_writer
-    cdef int64_t loss_limit_e8                      # C10, the tightest of all symbols' parameters; 0 = none known
-    cdef public int64_t day_base_e8                 # profit booked since 00:00 UTC before this life, or minus that before 00:00
+    cdef public int64_t day_base_e8                 # added to the totals' profit it gives the day's
     cdef public int64_t day_start_s                 # that midnight, UTC epoch seconds
     cdef public int64_t wallet_e8
     cdef public uint32_t weight_60s

@@ -11,7 +11,7 @@ from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from phx._core.account cimport Account
-from phx._core.action cimport ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, Action
+from phx._core.action cimport ACTION_PLACE, Action
 from phx._core.back_off cimport BACK_OFF_ACCOUNT, BACK_OFF_LATCH, BACK_OFF_SIDE, BackOff, back_off
 from phx._core.desk cimport Desk
 from phx._core.enums cimport (
@@ -22,7 +22,7 @@ from phx._core.orders cimport (
     ORDER_ABSENT, ORDER_ACCEPTED, ORDER_AMEND_REFUSED, ORDER_AMENDED, ORDER_ENDED, ORDER_NOT_FOUND, ORDER_REFUSED,
     ORDER_UNANSWERED, Order, is_live)
 from phx._core.position cimport add_fill
-from phx._core.records cimport NO_PRICE, ExecEvent, JournalEntry
+from phx._core.records cimport ExecEvent, JournalEntry
 from phx._core.records import ACCOUNT
 from phx._core.throttle cimport expire, used
 from phx._core.trade_ids cimport TRADE_DONE, TRADE_FEE_MISSING
@@ -207,10 +207,21 @@ cdef class GatewayCore:
             desk.cancel(order, now_ns, True)
 
     def on_session_lost(self, int64_t now_ns):
-        """The order session broke: every request that is on its way has an unknown outcome."""
+        """The order session broke: every request that is on its way has an unknown outcome.
+
+        Orders whose bytes were never handed over are known not to exist.
+        """
         cdef Desk desk
         cdef Order *order
+        cdef Action action
+        cdef uint32_t waiting = self.account.last_action - self.account.first_action
         cdef int i
+        while waiting and self.account.pop(&action):
+            waiting -= 1
+            if action.kind == ACTION_PLACE:
+                self.on_absent(action.intent_id, now_ns)
+            else:
+                self.account.push(&action)
         for desk in self.desks:
             for i in range(self.account.table.live_count[desk.symbol_id]):
                 order = &self.account.table.slots[self.account.table.live[desk.symbol_id][i]]
@@ -385,7 +396,7 @@ cdef class GatewayCore:
     # ---- for the shell's loops -----------------------------------------------------------------------------------
 
     def open_questions(self, int64_t now_ns):
-        """Return the orders to ask the venue about: [(intent_id, symbol_id, age_ns)], unknown or long on their way out."""
+        """Return the orders to ask the venue about, unknown or long on their way out: [(intent_id, symbol_id)]."""
         cdef Desk desk
         cdef Order *order
         found = []
@@ -394,7 +405,7 @@ cdef class GatewayCore:
                 order = &self.account.table.slots[self.account.table.live[desk.symbol_id][i]]
                 if order.state == ORDER_UNKNOWN or (
                         order.cancel_mono_ns and now_ns - order.since_mono_ns > <int64_t>2_000_000_000):
-                    found.append((order.intent_id, order.symbol_id, now_ns - order.sent_mono_ns))
+                    found.append((order.intent_id, order.symbol_id))
         return found
 
     def missing_fills(self, int64_t now_ns):
@@ -458,7 +469,7 @@ cdef class GatewayCore:
         for desk in self.desks:
             profit_e8 += self.account.pnl_e8[desk.symbol_id]
             worst_e8 += self.account.worst_notional_e8[desk.symbol_id]
-            gross_e8 += abs(desk.position.position_lots) * desk.value_price_ticks() * desk.rules.ticklot_e8
+            gross_e8 += abs(desk.position.position_lots) * desk.market.value_ticks * desk.rules.ticklot_e8
             orders += self.account.table.live_count[desk.symbol_id]
             unknown += desk.measure.unknown[0] + desk.measure.unknown[1]
         row["daily_pnl_e8"], row["worst_notional_e8"], row["gross_notional_e8"] = profit_e8, worst_e8, gross_e8

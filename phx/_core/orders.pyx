@@ -23,7 +23,8 @@ def fill_next_states():
                         ORDER_CLOSED)
     s, r = STAYS, REFUSED
     rows = {
-        #              accepted refused unanswered cancel_sent not_found amend_sent amended amend_refused filled ended absent
+        # in order: accepted, refused, unanswered, cancel_sent, not_found, amend_sent, amended, amend_refused, filled,
+        # ended, absent
         ORDER_NONE: (r, r, r, r, r, r, r, r, r, r, r),
         n:          (o, x, u, c, u, r, o, s, x, x, x),
         o:          (s, r, s, c, u, a, s, s, x, x, r),
@@ -54,11 +55,11 @@ cdef class OrderTable:
 
     cdef Order *create(self, int symbol_id, int64_t now_ns) noexcept nogil:
         cdef Order *order
-        cdef int tries
+        cdef int _tries
         if self.live_count[symbol_id] >= OWN_ORDERS:
             return NULL
-        # A slot is free once its order is closed and too old for late fills; live orders are few, so a free one is near.
-        for tries in range(ORDER_SLOTS):
+        # A slot is free once its order is closed and too old for late fills; live orders are few, so one is near.
+        for _tries in range(ORDER_SLOTS):
             order = &self.slots[self.next_intent_id % ORDER_SLOTS]
             if order.intent_id == 0 or (order.state == ORDER_CLOSED and now_ns - order.since_mono_ns > LATE_FILLS_NS):
                 break

@@ -53,6 +53,7 @@ cdef struct Situation:                  # everything else a check may look at
     uint8_t ready                       # start-up path finished, not stopping
     uint8_t operator_state              # OperatorState
     uint8_t latched
+    uint8_t user_stream_up              # else fills would go unseen
     uint8_t quoter_alive
     uint8_t ladder_fresh
     uint8_t backing_off                 # this side waits after rejects of the venue

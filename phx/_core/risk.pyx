@@ -14,7 +14,7 @@ from phx._core.enums cimport (
     REJECT_JOURNAL_FULL, REJECT_LATCHED, REJECT_MESSAGE_RATE, REJECT_MIN_NOTIONAL, REJECT_NO_PROOF, REJECT_NONE,
     REJECT_NOT_ALLOWED, REJECT_NOT_FINITE, REJECT_NOT_READY, REJECT_OLD_LADDER, REJECT_OPEN_ORDERS, REJECT_OPERATOR,
     REJECT_ORDER_VALUE, REJECT_ORDER_VOLUME, REJECT_PARAMS_VERSION, REJECT_POSITION, REJECT_POST_ONLY,
-    REJECT_PRICE_COLLAR, REJECT_SELF_CROSS, REJECT_STALE_LADDER, REJECT_STALE_MARKET)
+    REJECT_PRICE_COLLAR, REJECT_SELF_CROSS, REJECT_STALE_LADDER, REJECT_STALE_MARKET, REJECT_USER_STREAM)
 from phx._core.records cimport NO_LAYER, NO_PRICE, Params
 
 cdef extern from *:
@@ -162,7 +162,9 @@ cdef uint8_t has_journal_room(IntentPtr intent, SituationPtr now, LimitsPtr limi
 cdef uint8_t may_add(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
     if now.operator_state != OPERATOR_NONE and now.operator_state != OPERATOR_RUN:
         return REJECT_OPERATOR
-    return REJECT_LATCHED if now.latched else REJECT_NONE
+    if now.latched:
+        return REJECT_LATCHED
+    return REJECT_NONE if now.user_stream_up else REJECT_USER_STREAM
 
 
 cdef uint8_t has_living_quoter(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
@@ -257,7 +259,7 @@ cdef int64_t lower_unless(bint may_rise, int64_t present, int64_t wanted) noexce
 
 
 cdef void adopt(Limits *limits, const Params *params) noexcept nogil:
-    # Lowered limits at once, raised ones only with the audited confirmation; the first parameters are taken as they are.
+    # Lowered limits at once, raised ones only with the audited confirmation; the first parameters as they are.
     cdef bint may_rise = limits.params_version == 0 or params.raised_limits_by != 0
     limits.max_position_lots = lower_unless(may_rise, limits.max_position_lots, params.net_max_lots)
     limits.max_order_lots = lower_unless(may_rise, limits.max_order_lots, params.max_order_lots)
@@ -285,9 +287,9 @@ def check_intent(dict intent, dict situation, dict limits, dict rules):
     """Return the RejectReason for an intent, every struct given as a dict of all its fields; for tools and tests."""
     cdef Intent i = intent
     cdef Situation s = situation
-    cdef Limits l = limits
+    cdef Limits adopted_limits = limits
     cdef Rules r = rules
-    return check(&i, &s, &l, &r)
+    return check(&i, &s, &adopted_limits, &r)
 
 
 def adopted(params, dict limits=None):
@@ -300,4 +302,3 @@ def adopted(params, dict limits=None):
         present = limits
     adopt(&present, &view[0])
     return present
-

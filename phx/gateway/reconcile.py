@@ -23,6 +23,8 @@ TRADES_S = 30.0
 NO_SUCH_ORDER = -2013
 PROOF_MARGIN_NS = 1_000_000_000  # an order is absent after recvWindow plus this
 SETTLE_NS = 1_000_000_000  # a difference younger than this may still be on its way
+OVERLAP_MS = 60_000  # trades are read again from so long before they were last read
+PAGE = 1000  # trades in one answer
 STRIKES = 2  # looks at a position that must differ before the venue's is taken
 
 log = logging.getLogger("phx.gateway")
@@ -52,6 +54,7 @@ class Reconciliation:
         self.venue_positions = venue_positions
         self.strikes = dict.fromkeys(instruments, 0)
         self.entry_prices: dict[str, str] = {}
+        self.read_until_ms = dict.fromkeys(instruments, rest.clock.timestamp_ms())
         self.names = {i.symbol_id: symbol for symbol, i in instruments.items()}
 
     async def run(self) -> None:
@@ -84,7 +87,7 @@ class Reconciliation:
 
     async def ask_questions(self) -> None:
         """Ask about orders with an unknown outcome and those that will not go; and fetch fills that are missing."""
-        for intent_id, symbol_id, _ in self.core.open_questions(time.monotonic_ns())[:QUESTIONS_AT_ONCE]:
+        for intent_id, symbol_id in self.core.open_questions(time.monotonic_ns())[:QUESTIONS_AT_ONCE]:
             await self._ask(intent_id, symbol_id)
         missing = self.core.missing_fills(time.monotonic_ns()) | self._drifting()
         for symbol_id in missing:
@@ -137,13 +140,18 @@ class Reconciliation:
             await self.read_trades(symbol)
 
     async def read_trades(self, symbol: str) -> None:
-        """Book what the venue's history holds and the stream did not bring, a minute back and more."""
+        """Book what the venue's history holds and the stream did not bring, since it was last read and a bit more."""
         instrument = self.instruments[symbol]
-        start_ms = self.rest.clock.timestamp_ms() - int(2 * TRADES_S * 1000)
-        trades = await self.rest.user_trades(symbol, start_ms=start_ms)
+        asked_ms = self.rest.clock.timestamp_ms()
         booked = 0
-        for trade in sorted(trades, key=lambda trade: trade.trade_id):
-            booked += self.book(instrument, trade)
+        trades = await self.rest.user_trades(symbol, start_ms=self.read_until_ms[symbol] - OVERLAP_MS, limit=PAGE)
+        while trades:
+            trades.sort(key=lambda trade: trade.trade_id)
+            booked += sum(self.book(instrument, trade) for trade in trades)
+            if len(trades) < PAGE:
+                break
+            trades = await self.rest.user_trades(symbol, from_id=trades[-1].trade_id + 1, limit=PAGE)
+        self.read_until_ms[symbol] = asked_ms
         if booked:
             log.warning("%s: %d fills were missing from the account's stream", symbol, booked)
         self.core.fills_accounted(instrument.symbol_id)

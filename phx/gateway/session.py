@@ -128,14 +128,19 @@ class OrderConnection:
                 self._logon.set_result(reply)
             elif self.replies is not None:
                 self.replies.handle(reply, time.monotonic_ns())
-                weight = reply.weight_used()
-                if weight is not None:
-                    self.core.weight_60s = weight
+                self._note_budgets(reply)
         except FrameRefused as error:
             # The order it was about gets no answer: its outcome becomes unknown by itself.
             self.counters["frames_refused"] += 1
             log.error("order session: %s", error)
         self.turn()
+
+    def _note_budgets(self, reply) -> None:
+        weight, orders = reply.weight_used(), reply.order_counts()
+        if weight is not None:
+            self.core.weight_60s = weight
+        if orders:
+            self.core.account.note_venue_counts(orders.get(10, 0), orders.get(60, 0), time.monotonic_ns())
 
     def _on_end(self, why: str) -> None:
         self._lost()
@@ -154,7 +159,13 @@ class OrderConnection:
         if not self.up:
             return 0
         self.session.venue_ahead_of_mono_ns = self.clock.ahead_of_mono_ns
-        return self.session.send_actions()
+        try:
+            return self.session.send_actions()
+        except OSError as error:
+            # The request in hand gets no answer: its outcome becomes unknown by itself.
+            log.error("order session: sending: %s", type(error).__name__)
+            self.session.disconnect()
+            return 0
 
 
 class Fallback:

@@ -77,12 +77,12 @@ class Surroundings:
             if any([followed.renew() for followed in self.market[symbol]]):
                 readers = [followed.reader(from_start=True) for followed in self.market[symbol]]
                 if all(readers):
-                    desk.attach_market(*readers)
+                    desk.market.attach(*readers)
                     log.info(
                         "%s: reading the market of generation %d", symbol, self.market[symbol][0].segment.generation
                     )
                 else:
-                    desk.detach_market()
+                    desk.market.attach(None, None, None)
             if self.ladders[symbol].renew():
                 desk.attach_ladder(self.ladders[symbol].reader(from_start=False))
             if self.params[symbol].renew() and self.params[symbol].segment is not None:
@@ -100,11 +100,12 @@ class Surroundings:
     def _look_at_latches(self) -> None:
         stopped = {latch.symbol for latch in self.latches.all()}
         for symbol, desk in self.desks.items():
-            desk.latched = "" in stopped or symbol in stopped
-            if desk.latch_wanted and not desk.latched:
-                reason = "too many orders refused by the venue in a row" if not desk.loss_stop else "daily loss"
-                self.latches.set("gateway", reason, symbol)
-                log.error("%s: latched: %s", symbol, reason)
+            was_latched, desk.latched = desk.latched, "" in stopped or symbol in stopped
+            if was_latched and not desk.latched:
+                desk.enable()
+            elif desk.latch_wanted and not desk.latched:
+                self.latches.set("gateway", "the venue refused too many orders in a row, or the key", symbol)
+                log.error("%s: latched after refusals by the venue", symbol)
         if any(desk.loss_stop for desk in self.desks.values()) and "" not in stopped:
             self.latches.set("gateway", "daily loss limit reached")
             log.error("latched: daily loss limit reached")

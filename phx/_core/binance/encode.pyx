@@ -9,7 +9,7 @@ from libc.string cimport memcpy
 
 from phx._core.action cimport ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, GTX, IOC, MARKET, Action
 from phx._core.binance.sign cimport SIGNATURE_BYTES, Signer
-from phx._core.coid cimport COID_BYTES, Coid, write_coid
+from phx._core.coid cimport Coid, write_coid
 from phx._core.records cimport MAX_SYMBOLS
 
 cdef struct Request:                    # one request in the making
@@ -48,9 +48,9 @@ cdef void write_number(Text *out, uint64_t value) noexcept nogil:
 cdef void write_decimal(Text *out, int64_t count, int64_t units, int decimals) noexcept nogil:
     # count steps of `units` each, in units of 10**-decimals.
     cdef uint64_t value = <uint64_t>(count * units), scale = 1
-    cdef int i
+    cdef int _i
     cdef char *at
-    for i in range(decimals):
+    for _i in range(decimals):
         scale *= 10
     at = put_number(out.bytes, value // scale, 1)
     if decimals:

@@ -17,7 +17,7 @@ cdef enum:
 
 
 cdef class OrderSession(WSListener):
-    """A listener for picows.ws_connect. on_reply(bytes): every text frame; on_end(why): once, when it is of no more use.
+    """A listener for picows.ws_connect. on_reply(bytes): every text frame; on_end(why): when it is over.
 
     `venue_ahead_of_mono_ns` is kept by the shell: the venue's UTC time minus our monotonic clock.
     """
