@@ -95,3 +95,13 @@ def test_any_path_is_routed_or_not_found(path):
         assert "IPv6" in str(error) or "netloc" in str(error)
         return
     assert listener is None or isinstance(listener, StreamListener)
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_only_a_strict_venue_keeps_streams_to_their_paths(strict):
+    venue = FakeVenue()
+    venue.strict_paths = strict
+    listener = route(venue, "/ws/btcusdc@markPrice")
+    assert listener._carries("btcusdc@bookTicker")
+    assert listener._carries("btcusdc@markPrice") is not strict
+    assert listener._carries("a" * 64) is not strict

@@ -1,5 +1,7 @@
 """Both markets at play without sockets: what clients are told is consistent, and orders fill as the tape allows."""
 
+import contextlib
+import random
 from decimal import Decimal
 from functools import partial
 
@@ -14,6 +16,7 @@ from phx.sim.exchange import Exchange
 from phx.sim.market import FIRST_ORDER_ID, first_id
 from phx.sim.recorded import Book, Delta, Kind, Recorded, RecordedMarket, Top, Trade
 from phx.sim.recorded_market import RecordedPlayer
+from phx.sim.refusals import Refused
 from phx.sim.streams import Hub, path_of
 from phx.sim.synthetic_market import SyntheticPlayer
 
@@ -186,6 +189,59 @@ def test_an_own_order_in_the_takers_way_expires_in_match():
     ended = [t["o"] for t in exchange.told if t["o"]["x"] == "EXPIRED"]
     assert [(o["i"], o["X"], o["er"]) for o in ended] == [(maker["orderId"], "EXPIRED_IN_MATCH", "1")]
     assert exchange.ledger.of("BTCUSDC").self_trades == 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_books_of_the_account_and_of_the_market_always_agree(seed):
+    rng = random.Random(seed)
+    hub = Hub()
+    contract = CONTRACTS["ETHUSDC"]
+    exchange, account = exchange_of(SyntheticPlayer([contract], hub, seed, 1.0), hub)
+    book = exchange.player.markets["ETHUSDC"].book
+    now_ns = START_NS
+    for _ in range(150):
+        opened = list(account.open_orders("ETHUSDC").by_id.values())
+        what = rng.choice(["place", "place", "market", "amend", "cancel", "wait"])
+        price = contract.price(book.top(rng.choice([1, -1]))[0][0] + rng.randint(-3, 3))
+        quantity = contract.qty(rng.randint(10, 4000))
+        order = {"symbol": "ETHUSDC", "side": rng.choice(["BUY", "SELL"]), "quantity": quantity, "type": "LIMIT"}
+        order["reduceOnly"] = rng.choice(["true", "false", "false"])
+        with contextlib.suppress(Refused):
+            if what == "place":
+                tif = rng.choice(["GTC", "GTX", "GTX", "IOC", "FOK"])
+                exchange.place(account, order | {"price": price, "timeInForce": tif}, now_ns)
+            elif what == "market":
+                exchange.place(account, order | {"type": "MARKET"}, now_ns)
+            elif what == "wait":
+                now_ns = let_pass(exchange, 0.1, now_ns)
+            elif opened:
+                chosen = {"symbol": "ETHUSDC", "orderId": rng.choice(opened).order_id, "side": "BUY"}
+                if what == "amend":
+                    exchange.amend(account, chosen | {"price": price, "quantity": quantity}, now_ns)
+                else:
+                    exchange.cancel(account, chosen, now_ns)
+        assert_books_agree(account, book, contract)
+    assert account.fills["ETHUSDC"]
+
+
+def assert_books_agree(account, book, contract):
+    opened = account.open_orders(contract.symbol)
+    for order in opened.by_id.values():
+        found = (account.owner, order.side, order.price_ticks, order.remaining_lots, order.executed_lots)
+        assert book.order(order.order_id) == found
+    ended = [order for order in account.orders.values() if not order.is_open]
+    assert not any(book.order(order.order_id) for order in ended)
+    for side in (1, -1):
+        mine = [o for o in opened.by_id.values() if o.side == side]
+        assert opened.lots[side] == sum(o.remaining_lots for o in mine)
+        assert opened.ticklots[side] == sum(o.remaining_lots * o.price_ticks for o in mine)
+    fills = account.fills.get(contract.symbol, [])
+    position = account.position(contract)
+    assert position.lots == sum(fill.order.side * fill.lots for fill in fills)
+    assert account.wallets_e8["USDC"] == 10**6 * ONE_E8 + sum(fill.realised_e8 - fill.fee_e8 for fill in fills)
+    reducing = [o for o in opened.by_id.values() if o.reduce_only]
+    assert all(o.side * position.lots < 0 for o in reducing)
+    assert sum(o.remaining_lots for o in reducing) <= abs(position.lots)
 
 
 def test_funding_is_charged_once_at_its_time():

@@ -133,7 +133,9 @@ class Exchange:
         if order.modifications >= rules.MAX_MODIFICATIONS:
             raise Refused(-5026)
         rules.check_band(contract, order.side, ticks, self.marks[contract.symbol].mark_e8)
-        if not order.reduce_only:
+        if order.reduce_only:
+            rules.check_reduce_only_amend(account, order, lots)
+        else:
             rules.check_notional(contract, contract.value_e8(ticks * lots))
             rules.check_size(account, contract, order.side, lots - order.orig_lots, self.marks_e8())
         market = self.player.markets[contract.symbol]

@@ -233,9 +233,7 @@ def countdown(call: Call) -> dict:
 
 def position_mode_change(call: Call) -> dict:
     # One-way mode is all there is: asking for it is the venue's "no need", hedge mode is not offered.
-    if rules.flag(call.params, "dualSidePosition"):
-        raise Refused(-4067 if any(book.by_id for book in call.account.open.values()) else -4068)
-    raise Refused(-4059)
+    raise Refused(-4084 if rules.flag(call.params, "dualSidePosition") else -4059)
 
 
 def leverage(call: Call) -> dict:
@@ -253,10 +251,8 @@ def leverage(call: Call) -> dict:
 
 
 def margin_type(call: Call) -> dict:
-    symbol = call.symbol()
-    if rules.text(call.params, "marginType") == "CROSSED":
-        raise Refused(-4046)
-    raise Refused(-4047 if call.account.open_orders(symbol).by_id else -4048)
+    call.symbol()
+    raise Refused(-4046 if rules.text(call.params, "marginType") == "CROSSED" else -4084)
 
 
 def account_config(call: Call) -> dict:

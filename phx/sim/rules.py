@@ -232,12 +232,24 @@ def reduce_only_lots(account: Account, order: NewOrder) -> int:
 
     One that takes at once goes before resting ones, which are knocked out afterwards if nothing is left for them.
     """
-    resting = account.open_orders(order.contract.symbol).by_id.values() if order.may_rest else ()
-    covered = sum(o.remaining_lots for o in resting if o.reduce_only and o.side == order.side)
-    left = abs(account.position(order.contract).lots) - covered
+    left = abs(account.position(order.contract).lots)
+    if order.may_rest:
+        left -= covered_lots(account, order.contract)
     if left <= 0:
         raise Refused(-2022)
     return min(order.lots, left)
+
+
+def covered_lots(account: Account, contract: Contract) -> int:
+    """Return how much of the position open reduce-only orders would close."""
+    return sum(o.remaining_lots for o in account.open_orders(contract.symbol).by_id.values() if o.reduce_only)
+
+
+def check_reduce_only_amend(account: Account, order: Order, lots: int) -> None:
+    """Refuse a reduce-only order that would grow beyond what the position leaves to reduce."""
+    added = lots - order.orig_lots
+    if added > abs(account.position(order.contract).lots) - covered_lots(account, order.contract):
+        raise Refused(-2022)
 
 
 def excess_reduce_only(account: Account, contract: Contract) -> list[Order]:
