@@ -203,6 +203,26 @@ def test_an_empty_ladder_goes_out_at_once_with_the_reason(quoting, cause, reason
     assert not ladder["bid_price_ticks"].any()
 
 
+@pytest.mark.parametrize(
+    ("book_flags", "top_flags", "reason"),
+    [
+        (BookFlag.BOOK_UNSYNCED, 0, Reason.REASON_BOOK_UNSYNCED),
+        (0, BookFlag.BOOK_UNSYNCED, Reason.REASON_BOOK_UNSYNCED),
+        (0, BookFlag.BOOK_CROSSED, Reason.REASON_BOOK_CROSSED),
+        (BookFlag.BOOK_CROSSED, 0, Reason.REASON_NONE),
+        (0, 0, Reason.REASON_NONE),
+    ],
+)
+def test_a_newer_top_says_whether_the_market_is_sound_and_the_book_whether_it_is_synced(
+    quoting, book_flags, top_flags, reason
+):
+    quoting.tick(T + MS, flags=book_flags)
+    top = bbo((649_999, 5), (650_001, 5), update_id=99, recv_mono_ns=T + MS, ts_event_ns=T + MS, flags=top_flags)
+    quoting.write("bbo", top)
+    quoting.step(T + MS)
+    assert quoting.core.reason == reason
+
+
 def wish(rig, state):
     record = np.zeros(1, records.OPERATOR)
     record["wanted"][0, 0] = state
