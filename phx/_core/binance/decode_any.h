@@ -6,7 +6,7 @@
 #ifndef PHX_DECODE_ANY_H
 #define PHX_DECODE_ANY_H
 
-#include "event.h"
+#include "decode_fast.h"
 #include "json.h"
 
 /* Our keys are one letter long, but for these; a snapshot's long names stand for the letters of a delta. */
@@ -15,6 +15,7 @@ enum { KEY_pu = 58, KEY_COUNT = 59 };
 typedef struct {
     uint64_t seen;               /* bit per key */
     int control;                 /* "result", "error" or "id" was there */
+    const char *end;             /* of the document */
     phx_span value[KEY_COUNT];   /* letters at `letter - 'A'` */
 } phx_fields;
 
@@ -53,7 +54,7 @@ static int phx_walk(phx_span *c, phx_fields *fields, int what) {
             return REFUSED_SYNTAX;
         if ((reason = phx_json_string(c, &name)))
             return reason;
-        if (memchr(name.p, '\\', (size_t)(name.end - name.p)))
+        if (name.end - name.p > 1 && memchr(name.p, '\\', (size_t)(name.end - name.p)))
             return REFUSED_SYNTAX;   /* an escaped key may be any key */
         if (!phx_json_take(c, ':'))
             return REFUSED_SYNTAX;
@@ -127,9 +128,15 @@ static inline int phx_quoted(phx_span value, phx_span *text) {
     return REFUSED_NONE;
 }
 
-static inline int phx_any_decimal(phx_span value, int decimals, int64_t units, int64_t *out) {
+/* The fixed-order reader's leaves serve here too, where so many bytes of the document are left. */
+enum { LOOKS_AHEAD = 17 };
+
+static inline int phx_any_decimal(phx_span value, const char *end, int decimals, int64_t units, int64_t *out) {
     phx_span text;
     int64_t plain = 0;
+    if (end - value.p >= LOOKS_AHEAD && *value.p == '"'
+        && phx_fast_decimal(value.p + 1, decimals, units, out) == value.end)
+        return REFUSED_NONE;
     int reason = phx_quoted(value, &text);
     if (!reason)
         reason = phx_plain_decimal(text, decimals, &plain);
@@ -138,7 +145,9 @@ static inline int phx_any_decimal(phx_span value, int decimals, int64_t units, i
     return reason;
 }
 
-static inline int phx_any_integer(phx_span value, int64_t *out) {
+static inline int phx_any_integer(phx_span value, const char *end, int64_t *out) {
+    if (end - value.p >= LOOKS_AHEAD && phx_fast_integer(value.p, out) == value.end)
+        return REFUSED_NONE;
     if (*value.p < '0' || *value.p > '9')
         return *value.p == '-' ? REFUSED_NUMBER : REFUSED_TYPE;
     int64_t number = 0;
@@ -153,9 +162,9 @@ static inline int phx_any_integer(phx_span value, int64_t *out) {
     return REFUSED_NONE;
 }
 
-static inline int phx_any_time(phx_span value, int64_t *out_ns) {
+static inline int phx_any_time(phx_span value, const char *end, int64_t *out_ns) {
     int64_t ms = 0;
-    int reason = phx_any_integer(value, &ms);
+    int reason = phx_any_integer(value, end, &ms);
     if (reason || ms > INT64_MAX / 1000000)
         return reason ? reason : REFUSED_RANGE;
     *out_ns = ms * 1000000;
@@ -180,9 +189,9 @@ static inline int phx_any_levels(phx_span c, const phx_scale *scale, phx_level *
             || !phx_json_take(&c, ']'))
             return REFUSED_TYPE;
         phx_level *out = &level[*count];
-        if ((reason = phx_any_decimal(price, scale->price_decimals, scale->price_units, &out->price_ticks)))
+        if ((reason = phx_any_decimal(price, c.end, scale->price_decimals, scale->price_units, &out->price_ticks)))
             return reason;
-        if ((reason = phx_any_decimal(qty, scale->qty_decimals, scale->qty_units, &out->qty_lots)))
+        if ((reason = phx_any_decimal(qty, c.end, scale->qty_decimals, scale->qty_units, &out->qty_lots)))
             return reason;
         if (out->price_ticks == 0)
             return REFUSED_RANGE;
@@ -195,13 +204,13 @@ static inline int phx_any_levels(phx_span c, const phx_scale *scale, phx_level *
 #define PHX_NEED(step) do { int reason_ = (step); if (reason_) return reason_; } while (0)
 #define PHX_NEED_KEY(key) do { if (!(fields->seen >> (key) & 1)) return REFUSED_MISSING_KEY; } while (0)
 #define PHX_READ_INTEGER(letter, out) do { \
-    PHX_NEED_KEY(PHX_KEY(letter)); PHX_NEED(phx_any_integer(fields->value[PHX_KEY(letter)], &(out))); } while (0)
+    PHX_NEED_KEY(PHX_KEY(letter)); PHX_NEED(phx_any_integer(fields->value[PHX_KEY(letter)], fields->end, &(out))); } while (0)
 #define PHX_READ_TIME(letter, out) do { \
-    PHX_NEED_KEY(PHX_KEY(letter)); PHX_NEED(phx_any_time(fields->value[PHX_KEY(letter)], &(out))); } while (0)
+    PHX_NEED_KEY(PHX_KEY(letter)); PHX_NEED(phx_any_time(fields->value[PHX_KEY(letter)], fields->end, &(out))); } while (0)
 #define PHX_READ_PRICE(letter, out) do { PHX_NEED_KEY(PHX_KEY(letter)); PHX_NEED(phx_any_decimal( \
-    fields->value[PHX_KEY(letter)], scale->price_decimals, scale->price_units, &(out))); } while (0)
+    fields->value[PHX_KEY(letter)], fields->end, scale->price_decimals, scale->price_units, &(out))); } while (0)
 #define PHX_READ_QTY(letter, out) do { PHX_NEED_KEY(PHX_KEY(letter)); PHX_NEED(phx_any_decimal( \
-    fields->value[PHX_KEY(letter)], scale->qty_decimals, scale->qty_units, &(out))); } while (0)
+    fields->value[PHX_KEY(letter)], fields->end, scale->qty_decimals, scale->qty_units, &(out))); } while (0)
 
 static int phx_any_book_ticker(const phx_fields *fields, const phx_scale *scale, phx_event *event) {
     PHX_READ_INTEGER('u', event->update_id);
@@ -236,7 +245,7 @@ static int phx_any_depth(const phx_fields *fields, const phx_scale *scale, phx_e
     PHX_READ_INTEGER('U', event->first_update_id);
     PHX_READ_INTEGER('u', event->update_id);
     PHX_NEED_KEY(KEY_pu);
-    PHX_NEED(phx_any_integer(fields->value[KEY_pu], &event->previous_update_id));
+    PHX_NEED(phx_any_integer(fields->value[KEY_pu], fields->end, &event->previous_update_id));
     PHX_NEED(phx_any_sides(fields, scale, event));
     event->kind = EVENT_DEPTH;
     return REFUSED_NONE;
@@ -283,7 +292,7 @@ static int phx_any_mark(const phx_fields *fields, const phx_scale *scale, phx_ev
     PHX_READ_TIME('E', event->ts_event_ns);
     event->ts_push_ns = event->ts_event_ns;
     PHX_NEED_KEY(PHX_KEY('p'));
-    PHX_NEED(phx_any_decimal(fields->value[PHX_KEY('p')], 8, 1, &mark_e8));
+    PHX_NEED(phx_any_decimal(fields->value[PHX_KEY('p')], fields->end, 8, 1, &mark_e8));
     if (mark_e8 == 0)
         return REFUSED_RANGE;
     /* The mark price lies between ticks: the nearest one. */
@@ -347,6 +356,7 @@ static int phx_any_event(const phx_symbols *symbols, const phx_fields *fields, p
 static inline int phx_any_document(phx_span *c, phx_fields *fields, int what) {
     fields->seen = 0;
     fields->control = 0;
+    fields->end = c->end;
     if (!phx_json_take(c, '{'))
         return REFUSED_SYNTAX;
     PHX_NEED(phx_walk(c, fields, what));

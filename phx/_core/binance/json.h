@@ -2,8 +2,7 @@
 #ifndef PHX_JSON_H
 #define PHX_JSON_H
 
-#include <stdint.h>
-#include <string.h>
+#include "swar.h"
 
 enum { JSON_OK = 0, JSON_SYNTAX = 1, JSON_UTF8 = 2, JSON_NESTING = 3 };   /* the first of RefuseReason */
 
@@ -53,6 +52,16 @@ static inline int phx_json_hex4(const char *p) {
 static inline int phx_json_string(phx_span *c, phx_span *text) {
     text->p = c->p;
     while (c->p < c->end) {
+        if (c->end - c->p >= 8) {    /* plain text, as most is, eight bytes at a time */
+            uint64_t w = phx_load8(c->p);
+            uint64_t special = phx_zero_bytes(w ^ PHX_EACH('"')) | phx_zero_bytes(w ^ PHX_EACH('\\'))
+                | phx_zero_bytes(w & PHX_EACH(0xE0)) | (w & PHX_EACH(0x80));
+            if (!special) {
+                c->p += 8;
+                continue;
+            }
+            c->p += phx_first(special);
+        }
         unsigned char byte = (unsigned char)*c->p;
         if (byte == '"') {
             text->end = c->p++;
@@ -82,6 +91,12 @@ static inline int phx_json_string(phx_span *c, phx_span *text) {
 }
 
 static inline const char *phx_json_digits(const char *p, const char *end) {
+    while (end - p >= 8) {
+        uint64_t stop = phx_not_digits(phx_load8(p) ^ PHX_EACH('0'));
+        if (stop)
+            return p + phx_first(stop);
+        p += 8;
+    }
     while (p < end && *p >= '0' && *p <= '9')
         p++;
     return p;
