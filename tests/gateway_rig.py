@@ -10,7 +10,7 @@ from phx._core.action import ActionKind, TimeInForce
 from phx._core.desk import Desk
 from phx._core.enums import OperatorState, TapeKind
 from phx._core.gateway import GatewayCore
-from phx._core.ring import OK, RingReader, RingWriter
+from phx._core.ring import LAPPED, OK, RingReader, RingWriter
 from phx.segment import private_memory
 
 SECOND_NS = 1_000_000_000
@@ -76,9 +76,10 @@ class Ring:
         found = []
         while True:
             code, record = self.test_reader.read_record()
-            if code != OK:
+            if code == OK:
+                found.append(record)
+            elif code != LAPPED:
                 return found
-            found.append(record)
 
 
 class Symbol:

@@ -58,7 +58,7 @@ cdef class Account:
         cdef int _i, missing
         expire(&self.orders_sent, now_ns)
         missing = max(orders_10s - <int>used(&self.orders_sent, 1), orders_60s - <int>used(&self.orders_sent, 2))
-        for _i in range(min(missing, self.orders_60s_limit)):
+        for _i in range(min(missing, <int>self.orders_60s_limit)):
             count(&self.orders_sent, now_ns)
 
     def set_journal_drained(self, uint64_t seq):
