@@ -44,6 +44,10 @@ class _Client(WSListener):
         self.transport = transport
         self.venue.clients.append(self)
 
+    def on_ws_frame(self, transport, frame):
+        if frame.msg_type == WSMsgType.PONG:
+            self.venue.on_pong(frame.get_payload_as_bytes())
+
     def on_ws_disconnected(self, transport):
         self.venue.clients.remove(self)
 
@@ -59,6 +63,7 @@ class MarketVenue:
         self.muted: set[str] = set()
         self.connections = 0
         self.snapshots = 0
+        self.on_pong = lambda payload: None
 
     async def __aenter__(self):
         app = web.Application()

@@ -16,6 +16,7 @@ STEADY_S = 60.0  # a connection that lived so long resets the back-off
 LARGEST_FRAME_BYTES = 1 << 20
 
 log = logging.getLogger("phx.feed")
+logging.getLogger("picows").setLevel(logging.WARNING)  # one line per connection is enough, and it is ours
 
 
 class Connection:
