@@ -351,6 +351,7 @@ def test_a_leader_moves_the_quotes_and_a_stale_one_is_counted(plain):
     rig.write("leader", bbo((320_099, 5), (320_101, 5), recv_mono_ns=T + 100 * MS))
     assert rig.step(T + 100 * MS)
     assert rig.newest_ladder()["bid_price_ticks"][0] - before == pytest.approx(0.5 * 650_000 * 100 / 320_000, abs=1)
+    assert rig.newest_ladder()["cause_recv_mono_ns"] == T + 100 * MS
     assert rig.counters["leader_stale"][0] == 0
     rig.tick(T + 1200 * MS)
     rig.step(T + 1200 * MS)

@@ -31,6 +31,8 @@ cdef class QuoterCore:
     cdef readonly Signals signals
     cdef Live live                           # of `own`
     cdef Touch touch                         # of book, top of book and `live`
+    cdef int64_t tick_recv_mono_ns           # receipt of the newest tick, the leader's included
+    cdef int64_t tick_update_id              # its venue sequence number
     cdef bint two_sided                      # `touch` has somebody else's order on both sides
     cdef double skew_anchor
     cdef ModeState mode_state

@@ -208,13 +208,20 @@ cdef class QuoterCore:
     cdef bint read_market(self, bint own_changed) noexcept nogil:
         cdef Book book
         cdef Bbo bbo
+        cdef bint led = refresh(self.leader_ring, &self.leader, sizeof(Bbo), &bbo)
         cdef bint ticked = refresh(self.book_ring, &self.book, sizeof(Book), &book)
         ticked = refresh(self.bbo_ring, &self.bbo, sizeof(Bbo), &bbo) or ticked
         if (ticked or own_changed) and self.book.seq and self.bbo.seq:
             self.two_sided = foreign_touch(
                 &self.book, &self.bbo, &self.live, max(1, <int>self.params.imbalance_levels), &self.touch
             )
-        return refresh(self.leader_ring, &self.leader, sizeof(Bbo), &bbo) or ticked
+        if ticked and not self.touch.top_is_newer:
+            self.tick_recv_mono_ns, self.tick_update_id = self.book.recv_mono_ns, self.book.update_id
+        elif ticked:
+            self.tick_recv_mono_ns, self.tick_update_id = self.bbo.recv_mono_ns, self.bbo.update_id
+        elif led:
+            self.tick_recv_mono_ns, self.tick_update_id = self.leader.recv_mono_ns, self.leader.update_id
+        return ticked or led
 
     cdef bint read_tape(self) noexcept nogil:
         """Read trades and marks in order; return whether a mark was among them. Bounded by what the ring can hold."""
@@ -360,11 +367,9 @@ cdef class QuoterCore:
         return age_ns >= (self.params.republish_ns if self.params.seq else REPUBLISH_NS)
 
     cdef void publish(self, int64_t now_ns, bint ticked) noexcept nogil:
-        cdef bint top_is_newer = self.touch.top_is_newer
         if ticked:
-            self.cause_recv_mono_ns = self.bbo.recv_mono_ns if top_is_newer else self.book.recv_mono_ns
-            self.wanted.cause_recv_mono_ns = self.cause_recv_mono_ns
-            self.wanted.cause_update_id = self.bbo.update_id if top_is_newer else self.book.update_id
+            self.cause_recv_mono_ns = self.wanted.cause_recv_mono_ns = self.tick_recv_mono_ns
+            self.wanted.cause_update_id = self.tick_update_id
         self.published = self.wanted
         self.published.seq = self.ladder_ring.publish(&self.published)
         self.published_mono_ns = now_ns
