@@ -8,7 +8,7 @@ import pytest
 from phx.replay.check import check, decimals, main
 
 
-def recording(tmp_path, name="one", lose=(), wrong=(), snapshot=True, late=0):
+def recording(tmp_path, name="one", lose=(), wrong=(), snapshot=True, late=0, also=()):
     """Write a small recording of 50 deltas with their bookTickers; `late` lets tickers trail the deltas."""
     lines, tickers = [], []
     stamp = 1_721_347_020_000_000_000
@@ -35,8 +35,8 @@ def recording(tmp_path, name="one", lose=(), wrong=(), snapshot=True, late=0):
             put(tickers.pop(0))
         if n == 3 and snapshot:
             put({"lastUpdateId": 125, "E": 1, "T": 1, "bids": [["63943.80", "9.000"]], "asks": [["63944.00", "2.000"]]})
-    for ticker in tickers:
-        put(ticker)
+    for event in (*tickers, *also):
+        put(event)
     path = tmp_path / f"{name}.jsonl.gz"
     path.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode()))
     return path
@@ -66,6 +66,21 @@ def test_any_difference_fails_and_is_named(tmp_path, damage, problem, capsys):
     sound, damaged = recording(tmp_path, "sound"), recording(tmp_path, "damaged", **damage)
     assert main([sound, damaged]) == 1
     assert problem in capsys.readouterr().out
+
+
+def test_what_is_no_delta_and_what_trades_nothing_does_no_harm(tmp_path):
+    partial = {"e": "depthUpdate", "E": 1, "T": 1, "s": "BTCUSDT", "U": 1, "u": 2, "pu": 0, "b": [["1.00", "1.000"]]}
+    trade = {"e": "trade", "E": 1, "T": 1, "s": "BTCUSDT", "t": 1, "p": "63000.12345", "q": "0.001", "m": True}
+    also = [
+        {"stream": "btcusdt@depth5@100ms", "data": {**partial, "a": []}},
+        {"stream": "btcusdt@trade", "data": {**trade, "X": "INSURANCE_FUND"}},
+        {"stream": "btcusdt@trade", "data": {**trade, "t": 2, "p": "0", "q": "0", "X": "NA"}},
+        {"stream": "btcusdt@kline_1m", "data": {"e": "kline", "E": 1, "s": "BTCUSDT", "k": {}}},
+    ]
+    path = recording(tmp_path, also=also)
+    assert only(path).problems == () and only(path).messages == 104
+    broken = {"stream": "btcusdt@depth@0ms", "data": {**partial, "a": "none"}}
+    assert only(recording(tmp_path, "broken", also=[*also, broken])).problems == ("1 frames refused",)
 
 
 def test_an_unreadable_file_fails_with_one_line(tmp_path, capsys):

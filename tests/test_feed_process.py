@@ -6,6 +6,7 @@ import os
 import signal
 import time
 
+import msgspec
 import pytest
 from market_venue import MarketVenue
 
@@ -13,6 +14,7 @@ from phx import instruments
 from phx._core import records
 from phx._core.enums import BookFlag, TapeKind, TradeOrigin
 from phx._core.ring import OK, RingReader
+from phx.config import ProcessConfig
 from phx.feed.process import main
 from phx.segment import Segment, SegmentMissing
 
@@ -66,8 +68,11 @@ class Market:
 
 
 @pytest.fixture
-def feed(instance_config):
-    """A feed process and its configuration; it is stopped at the end, and must end well."""
+def feed(instance_config, request):
+    """A feed process and its configuration; it is stopped at the end, and must end well. param: how it waits."""
+    wait = ProcessConfig(wait=getattr(request, "param", "block"))
+    processes = msgspec.structs.replace(instance_config.processes, feed=wait)
+    instance_config = msgspec.structs.replace(instance_config, processes=processes)
     child = multiprocessing.get_context("spawn").Process(target=run_feed, args=(instance_config,))
     child.start()
     yield instance_config
@@ -128,6 +133,7 @@ def venue_for(config, market: Market) -> MarketVenue:
     return MarketVenue(config.sim.port, config.traded(), market.snapshot)
 
 
+@pytest.mark.parametrize("feed", ["block", "yield", "spin"], indirect=True)
 async def test_frames_become_books_tops_and_tape(feed):
     market = Market(feed.traded())
     async with venue_for(feed, market) as venue, asyncio.TaskGroup() as tasks:
