@@ -44,6 +44,7 @@ class DeadMan:
         self._published_mono_ns = 0
         self._due_mono_ns = dict.fromkeys(symbol_ids, 0)
         self._in_flight: dict[str, asyncio.Task] = {}
+        self._failing: set[str] = set()
         self._withdrawn = False
 
     @property
@@ -80,8 +81,13 @@ class DeadMan:
             if isinstance(error, VenueLimited):
                 wait_ns = min(self.period_ns, max(RETRY_NS, int(error.retry_after_s * SECOND_NS)))
             self._due_mono_ns[symbol] = time.monotonic_ns() + wait_ns
-            log.warning("guardian: dead man's switch of %s not refreshed: %s", symbol, error)
+            if symbol not in self._failing:  # the same again is no news; the counters have it
+                self._failing.add(symbol)
+                log.warning("guardian: dead man's switch of %s not refreshed: %s", symbol, error)
             return
+        if symbol in self._failing:
+            self._failing.discard(symbol)
+            log.info("guardian: dead man's switch of %s refreshed again", symbol)
         if self._withdrawn:
             return
         i = self.symbol_ids[symbol]

@@ -3,6 +3,7 @@
 import json
 import signal
 
+import msgspec
 import pytest
 from guarded_venue import GuardedVenue
 from system.running import wait_until
@@ -16,7 +17,11 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture
 def venue(instance_config, tmp_path):
-    with GuardedVenue(instance_config, tmp_path) as running:
+    # A shorter recvWindow shortens the first sweep, nothing else.
+    config = msgspec.structs.replace(
+        instance_config, venue=msgspec.structs.replace(instance_config.venue, recv_window_ms=1000)
+    )
+    with GuardedVenue(config, tmp_path) as running:
         running.wait_swept()
         yield running
 
