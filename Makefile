@@ -12,10 +12,12 @@ RECORDING :=
 .SILENT:
 
 build: $(VENV)/.installed
+	ls phx/_core/*.so >/dev/null 2>&1 || echo "building the compiled core, once: a few minutes"
 	$(PY) scripts/build.py
 
 $(VENV)/.installed: requirements.txt requirements-dev.txt
 	$(PYTHON) scripts/check_host.py
+	echo "installing requirements into $(VENV)"
 	$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
