@@ -11,6 +11,7 @@ from phx.sim.streams import Hub, SymbolStreams
 from phx.sim.synthetic import ActionKind, OrderFlow, order_flows
 
 AGENTS = 0
+WHOLE_BOOK = 10**6  # levels
 
 
 class SyntheticMarket:
@@ -32,17 +33,22 @@ class SyntheticMarket:
         self._first_id = 0
         self._prev_id = 0
         self._best = None
+        self._ts_ms = 0  # of the newest message
 
     def start(self, now_ns: int) -> None:
         for n, (side, price_ticks, lots) in enumerate(self._flow.seed_book()):
             self._place(n, side, price_ticks, lots)
         self.book.drain()
-        ts_ms = now_ns // 1_000_000
-        levels = 10**6
-        self.streams.on_book(self.book.update_id, self.book.top(1, levels), self.book.top(-1, levels), ts_ms)
+        bids, asks = self.book.top(1, WHOLE_BOOK), self.book.top(-1, WHOLE_BOOK)
+        self.streams.on_book(self.book.update_id, bids, asks, self._stamp(now_ns))
         self._prev_id = self.book.update_id
         self._best = (*self.book.top(1), *self.book.top(-1))
         self._plan(now_ns)
+
+    def _stamp(self, now_ns: int) -> int:
+        """Return the time to print, ms: an agent may act a little late, but printed times never go back."""
+        self._ts_ms = max(self._ts_ms, now_ns // 1_000_000)
+        return self._ts_ms
 
     def _plan(self, now_ns: int) -> None:
         bid, ask = self.book.top(1), self.book.top(-1)
@@ -79,7 +85,7 @@ class SyntheticMarket:
 
     def _publish(self, now_ns: int) -> None:
         """Tell the streams trades and a new best price at once; depth changes wait for flush()."""
-        ts_ms = now_ns // 1_000_000
+        ts_ms = self._stamp(now_ns)
         changed = False
         for event in self.book.drain():
             if event.kind == EventKind.EVENT_LEVEL:
@@ -88,15 +94,9 @@ class SyntheticMarket:
                 self._changed[event.side][event.price_ticks] = event.qty_lots
                 continue
             if event.kind == EventKind.EVENT_TRADE:
-                self.streams.on_trade(
-                    event.trade_id,
-                    event.price_ticks,
-                    event.qty_lots,
-                    event.side,
-                    TradeOrigin.ORIGIN_MARKET,
-                    ts_ms,
-                    ts_ms,
-                )
+                origin = TradeOrigin.ORIGIN_MARKET
+                traded = event.trade_id, event.price_ticks, event.qty_lots, event.side
+                self.streams.on_trade(*traded, origin, ts_ms, ts_ms)
                 if event.maker_owner == AGENTS and event.maker_remaining_lots == 0:
                     self._closed(event.maker_id)
             if event.owner or event.maker_owner:
@@ -112,7 +112,7 @@ class SyntheticMarket:
         if not self._first_id:
             return
         bids, asks = (sorted(self._changed[side].items()) for side in (1, -1))
-        ts_ms = now_ns // 1_000_000
+        ts_ms = self._stamp(now_ns)
         last_id = self.book.update_id
         self.streams.on_diff(self._first_id, last_id, self._prev_id, bids, asks, ts_ms, ts_ms)
         self._first_id, self._prev_id = 0, last_id
