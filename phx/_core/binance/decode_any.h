@@ -43,21 +43,33 @@ static inline int phx_key_of(phx_span name, int snapshot) {
 
 enum { WALK_EVENT = 0, WALK_ENVELOPE = 1, WALK_SNAPSHOT = 2 };
 
+/* A key whose opening quote was read, and its colon. An escaped key may be any key: refused. */
+static inline int phx_walk_key(phx_span *c, phx_span *name) {
+    name->p = c->p;
+    if (c->end - c->p > 2 && c->p[1] == '"' && c->p[2] == ':' && *c->p >= 'A' && *c->p <= 'z' && *c->p != '\\') {
+        name->end = c->p + 1;
+        c->p += 3;               /* one letter, as nearly all of ours are */
+        return REFUSED_NONE;
+    }
+    int reason = phx_json_string(c, name);
+    if (reason)
+        return reason;
+    if (memchr(name->p, '\\', (size_t)(name->end - name->p)))
+        return REFUSED_SYNTAX;
+    return phx_json_take(c, ':') ? REFUSED_NONE : REFUSED_SYNTAX;
+}
+
 /* Walk an object whose opening brace was read. In an envelope the object under "data" is the event. */
 static int phx_walk(phx_span *c, phx_fields *fields, int what) {
-    phx_span name, value;
+    phx_span name, ignored;
     int reason, unwrapped = 0;
     if (phx_json_take(c, '}'))
         return REFUSED_NONE;
     do {
         if (!phx_json_take(c, '"'))
             return REFUSED_SYNTAX;
-        if ((reason = phx_json_string(c, &name)))
+        if ((reason = phx_walk_key(c, &name)))
             return reason;
-        if (name.end - name.p > 1 && memchr(name.p, '\\', (size_t)(name.end - name.p)))
-            return REFUSED_SYNTAX;   /* an escaped key may be any key */
-        if (!phx_json_take(c, ':'))
-            return REFUSED_SYNTAX;
         if (what == WALK_ENVELOPE && phx_is(name, "data")) {
             if (unwrapped)
                 return REFUSED_DUPLICATE_KEY;
@@ -70,17 +82,16 @@ static int phx_walk(phx_span *c, phx_fields *fields, int what) {
                 continue;
             }
         }
-        if ((reason = phx_json_skip(c, DECODE_DEPTH, &value)))
-            return reason;
-        int key = phx_key_of(name, what == WALK_SNAPSHOT);
-        if (unwrapped || key < 0) {
-            fields->control |= !unwrapped && (phx_is(name, "result") || phx_is(name, "error") || phx_is(name, "id"));
-            continue;
-        }
-        if (fields->seen >> key & 1)
+        int key = unwrapped ? -1 : phx_key_of(name, what == WALK_SNAPSHOT);
+        if (key >= 0 && fields->seen >> key & 1)
             return REFUSED_DUPLICATE_KEY;
-        fields->seen |= 1ull << key;
-        fields->value[key] = value;
+        /* Written where it stays: a copy of what was just written would wait for the store. */
+        if ((reason = phx_json_skip(c, DECODE_DEPTH, key < 0 ? &ignored : &fields->value[key])))
+            return reason;
+        if (key >= 0)
+            fields->seen |= 1ull << key;
+        else if (!unwrapped)
+            fields->control |= phx_is(name, "result") || phx_is(name, "error") || phx_is(name, "id");
     } while (phx_json_take(c, ','));
     return phx_json_take(c, '}') ? REFUSED_NONE : REFUSED_SYNTAX;
 }

@@ -12,6 +12,8 @@ typedef struct {
 } phx_span;                      /* some text; for a cursor: what is still to be read */
 
 static inline int phx_json_peek(phx_span *c) {
+    if (c->p < c->end && (unsigned char)*c->p > ' ')
+        return (unsigned char)*c->p;
     while (c->p < c->end && (*c->p == ' ' || *c->p == '\n' || *c->p == '\t' || *c->p == '\r'))
         c->p++;
     return c->p < c->end ? (unsigned char)*c->p : -1;
