@@ -6,12 +6,13 @@ from phx._core.action cimport Action
 from phx._core.desk cimport Desk
 from phx._core.orders cimport Order
 from phx._core.records cimport MAX_SYMBOLS
+from phx._core.ring cimport RingWriter
 
 cdef class GatewayCore:
     cdef readonly Account account
     cdef readonly list desks
     cdef dict desk_by_id                            # symbol_id → Desk
-    cdef object account_writer
+    cdef RingWriter account_writer
     cdef public int64_t day_base_e8                 # added to the totals' profit it gives the day's
     cdef public int64_t day_start_s                 # that midnight, UTC epoch seconds
     cdef public int64_t wallet_e8

@@ -5,9 +5,8 @@ out; and reports answers and events through the on_… methods, each of which ma
 order. now_ns is monotonic, ts_ns is the venue's UTC.
 """
 
-import numpy as np
-
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport llabs
 from libc.string cimport memset
 
 from phx._core.account cimport Account
@@ -22,8 +21,10 @@ from phx._core.orders cimport (
     ORDER_ABSENT, ORDER_ACCEPTED, ORDER_AMEND_REFUSED, ORDER_AMENDED, ORDER_ENDED, ORDER_NOT_FOUND, ORDER_REFUSED,
     ORDER_UNANSWERED, Order, is_live)
 from phx._core.position cimport add_fill
+from phx._core.records cimport Account as AccountRecord
 from phx._core.records cimport ExecEvent, JournalEntry
-from phx._core.records import ACCOUNT
+from phx._core.ring cimport RingWriter
+from phx._core.risk cimport notional_e8
 from phx._core.throttle cimport expire, used
 from phx._core.trade_ids cimport TRADE_DONE, TRADE_FEE_MISSING
 
@@ -36,7 +37,7 @@ cdef int64_t ACCOUNT_EVERY_NS = 100_000_000
 cdef class GatewayCore:
     """The desks of one account. account_writer: the ring of ACCOUNT records."""
 
-    def __init__(self, Account account, account_writer, int64_t now_ns):
+    def __init__(self, Account account, RingWriter account_writer, int64_t now_ns):
         self.account = account
         self.account_writer = account_writer
         self.desks = []
@@ -461,23 +462,23 @@ cdef class GatewayCore:
                 for intent_id in self.account.table.live_intents(symbol_id)}
 
     cdef void publish_account(self, int64_t now_ns):
+        cdef AccountRecord row
         cdef Desk desk
-        row = np.zeros(1, ACCOUNT)[0]
-        row["now_mono_ns"], row["epoch"], row["wallet_e8"] = now_ns, self.account.epoch, self.wallet_e8
-        row["day_start_s"], row["journal_seq"] = self.day_start_s, self.account.journal.seq
-        profit_e8, worst_e8, gross_e8, orders, unknown = self.day_base_e8, 0, 0, 0, 0
+        memset(&row, 0, sizeof(row))
+        row.now_mono_ns, row.epoch, row.wallet_e8 = now_ns, self.account.epoch, self.wallet_e8
+        row.day_start_s, row.daily_pnl_e8 = self.day_start_s, self.day_base_e8
+        row.journal_seq = self.account.journal.seq
         for desk in self.desks:
-            profit_e8 += self.account.pnl_e8[desk.symbol_id]
-            worst_e8 += self.account.worst_notional_e8[desk.symbol_id]
-            gross_e8 += abs(desk.position.position_lots) * desk.market.value_ticks * desk.rules.ticklot_e8
-            orders += self.account.table.live_count[desk.symbol_id]
-            unknown += desk.measure.unknown[0] + desk.measure.unknown[1]
-        row["daily_pnl_e8"], row["worst_notional_e8"], row["gross_notional_e8"] = profit_e8, worst_e8, gross_e8
-        row["open_orders"], row["unknown_orders"] = orders, unknown
+            row.daily_pnl_e8 += self.account.pnl_e8[desk.symbol_id]
+            row.worst_notional_e8 += self.account.worst_notional_e8[desk.symbol_id]
+            row.gross_notional_e8 += notional_e8(
+                desk.market.value_ticks, llabs(desk.position.position_lots), desk.rules.ticklot_e8)
+            row.open_orders += self.account.table.live_count[desk.symbol_id]
+            row.unknown_orders += desk.measure.unknown[0] + desk.measure.unknown[1]
         expire(&self.account.orders_sent, now_ns)
-        row["orders_10s"], row["orders_60s"] = used(&self.account.orders_sent, 1), used(&self.account.orders_sent, 2)
-        row["weight_60s"], row["weight_limit"] = self.weight_60s, self.weight_limit
-        row["ready"], row["user_stream_up"] = self.ready, self.user_stream_up
-        row["order_session_up"], row["no_open_order_proven"] = self.order_session_up, self.no_open_order_proven
-        self.account_writer.write(row)
+        row.orders_10s, row.orders_60s = used(&self.account.orders_sent, 1), used(&self.account.orders_sent, 2)
+        row.weight_60s, row.weight_limit = self.weight_60s, self.weight_limit
+        row.ready, row.user_stream_up = self.ready, self.user_stream_up
+        row.order_session_up, row.no_open_order_proven = self.order_session_up, self.no_open_order_proven
+        self.account_writer.publish(&row)
         self.account_dirty, self.account_written_mono_ns = False, now_ns

@@ -34,6 +34,8 @@ LOOK_NS = 4_000_000
 PROOF_MARGIN_NS = 1_000_000_000
 USER_STREAM_GRACE_NS = 2_000_000_000  # without the account's stream: nothing added at once, cancelled after this
 SESSION_GRACE_NS = 1_000_000_000  # without the order session: by REST, and cancelled after this
+ECHO_NS = 2_000_000_000  # an answered order must be echoed by the account's stream within this
+ECHO_EARLY_NS = 1_000_000_000  # the echo may come before the answer, by less than this
 CLOCK_S = 60.0
 STOP_S = 8.0
 DAY_S = 86_400
@@ -87,6 +89,7 @@ class Gateway:
         self.stream = BinanceUserStream(self.rest, self.endpoints, self._on_event, self._on_stream, process.counters)
         self.stream_down_ns = time.monotonic_ns()
         self.look_due_ns = 0
+        self.unechoed_since_ns = 0
         self.tasks: set[asyncio.Task] = set()
         self.working = False
         self.day = lives.read_day(process.run_folder)
@@ -244,6 +247,17 @@ class Gateway:
         session_lost = session_lost and now_ns - self.connection.down_since_ns > SESSION_GRACE_NS
         for desk in self.core.desks:
             desk.cancel_all = stream_lost or session_lost
+        self._suspect_silence(now_ns)
+
+    def _suspect_silence(self, now_ns: int) -> None:
+        """A dead listenKey says nothing: what the venue does for us must be echoed by the account's stream."""
+        if self.replies.done_mono_ns <= self.stream.last_event_mono_ns + ECHO_EARLY_NS:
+            self.unechoed_since_ns = 0
+        elif self.unechoed_since_ns == 0:
+            self.unechoed_since_ns = now_ns
+        elif now_ns - self.unechoed_since_ns > ECHO_NS:
+            self.unechoed_since_ns = 0
+            self.stream.suspect("orders are answered but not echoed")
 
     # ---- what happens ----
 

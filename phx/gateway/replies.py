@@ -17,13 +17,14 @@ log = logging.getLogger("phx.gateway")
 
 
 class Replies:
-    """on_clock(): the venue refused a timestamp, synchronise. on_counts(order counts by window in seconds)."""
+    """on_clock(): the venue refused a timestamp, synchronise. `done_mono_ns`: when something was last done as asked."""
 
     def __init__(self, core: GatewayCore, instruments: dict[str, Instrument], orders: Orders, on_clock):
         self.core = core
         self.by_name = instruments
         self.orders = orders
         self.on_clock = on_clock
+        self.done_mono_ns = 0
 
     def handle(self, reply: ApiReply, now_ns: int) -> None:
         """Tell the core what a reply of the WebSocket API says."""
@@ -45,6 +46,7 @@ class Replies:
 
     def done(self, kind: int, intent_id: int, order: Order, now_ns: int) -> None:
         """The venue did what was asked; the order is now as it says."""
+        self.done_mono_ns = now_ns
         if kind == ActionKind.ACTION_PLACE:
             self.core.on_accept(intent_id, order.venue_order_id, order.ts_update_ns, now_ns)
         elif kind == ActionKind.ACTION_AMEND and order.live:
