@@ -97,6 +97,14 @@ def test_the_price_band_bounds_buys_above_and_sells_below(side, price, expected)
     assert code(rules.check_band, BTCUSDC, side, price, MARK_E8) == expected
 
 
+@pytest.mark.parametrize(
+    ("side", "best", "expected"),
+    [(1, [(672_000, 1)], 0), (1, [(672_001, 1)], -4131), (-1, [(607_999, 1)], -4131), (-1, [], 0)],
+)
+def test_a_market_order_needs_a_counterparty_within_the_band(side, best, expected):
+    assert code(rules.check_market_band, BTCUSDC, side, best, MARK_E8) == expected
+
+
 def test_notional_is_refused_below_its_minimum():
     assert code(rules.check_notional, BTCUSDC, 50 * ONE_E8) == 0
     assert code(rules.check_notional, BTCUSDC, 50 * ONE_E8 - 1) == -4164

@@ -328,14 +328,6 @@ cdef class Engine:
             raise ValueError(f"amend of {order_id}: price {price_ticks}, lots {lots}, expected both positive")
         return self.amend(order_id, price_ticks, lots)
 
-    def newest_at(self, int side, int64_t price_ticks, int owner=0):
-        """Return the id of an owner's last order in the queue of a level, 0 when it has none there."""
-        cdef Level *level = levels_find(self.side_of(side), price_ticks)
-        cdef int32_t slot = level.tail if level != NULL else -1
-        while slot >= 0 and self.orders[slot].owner != owner:
-            slot = self.orders[slot].previous
-        return self.orders[slot].order_id if slot >= 0 else 0
-
     def order(self, int64_t order_id):
         """Return (owner, side, price_ticks, remaining_lots, filled_lots) of a resting order, None when it is gone."""
         cdef int32_t slot = self.slot_of(order_id)

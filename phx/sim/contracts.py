@@ -59,7 +59,6 @@ class Contract:
         self._price_decimals = entry["pricePrecision"]
         self._qty_decimals = entry["quantityPrecision"]
         self.zero_price = padded(0, self._price_decimals)
-        self.zero_qty = padded(0, self._qty_decimals)
         brackets = BRACKETS.get(entry["baseAsset"], OTHER_BRACKETS)
         self.brackets = [(cap, Decimal(rate), leverage) for cap, rate, leverage in brackets]
 

@@ -65,6 +65,9 @@ class Exchange:
         contract, mark_e8 = new.contract, self.marks[new.contract.symbol].mark_e8
         if new.type == "LIMIT":
             rules.check_band(contract, new.side, new.price_ticks, mark_e8)
+        else:
+            best = self.player.markets[contract.symbol].book.top(-new.side)
+            rules.check_market_band(contract, new.side, best, mark_e8)
         if not new.reduce_only:
             at_mark_e8 = int(new.lots * contract.instrument.lot_size * mark_e8)
             value_e8 = contract.value_e8(new.price_ticks * new.lots) if new.type == "LIMIT" else at_mark_e8

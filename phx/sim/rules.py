@@ -183,11 +183,22 @@ def new_order(contracts: dict[str, Contract], params: dict, now_ms: int) -> NewO
 
 def check_band(contract: Contract, side: int, ticks: int, mark_e8: int) -> None:
     """Refuse a limit price beyond PERCENT_PRICE: it bounds buys from above and sells from below only."""
-    instrument = contract.instrument
-    multiplier = instrument.percent_up if side > 0 else instrument.percent_down
-    limit_e8 = int(mark_e8 * multiplier)
-    if side * (int(ticks * instrument.tick_size * ONE_E8) - limit_e8) > 0:
+    limit_e8 = band_e8(contract, side, mark_e8)
+    if side * (int(ticks * contract.instrument.tick_size * ONE_E8) - limit_e8) > 0:
         raise Refused(-4016 if side > 0 else -4024, plain(limit_e8, 8))
+
+
+def check_market_band(contract: Contract, side: int, best: list[tuple[int, int]], mark_e8: int) -> None:
+    """Refuse a market order whose counterparty's best level, if there is one, lies beyond PERCENT_PRICE."""
+    tick_e8 = int(contract.instrument.tick_size * ONE_E8)
+    if best and side * (best[0][0] * tick_e8 - band_e8(contract, side, mark_e8)) > 0:
+        raise Refused(-4131)
+
+
+def band_e8(contract: Contract, side: int, mark_e8: int) -> int:
+    """Return the worst price a side may pay or ask, in 1e-8."""
+    instrument = contract.instrument
+    return int(mark_e8 * (instrument.percent_up if side > 0 else instrument.percent_down))
 
 
 def check_notional(contract: Contract, value_e8: int) -> None:
