@@ -191,6 +191,19 @@ def test_a_gateway_that_comes_back_is_armed_at_once(guarded):
     guarded.until(lambda: guarded.armed(back_ns) == {"BTCUSDC", "ETHUSDC"}, "armed again")
 
 
+def test_a_gateway_that_dies_again_is_swept_for_again(guarded):
+    guarded.gateway.kill()
+    guarded.gateway.wait()
+    guarded.until(lambda: guarded.calls(CANCEL_ALL), "the first sweep")
+    second = guarded.fake("gateway")  # never ready to trade: the first sweep goes on beside it
+    time.sleep(1.0)
+    died_ns = time.monotonic_ns()
+    second.kill()
+    second.wait()
+    guarded.until(lambda: "no open order, proven" in guarded.log.read_text(), "the proof")
+    assert max(c.mono_ns for c in guarded.calls(CANCEL_ALL)) - died_ns >= 3_000_000_000
+
+
 def test_a_lost_quoter_s_orders_are_cancelled_when_the_gateway_does_not(guarded):
     guarded.venue.orders |= {"BTCUSDC": ["phxs-00-1-1"], "ETHUSDC": ["phxs-01-1-2"]}
     quoter = guarded.processes[0]

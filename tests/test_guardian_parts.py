@@ -202,6 +202,22 @@ async def test_a_sweep_that_is_given_up_proves_nothing():
     assert not await Sweep(venue, "phxs-").all(["A", "B"], 0, lambda: True)
 
 
+async def test_orders_that_stay_are_cancelled_again_but_ever_more_slowly(monkeypatch):
+    monkeypatch.setattr(sweeping, "LONGEST_WAIT_S", 2.0)
+    waits = []
+    sleep = asyncio.sleep
+
+    async def count(wait_s):
+        waits.append(wait_s)
+        await sleep(0)
+
+    monkeypatch.setattr(sweeping.asyncio, "sleep", count)
+    venue = FakeVenue(["phxs-00-1-1"])
+    venue.cancel_all = lambda symbol: sleep(0)
+    assert not await Sweep(venue, "phxs-").symbol("BTCUSDC", 0, lambda: len(waits) >= 12)
+    assert waits[:4] == [0.02, 0.04, 0.08, 0.16] and waits[-1] == 2.0
+
+
 async def test_only_orders_of_ours_are_counted():
     venue = FakeVenue(["web_1", "phxs", "phxt-00-1-1", "phxp-00-1-1", "phxs-00-1-1"])
     assert await Sweep(venue, "phxs-").own_orders("BTCUSDC") == 1

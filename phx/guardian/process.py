@@ -138,7 +138,8 @@ class Guardian:
         elif seen == Seen.ABSENT:
             if before != Seen.HUNG and not self._stopping():  # a hung one was counted already
                 self.process.counters["interventions"] += 1
-            self._start("sweep", self._sweep_after_gateway())
+            # Anew: a sweep for an earlier life does not look long enough for what this one left.
+            self._start("sweep", self._sweep_after_gateway(), anew=True)
 
     def _watch_quoters(self, now_ns: int) -> None:
         for symbol, quoter in self.quoters.items():
@@ -161,12 +162,14 @@ class Guardian:
 
     # ---- what it does about it ----
 
-    def _start(self, name: str, work) -> None:
-        """Run something beside the turns; the same work is not started twice."""
+    def _start(self, name: str, work, anew: bool = False) -> None:
+        """Run something beside the turns; the same work is not started twice, but in place of the old if `anew`."""
         running = self.tasks.get(name)
         if running is not None and not running.done():
-            work.close()
-            return
+            if not anew:
+                work.close()
+                return
+            running.cancel()
         self.tasks[name] = asyncio.create_task(work)
         self.tasks[name].add_done_callback(self._report)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from phx.venue.interface import AccountRest, VenueError, VenueLimited
 
-AGAIN_S = 0.02  # while an order of ours is still listed
+AGAIN_S = 0.02  # first wait while an order of ours is still listed; doubled each time: a hot loop earns a ban
 RECHECK_S = 0.4  # nothing is listed, but a late acceptance is still possible
 FAILED_S = 0.1  # first wait after a failed request
 LONGEST_WAIT_S = 2.0
@@ -35,7 +35,7 @@ class Sweep:
 
         give_up: asked before each round; true ends the sweep without a proof.
         """
-        wait_s, said = FAILED_S, None
+        wait_s, again_s, said = FAILED_S, AGAIN_S, None
         while not give_up():
             try:
                 await self.rest.cancel_all(symbol)
@@ -51,7 +51,11 @@ class Sweep:
                 wait_s, said = FAILED_S, None
                 if left == 0 and time.monotonic_ns() >= until_mono_ns:
                     return True
-                pause_s = AGAIN_S if left else min(RECHECK_S, max(0.0, (until_mono_ns - time.monotonic_ns()) / 1e9))
+                if left:
+                    pause_s, again_s = again_s, min(LONGEST_WAIT_S, 2 * again_s)
+                else:
+                    again_s = AGAIN_S
+                    pause_s = min(RECHECK_S, max(0.0, (until_mono_ns - time.monotonic_ns()) / 1e9))
             await asyncio.sleep(pause_s)
         return False
 
