@@ -1,6 +1,7 @@
 """Two processes, one ring: the stress must first catch each broken twin, then finds nothing in the real one.
 
-ring_stress.c is the program; it is compiled from ring.h with and without PHX_RING_MUTANT_*.
+ring_stress.c is the program; it is compiled from ring.h with and without PHX_RING_MUTANT_*. A ring of one slot (which
+RingWriter refuses) is the hardest: the newest record is always the one that is being rewritten.
 """
 
 import subprocess
@@ -43,12 +44,12 @@ def stress(program: Path, mode: str, slots: int, words: int, accepted: int, seco
 @pytest.mark.parametrize("mutant", ["EVENNESS", "NO_RECHECK", "NO_INVALIDATE"])
 def test_the_stress_catches_a_broken_twin(mutant, tmp_path):
     program = compile_stress(tmp_path, mutant)
-    assert stress(program, "newest", 2, 128, 10**12, 30, until_torn=True).torn > 0
+    assert stress(program, "newest", 1, 128, 10**12, 30, until_torn=True).torn > 0
 
 
 @pytest.mark.parametrize(
     ("mode", "slots", "words", "accepted"),
-    [("newest", 2, 128, 10**6), ("newest", 64, 16, 5 * 10**6), ("order", 1024, 8, 10**7)],
+    [("newest", 1, 128, 10**6), ("newest", 64, 16, 5 * 10**6), ("order", 1024, 8, 10**7)],
 )
 def test_no_record_is_torn_and_every_loss_is_counted(mode, slots, words, accepted, tmp_path):
     """Ends early on a machine that has no second CPU to give; some reads must have met a writer at work."""
