@@ -12,6 +12,7 @@ from phx._core.edge.market_listener import MarketListener
 ROLL_S = 23 * 3600.0  # the venue closes a connection after 24 h
 OVERLAP_S = 2.0  # old and new connection deliver both, so that no delta falls between them
 BACK_OFF_S = (0.1, 30.0)  # first and longest wait before connecting again
+CONNECT_TIMEOUT_S = 5.0
 STEADY_S = 60.0  # a connection that lived so long resets the back-off
 LARGEST_FRAME_BYTES = 1 << 20
 
@@ -58,13 +59,14 @@ class Connection:
             back_off_s = min(BACK_OFF_S[1], 2 * back_off_s)
 
     async def _connect(self) -> MarketListener:
-        _, listener = await ws_connect(
-            lambda: self.new_listener(self._on_end),
-            self.url,
-            enable_auto_pong=False,  # the listener answers pings itself
-            max_frame_size=LARGEST_FRAME_BYTES,
-            max_redirects=0,
-        )
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            _, listener = await ws_connect(
+                lambda: self.new_listener(self._on_end),
+                self.url,
+                enable_auto_pong=False,  # the listener answers pings itself
+                max_frame_size=LARGEST_FRAME_BYTES,
+                max_redirects=0,
+            )
         self.counters["connects"] += 1
         return listener
 

@@ -240,17 +240,18 @@ static inline const char *phx_fast_agg_trade(const char *p, const char *end, con
     return p;
 }
 
-/* The name of a combined stream up to its closing quote, plain ASCII; returns what follows the quote, or NULL. */
+/* The name of a combined stream up to its closing quote, in letters, digits, `@` and `_`; returns what follows the
+ * quote, or NULL. */
 static inline const char *phx_fast_stream_name(const char *p, const char *end) {
     for (; p < end; p += 8) {
         uint64_t w = phx_load8(p);
-        uint64_t quote = phx_zero_bytes(w ^ PHX_EACH('"'));
-        uint64_t odd = (w & PHX_EACH(0x80)) | phx_zero_bytes(w ^ PHX_EACH('\\')) | phx_zero_bytes(w & PHX_EACH(0xE0));
-        uint64_t before = quote ? (quote & -quote) - 1 : ~0ull;
-        if (odd & before)
-            return NULL;
-        if (quote)
-            return p + phx_first(quote) + 1;
+        /* Flag what is below '0', as a quote is, not ASCII, or a backslash. */
+        uint64_t stop = ~((w | PHX_EACH(0x80)) - PHX_EACH('0')) | w;
+        stop = (stop & PHX_EACH(0x80)) | phx_zero_bytes(w ^ PHX_EACH('\\'));
+        if (stop) {
+            p += phx_first(stop);
+            return *p == '"' ? p + 1 : NULL;
+        }
     }
     return NULL;
 }
