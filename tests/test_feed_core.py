@@ -293,6 +293,14 @@ def test_unreadable_foreign_and_unknown_frames_are_counted_apart(bench):
     assert bench.news("bbo") == []
 
 
+def test_frames_that_the_fixed_order_reader_does_not_know_are_counted(bench):
+    bench.ticker(5)
+    bench.mark(1)  # has no fixed-order reader
+    assert bench.count("slow_frames") == 0
+    bench.frame({"s": "BTCUSDC", "e": "bookTicker", "u": 6, "b": "1.0", "B": "1", "a": "2.0", "A": "1", "T": 1, "E": 1})
+    assert bench.count("slow_frames") == 1 and bench.news("bbo")[-1]["update_id"] == 6
+
+
 def test_each_stream_leaves_its_sign_of_life(bench):
     feed = bench.core.instruments[0]
     assert feed.last_mono_ns_by_stream == [0] * Stream.STREAM_KINDS

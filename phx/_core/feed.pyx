@@ -357,7 +357,7 @@ cdef bint take(InstrumentFeed feed, const phx_event *event, uint64_t *dirty, uin
     """Take one event of an instrument; return whether something was published."""
     cdef int stream = STREAM_TRADE
     feed.news = False
-    feed.counters.slow_frames += event.slow
+    feed.counters.slow_frames += event.slow and event.kind != EVENT_MARK   # one a second has no fast reader
     if event.kind == EVENT_BOOK_TICKER:
         stream = STREAM_BOOK_TICKER
         feed.on_book_ticker(event, recv_mono_ns)
