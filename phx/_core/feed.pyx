@@ -357,7 +357,8 @@ cdef bint take(InstrumentFeed feed, const phx_event *event, uint64_t *dirty, uin
     """Take one event of an instrument; return whether something was published."""
     cdef int stream = STREAM_TRADE
     feed.news = False
-    feed.counters.slow_frames += event.slow and event.kind != EVENT_MARK   # one a second has no fast reader
+    if event.slow and event.kind != EVENT_MARK:    # marks come once a second: no fast reader for them
+        feed.counters.slow_frames += 1
     if event.kind == EVENT_BOOK_TICKER:
         stream = STREAM_BOOK_TICKER
         feed.on_book_ticker(event, recv_mono_ns)
