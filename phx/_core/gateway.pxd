@@ -22,6 +22,7 @@ cdef class GatewayCore:
     cdef public bint user_stream_up
     cdef public bint order_session_up
     cdef public bint no_open_order_proven
+    cdef readonly uint64_t unknown_orders           # with an unknown outcome, as last published
     cdef bint account_dirty
     cdef int64_t account_written_mono_ns
     cdef uint64_t[MAX_SYMBOLS] own_seen             # own records published when take_published() last looked

@@ -480,5 +480,6 @@ cdef class GatewayCore:
         row.weight_60s, row.weight_limit = self.weight_60s, self.weight_limit
         row.ready, row.user_stream_up = self.ready, self.user_stream_up
         row.order_session_up, row.no_open_order_proven = self.order_session_up, self.no_open_order_proven
+        self.unknown_orders = row.unknown_orders
         self.account_writer.publish(&row)
         self.account_dirty, self.account_written_mono_ns = False, now_ns

@@ -232,6 +232,7 @@ class Gateway:
             self.process.counters["loops"] += 1
             self.surroundings.look(now_ns)
             self._judge_connections(now_ns)
+            self._tell_counters()
         if self.core.step(now_ns):
             if self.by_rest or not self.connection.up:
                 self.fallback.send()
@@ -248,6 +249,11 @@ class Gateway:
         for desk in self.core.desks:
             desk.cancel_all = stream_lost or session_lost
         self._suspect_silence(now_ns)
+
+    def _tell_counters(self) -> None:
+        counters = self.process.counters[0]
+        self.core.weight_60s = int(counters["weight_60s"])
+        counters["unknown_outcomes"] = self.core.unknown_orders
 
     def _suspect_silence(self, now_ns: int) -> None:
         """A dead listenKey says nothing: what the venue does for us must be echoed by the account's stream."""

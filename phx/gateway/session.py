@@ -138,7 +138,7 @@ class OrderConnection:
     def _note_budgets(self, reply) -> None:
         weight, orders = reply.weight_used(), reply.order_counts()
         if weight is not None:
-            self.core.weight_60s = weight
+            self.counters["weight_60s"] = weight
         if orders:
             self.core.account.note_venue_counts(orders.get(10, 0), orders.get(60, 0), time.monotonic_ns())
 
