@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phx._core.enums import ExecKind, JournalKind, OperatorState, OrderState, RejectReason, Side
+from phx._core.records import fnv1a
 
 BUY, SELL = Side.BUY, Side.SELL
 
@@ -27,6 +28,28 @@ def test_every_order_is_in_the_journal_and_in_own_before_its_action_is_handed_ou
     assert kinds == [JournalKind.JOURNAL_EPOCH, JournalKind.JOURNAL_PLACE]
     own = rig.symbols[0].own.newest()
     assert own["orders"] == 1 and own["state"][0] == OrderState.ORDER_PENDING_NEW
+
+
+def test_a_torn_journal_entry_can_be_told_by_its_check():
+    rig = Rig()
+    (order,) = rig.placed([(99_990, 10)])
+    rig.fill(order)
+    entries = rig.journal.all()
+    assert len(entries) == 3
+    for entry in entries:
+        assert fnv1a(entry.tobytes()[:-8]) == int(entry["check"])
+
+
+def test_without_room_in_the_journal_nothing_is_added_and_cancels_still_go():
+    rig = Rig()
+    (old,) = rig.placed([(99_990, 10)])
+    rig.hold(10)
+    for _ in range(62_000):
+        rig.core.on_funding(0, 1, 1, rig.now_ns)
+    actions = rig.quote([(99_980, 10)], [(100_010, 10)])
+    assert cancels(actions) == [old["intent_id"]] and places(actions) == [(-1, 100_010, 10)]
+    rig.account.set_journal_drained(62_000)
+    assert places(rig.quote([(99_980, 10)], [(100_010, 10)])) == [(1, 99_980, 10)]
 
 
 def test_an_unchanged_ladder_sends_nothing():
