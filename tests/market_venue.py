@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import web
@@ -61,7 +62,7 @@ class MarketVenue:
         self.snapshot = snapshot
         self.clients: list[_Client] = []
         self.muted: set[str] = set()
-        self.connections = 0
+        self.connections = Counter()  # by path, for example public
         self.snapshots = 0
         self.on_pong = lambda payload: None
 
@@ -89,7 +90,7 @@ class MarketVenue:
 
     def _accept(self, request):
         parts = urlsplit(request.path.decode())
-        self.connections += 1
+        self.connections[parts.path.split("/")[1]] += 1
         return _Client(self, parts.path, set(parse_qs(parts.query)["streams"][0].split("/")))
 
     def send(self, stream: str, event: dict) -> None:

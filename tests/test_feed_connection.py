@@ -68,7 +68,7 @@ async def test_the_daily_roll_loses_no_delta(port, monkeypatch):
         await kept.until(lambda: kept.core.instruments[0].sequencer.buffered > 1)
         body = json.dumps(market.snapshot(SYMBOL)).encode()
         kept.core.snapshot(0, body, 1, 1)
-        await kept.until(lambda: venue.connections >= 4)
+        await kept.until(lambda: venue.connections["public"] >= 4)
         await kept.until(lambda: len(venue.clients) == 1)  # the one before was left
         for task in tasks:
             task.cancel()

@@ -173,7 +173,7 @@ async def test_a_missing_delta_voids_the_book_until_a_snapshot_joins(feed):
         assert lost["sync_id"] == first["sync_id"] + 1
         again = await books.until(synced)
         assert again["sync_id"] == lost["sync_id"]
-        assert venue.connections == 2  # one per path: a gap costs no connection
+        assert venue.connections["public"] == 1  # a gap costs no connection
         steps.cancel()
 
 
@@ -189,7 +189,7 @@ async def test_a_lost_connection_voids_the_book_and_is_made_again(feed):
         await books.until(void)
         await tops.until(void)
         await books.until(synced)
-        assert venue.connections == 4
+        assert venue.connections["public"] == 2
         steps.cancel()
 
 
@@ -224,5 +224,5 @@ async def test_hostile_frames_are_counted_and_change_nothing(feed):
         record = await books.until(lambda record: record["update_id"] > seen + 20)
         assert synced(record)
         assert counters["frames_refused"][0] == len(hostile)
-        assert venue.connections == 2
+        assert venue.connections["public"] == 1
         steps.cancel()
