@@ -184,7 +184,8 @@ class Supervisor:
     def update(self) -> dict[str, list[str]]:
         """Read programs.d again and restart only the groups that changed; return what was added, changed, removed."""
         ((added, changed, removed),) = self.call("reloadConfig")
-        self.stop([*removed, *changed])
+        for names in by_stop_order([*removed, *changed]):
+            self.stop(names)
         for name in [*removed, *changed]:
             self.call("removeProcessGroup", name)
         for name in [*changed, *added]:
