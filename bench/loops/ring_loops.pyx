@@ -51,9 +51,9 @@ def ping(RingWriter writer, RingReader reader, uint64_t rounds, int yields, uint
 def pong(RingWriter writer, RingReader reader, uint64_t rounds, int yields):
     """Echo `rounds` records."""
     cdef Bbo out
-    cdef uint64_t i
+    cdef uint64_t _i
     with nogil:
-        for i in range(rounds):
+        for _i in range(rounds):
             while reader.read(&out) != RING_OK:
                 stamp_wait(yields)
             writer.publish(&out)
@@ -61,9 +61,9 @@ def pong(RingWriter writer, RingReader reader, uint64_t rounds, int yields):
 
 def count_values(uint64_t[::1] buckets, int64_t[::1] values, uint64_t passes):
     """Count every value `passes` times."""
-    cdef uint64_t i
+    cdef uint64_t _i
     cdef Py_ssize_t j
     with nogil:
-        for i in range(passes):
+        for _i in range(passes):
             for j in range(values.shape[0]):
                 count(&buckets[0], values[j])

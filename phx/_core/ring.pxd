@@ -33,6 +33,6 @@ cdef class RingReader:
     cdef readonly uint64_t lost         # records read() will never return: returned + lost = next_seq - first
     cdef object memory
     cdef readonly object dtype
-    cdef int read(self, void *out) noexcept nogil      # the next in order: RING_EMPTY, RING_OK or RING_LAPPED
-    cdef int newest(self, void *out) noexcept nogil    # skips to the newest, seen or not: RING_EMPTY, RING_OK, RING_BUSY
+    cdef int read(self, void *out) noexcept nogil      # the next in order: EMPTY, OK or RING_LAPPED
+    cdef int newest(self, void *out) noexcept nogil    # skips to the newest, seen or not: EMPTY, OK or RING_BUSY
     cdef bint has_news(self) noexcept nogil            # something was published that neither returned yet
