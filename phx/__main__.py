@@ -10,7 +10,6 @@ ROOT = Path(__file__).resolve().parents[1]
 OPERATOR_VERBS = {
     "pause": "pull all quotes until resume",
     "resume": "quote again",
-    "flatten": "cancel all, then close the position",
 }
 GUARDIAN_VERBS = {
     "cancel-all": "cancel every order, on the guardian's own connection",

@@ -237,6 +237,14 @@ class Config(Strict):
         leader = self.symbols[symbol].leader
         return leader.symbol if leader.weight > 0 else ""
 
+    def confirmation(self) -> str:
+        """Return the text `venue.confirm` must hold before the venue is used, "" where none is asked for."""
+        return {
+            "sim": "",
+            "testnet": "testnet",
+            "production": f"I trade real money on {self.global_.instance}",
+        }[self.venue.environment]
+
     def shm_folder(self) -> Path:
         return Path(self.global_.shm_dir) / self.global_.instance
 

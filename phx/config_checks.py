@@ -16,7 +16,6 @@ from phx.config_source import SECRET_KEY, SECRET_VALUE, ConfigError, Source
 from phx.topology import WATCHED_FROM, processes
 
 LOOPBACK = ("://127.0.0.1", "://localhost", "://[::1]")
-CONFIRM_PRODUCTION = "real money"
 
 
 def checked(source: Source, schema: type):
@@ -237,8 +236,9 @@ def check_processes(source: Source, config) -> None:
 
 def check_venue(source: Source, config) -> None:
     venue = config.venue
-    if venue.environment == "production" and venue.confirm != CONFIRM_PRODUCTION:
-        source.refuse(("venue", "confirm"), f"production trades real money: say confirm: {CONFIRM_PRODUCTION}")
+    wanted = config.confirmation()
+    if wanted and venue.confirm != wanted:
+        source.refuse(("venue", "confirm"), f"to use {venue.environment} write: {wanted}")
     for key, schemes in (("rest_url", ("http", "https")), ("stream_url", ("ws", "wss")), ("ws_api_url", ("ws", "wss"))):
         url = getattr(venue, key)
         if not url:

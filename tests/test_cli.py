@@ -10,6 +10,7 @@ import pytest
 from written_instance import Written
 
 from phx import __main__ as cli
+from phx.latches import Latches
 from phx.ops import commands
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -164,3 +165,12 @@ def test_a_recording_is_passed_on_to_every_process(file, tmp_path, monkeypatch):
 def test_a_recording_that_is_not_there_is_named(file):
     done = phx("--config", file, "run", "--recording", "/none.gz")
     assert done.returncode == 78 and "/none.gz: no such file" in done.stderr
+
+
+def test_a_latch_can_be_cleared_while_nothing_runs(file, instance_config):
+    latches = Latches(instance_config.run_folder())
+    latches.set("gateway", "5 unplanned exits within 60 s")
+    done = phx("--config", file, "enable")
+    assert (done.returncode, done.stdout) == (0, "cleared gateway\n")
+    assert latches.all() == []
+    assert b'"command":"enable"' in (instance_config.run_folder() / "audit.log").read_bytes()

@@ -13,6 +13,7 @@ from phx import config as configuration
 from phx import config_source
 from phx.config import Config, ConfigError
 from phx.ops.reload import adopted, changes, flat, is_hot, raised_limits
+from phx.venue.binance.endpoints import endpoints
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "config.yaml.example"
 SMALL = """
@@ -241,8 +242,8 @@ def test_more_spinners_than_cores_are_refused(refused, monkeypatch):
 
 
 def test_production_starts_only_when_confirmed(load):
-    config = load(with_line("venue: {environment: production, confirm: real money, key_file: /k}"))
-    assert config.venue.environment == "production"
+    config = load(with_line("venue: {environment: production, confirm: I trade real money on demo, key_file: /k}"))
+    assert endpoints(config).environment == "production"
 
 
 def test_feeds_that_cover_every_symbol_once_are_accepted(load):

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from phx.process import StayDown
 from phx.venue.binance import keys
-from phx.venue.binance.endpoints import confirmation, endpoints
+from phx.venue.binance.endpoints import endpoints
 
 CANARY = "canary-2b5eb11e18796d12"
 # Vectors of the venue's documentation; the mixed one computed, because the documented one is wrong.
@@ -185,8 +185,8 @@ def test_the_simulator_is_the_default_and_on_loopback(instance_config):
 @pytest.mark.parametrize("environment", ["testnet", "production"])
 def test_another_environment_wants_its_own_words(instance_config, environment):
     config = with_venue(instance_config, environment=environment)
-    wanted = confirmation(config)
-    for text in ("", "yes", wanted + " ", confirmation(with_venue(config, environment="testnet")) + "!"):
+    wanted = config.confirmation()
+    for text in ("", "yes", wanted + " ", with_venue(config, environment="testnet").confirmation() + "!"):
         with pytest.raises(StayDown, match=r"venue.confirm is") as refused:
             endpoints(with_venue(config, confirm=text))
         assert wanted in str(refused.value)
@@ -197,7 +197,7 @@ def test_another_environment_wants_its_own_words(instance_config, environment):
 
 def test_confirming_production_names_the_instance(instance_config):
     config = with_venue(instance_config, environment="production")
-    assert confirmation(config).endswith(instance_config.global_.instance)
+    assert config.confirmation().endswith(instance_config.global_.instance)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_confirming_production_names_the_instance(instance_config):
 def test_a_url_a_key_must_not_be_shown_to_is_refused(instance_config, environment, changes, why):
     config = with_venue(instance_config, environment=environment, **changes)
     with pytest.raises(StayDown, match=why):
-        endpoints(with_venue(config, confirm=confirmation(config)))
+        endpoints(with_venue(config, confirm=config.confirmation()))
 
 
 def test_overrides_to_listed_hosts_are_taken(instance_config):

@@ -153,18 +153,14 @@ def test_a_raised_limit_is_marked_only_when_confirmed(running, file):
 
 
 def test_the_operators_wish_is_published_for_the_symbols_asked(running):
-    run, pause, flatten = (
-        OperatorState.OPERATOR_RUN,
-        OperatorState.OPERATOR_PAUSE,
-        OperatorState.OPERATOR_FLATTEN,
-    )
+    run, pause = OperatorState.OPERATOR_RUN, OperatorState.OPERATOR_PAUSE
     assert running.wanted() == [run, run]
     assert running.said("pause", "ETHUSDC").ok
     assert running.wanted() == [run, pause]
-    assert running.said("flatten").ok
-    assert running.wanted() == [flatten, flatten]
+    assert running.said("pause").ok
+    assert running.wanted() == [pause, pause]
     assert running.said("resume", "BTCUSDC").ok
-    assert running.wanted() == [run, flatten]
+    assert running.wanted() == [run, pause]
 
 
 def test_a_pause_outlives_ops(begin):

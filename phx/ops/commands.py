@@ -14,7 +14,7 @@ from phx.config import Config, ConfigError
 from phx.process import EXIT_AGAIN, EXIT_OK, EXIT_STAY_DOWN, configure_logging
 
 PROCESSES = ("feed", "quoter", "gateway", "guardian", "ops", "sim")
-OPERATOR = ("pause", "resume", "flatten")
+OPERATOR = ("pause", "resume")
 GUARDIAN = ("cancel-all", "kill", "enable")
 
 
@@ -151,11 +151,26 @@ def enable(asked, config: Config, path: Path) -> int:
     """Clear latches through the guardian, then start again what stayed down because of one."""
     from phx.ops import supervisor
 
-    status = guardian(asked, config, path)
-    if status == EXIT_OK:
+    living = supervisor.living(config)
+    status = guardian(asked, config, path) if "guardian" in living else enable_without_guardian(asked.symbol, config)
+    if status == EXIT_OK and living:
         started = supervisor.Supervisor(config).start_ended()
         print(f"started: {', '.join(started)}" if started else "every process was running")
     return status
+
+
+def enable_without_guardian(symbol: str, config: Config) -> int:
+    """Clear latches while the guardian is down, which one of them may be the reason of; audited like its own."""
+    from phx.control import AuditLog
+    from phx.latches import Latches
+
+    latches = Latches(config.run_folder())
+    cleared = [latch.name for latch in latches.clear(symbol)]
+    AuditLog(config.run_folder()).write(
+        command="enable", symbol=symbol, uid=os.getuid(), pid=os.getpid(), latches_before=cleared, ok=True
+    )
+    print(f"cleared {', '.join(cleared)}" if cleared else "no latch set")
+    return EXIT_OK
 
 
 def ask(config: Config, socket: str, command: str, symbol: str = "", reason: str = "") -> int:

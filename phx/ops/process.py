@@ -30,7 +30,6 @@ PERIOD_S = 1.0
 COMMANDS = {
     "pause": OperatorState.OPERATOR_PAUSE,
     "resume": OperatorState.OPERATOR_RUN,
-    "flatten": OperatorState.OPERATOR_FLATTEN,
 }
 
 

@@ -69,15 +69,6 @@ HOSTS = {
 SCHEMES = {"rest": ("https", "http"), "stream": ("wss", "ws"), "ws_api": ("wss", "ws")}  # encrypted, plain
 
 
-def confirmation(config) -> str:
-    """Return the text `venue.confirm` must hold, "" where none is asked for."""
-    return {
-        "sim": "",
-        "testnet": "testnet",
-        "production": f"I trade real money on {config.global_.instance}",
-    }[config.venue.environment]
-
-
 def sim(config) -> Endpoints:
     """Return where the simulated venue listens: REST on its port, WebSockets on the next."""
     if config.sim is None:
@@ -89,7 +80,7 @@ def sim(config) -> Endpoints:
 def endpoints(config) -> Endpoints:
     """Return the base URLs of the configured venue. Raises StayDown when they may not be used."""
     venue = config.venue
-    wanted = confirmation(config)
+    wanted = config.confirmation()
     if wanted and venue.confirm != wanted:
         raise StayDown(f'venue.confirm is "{venue.confirm}"; to use {venue.environment} write "{wanted}" there')
     base = {"sim": sim, "testnet": lambda _: TESTNET, "production": lambda _: PRODUCTION}[venue.environment](config)
