@@ -1,11 +1,26 @@
-"""Build the compiled core in place, quietly; print the compiler's words only when it fails."""
+"""Build the compiled core in place and put the command `phx` beside this interpreter; quiet unless something fails."""
 
 import subprocess
 import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMAND = f"""#!{sys.executable}
+import sys
+
+sys.path.insert(0, {str(ROOT)!r})
+from phx.__main__ import main
+
+sys.exit(main())
+"""
 
 done = subprocess.run(
-    [sys.executable, "setup.py", "build_ext", "--inplace", "-j2"], capture_output=True, text=True, check=False
+    [sys.executable, "setup.py", "build_ext", "--inplace", "-j2"], cwd=ROOT, capture_output=True, text=True, check=False
 )
 if done.returncode:
     sys.stderr.write(done.stdout + done.stderr)
     sys.exit(done.returncode)
+
+command = Path(sys.executable).with_name("phx")
+command.write_text(COMMAND)
+command.chmod(0o755)
