@@ -22,10 +22,11 @@ class Patience(NamedTuple):
     most: int
 
 
-# bookTicker and depth carry the book. Mark prices come each second. Trades may well not happen for a minute.
+# bookTicker and depth carry the book; a venue that stalls for two or three seconds is no reason to reconnect, and the
+# quoters judge the age of their data by themselves. Mark prices come each second. Trades may not happen for a minute.
 PATIENCE = {
-    Stream.STREAM_BOOK_TICKER: Patience(10 * SECOND_NS, 2 * SECOND_NS, 60 * SECOND_NS),
-    Stream.STREAM_DEPTH: Patience(10 * SECOND_NS, 2 * SECOND_NS, 60 * SECOND_NS),
+    Stream.STREAM_BOOK_TICKER: Patience(10 * SECOND_NS, 5 * SECOND_NS, 60 * SECOND_NS),
+    Stream.STREAM_DEPTH: Patience(10 * SECOND_NS, 5 * SECOND_NS, 60 * SECOND_NS),
     Stream.STREAM_MARK: Patience(10 * SECOND_NS, 5 * SECOND_NS, 5 * SECOND_NS),
 }
 
