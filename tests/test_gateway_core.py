@@ -7,7 +7,7 @@ from gateway_rig import EPOCH, MS_NS, NO_PRICE, SECOND_NS, Rig, TimeInForce, can
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phx._core.enums import ExecKind, JournalKind, OperatorState, OrderState, RejectReason, Side
+from phx._core.enums import BookFlag, ExecKind, JournalKind, OperatorState, OrderState, RejectReason, Side
 from phx._core.records import fnv1a
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -287,6 +287,92 @@ def test_a_lost_session_makes_every_open_request_unknown():
     rig.core.on_session_lost(rig.now_ns)
     states = sorted(o["state"] for o in rig.live().values())
     assert states == [OrderState.ORDER_OPEN, OrderState.ORDER_UNKNOWN]
+
+
+def unknown_counts(rig: Rig) -> tuple[int, int]:
+    rig.step()
+    counters = rig.symbols[0].counters
+    return int(counters["unknown_outcomes"][0]), int(counters["unknown_resolved"][0])
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        lambda rig, order: rig.core.on_accept(order["intent_id"], 5, 1, rig.now_ns),
+        lambda rig, order: rig.core.on_reject(order["intent_id"], -2019, rig.now_ns),
+        lambda rig, order: rig.core.on_end(order["intent_id"], False, 0, 1, rig.now_ns),
+        lambda rig, order: rig.core.on_absent(order["intent_id"], rig.now_ns),
+        lambda rig, order: rig.fill(order),
+        lambda rig, order: rig.fill(order, 3),
+    ],
+)
+def test_an_unknown_outcome_is_counted_once_and_so_is_its_evidence(evidence):
+    rig = Rig()
+    (order,) = rig.quote([(99_990, 10)])
+    rig.core.on_unknown(order["intent_id"], rig.now_ns)
+    assert unknown_counts(rig) == (1, 0)
+    # The cancel that went after it has no answer either: still one order.
+    rig.core.on_unknown(order["intent_id"], rig.now_ns)
+    assert unknown_counts(rig) == (1, 0)
+    evidence(rig, order)
+    assert unknown_counts(rig) == (1, 1)
+
+
+def test_a_cancel_that_comes_too_late_is_no_unknown_outcome():
+    rig = Rig()
+    (order,) = rig.placed([(99_990, 10)])
+    rig.quote([])
+    rig.core.on_cancel_reject(order["intent_id"], -2011, rig.now_ns)
+    rig.core.on_end(order["intent_id"], False, 0, 1, rig.now_ns)
+    assert unknown_counts(rig) == (0, 0)
+
+
+def test_an_order_whose_bytes_never_left_is_no_unknown_outcome():
+    rig = Rig()
+    rig.ladder([(99_990, 10)])
+    rig.core.step(rig.now_ns)
+    rig.core.on_session_lost(rig.now_ns)
+    assert rig.live() == {} and unknown_counts(rig) == (0, 0)
+
+
+# ---- waiting ------------------------------------------------------------------------------------------------------
+
+
+def test_what_only_waits_is_told_once_and_goes_by_itself():
+    rig = Rig()
+    counters = rig.symbols[0].counters
+    rig.market(flags=BookFlag.BOOK_UNSYNCED)
+    for _ in range(3):
+        assert rig.quote([(99_990, 10), (99_980, 10)], [(100_010, 10)]) == []
+        assert rig.step() == []
+    assert rig.reasons() == [RejectReason.REJECT_STALE_MARKET]
+    assert counters["waits"][0] == 1 and counters["rejects_own"][0] == 0
+    rig.market()
+    assert len(places(rig.step())) == 3
+    # Another time is another wait.
+    rig.market(flags=BookFlag.BOOK_UNSYNCED)
+    rig.quote([(99_970, 10)])
+    assert rig.reasons() == [RejectReason.REJECT_STALE_MARKET] and counters["waits"][0] == 2
+
+
+def test_a_refused_layer_is_told_once_per_ladder():
+    rig = Rig()
+    rig.ladder([(100_001, 10)])
+    for _ in range(3):
+        assert rig.step() == []
+    assert rig.reasons() == [RejectReason.REJECT_POST_ONLY]
+    counters = rig.symbols[0].counters
+    assert counters["rejects_own"][0] == 1 and counters["waits"][0] == 0
+
+
+def test_a_side_that_backs_off_goes_on_with_the_same_ladder():
+    rig = Rig()
+    (order,) = rig.quote([(99_990, 10)])
+    rig.core.on_reject(order["intent_id"], -5022, rig.now_ns)
+    rig.step()
+    assert rig.quote([(99_989, 10)]) == []
+    rig.wait(250 * MS_NS)
+    assert places(rig.step()) == [(1, 99_989, 10)]
 
 
 # ---- stops ---------------------------------------------------------------------------------------------------------

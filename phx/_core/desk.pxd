@@ -6,7 +6,7 @@ from phx._core.market_view cimport MarketView
 from phx._core.orders cimport Order
 from phx._core.position cimport Position
 from phx._core.records cimport (
-    LADDER_LAYERS, ExecEvent, GatewayCounters, Ladder, Own, Params)
+    ExecEvent, GatewayCounters, Ladder, Own, Params)
 from phx._core.ring cimport RingReader, RingWriter
 from phx._core.risk cimport Intent, Limits, Rules, Situation
 from phx._core.trade_ids cimport TradeIds
@@ -66,7 +66,8 @@ cdef class Desk:
     cdef int refusals_in_a_row
     cdef uint64_t tried_ladder_seq
     cdef uint32_t[2] tried                           # ladder indexes that were tried, by side
-    cdef uint8_t[2][LADDER_LAYERS] last_refusal      # RejectReason told last, by side and index
+    cdef uint64_t waiting                            # bit per RejectReason that placing waited for in the last turn
+    cdef uint64_t waiting_now                        # the same, of this turn
     cdef void read_ladder(self, int64_t now_ns) noexcept nogil
     cdef void step(self, int64_t now_ns) noexcept nogil
     cdef void sweep(self, int64_t now_ns) noexcept nogil
@@ -81,7 +82,8 @@ cdef class Desk:
     cdef bint ladder_reduces(self, int side, int index) noexcept nogil
     cdef uint8_t place(self, Intent *intent, uint64_t take_n, int64_t now_ns) noexcept nogil
     cdef void look_around(self, const Intent *intent, Situation *out, int64_t now_ns) noexcept nogil
-    cdef void refuse(self, const Intent *intent, int index, uint8_t reason, int64_t now_ns) noexcept nogil
+    cdef void refuse(self, const Intent *intent, uint8_t reason, int64_t now_ns) noexcept nogil
+    cdef bint begins_to_wait(self, uint8_t reason) noexcept nogil
     cdef void step_take(self, int64_t now_ns) noexcept nogil
     cdef void answer_take(self, int64_t filled_lots, int64_t now_ns) noexcept nogil
     cdef int64_t reducible_lots(self, int side) noexcept nogil

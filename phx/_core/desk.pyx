@@ -14,8 +14,8 @@ from phx._core.action cimport ACTION_CANCEL, ACTION_PLACE, GTX, IOC, MARKET, Act
 from phx._core.diff cimport Changes, Wanted, diff_side
 from phx._core.enums cimport (
     EXEC_REJECT, EXEC_UNKNOWN, JOURNAL_CANCEL, JOURNAL_PLACE, JOURNAL_TAKE_DONE, OPERATOR_NONE, OPERATOR_RUN,
-    ORDER_UNKNOWN, REJECT_DAILY_LOSS, REJECT_DUPLICATE, REJECT_IN_FLIGHT, REJECT_LATCHED, REJECT_NO_PROOF, REJECT_NONE,
-    REJECT_NOT_ALLOWED, REJECT_NOT_READY, REJECT_OPERATOR, REJECT_POSITION, REJECT_SELF_CROSS, REJECT_STALE_LADDER,
+    ORDER_UNKNOWN, REJECT_DAILY_LOSS, REJECT_LATCHED, REJECT_NO_PROOF, REJECT_NONE,
+    REJECT_NOT_ALLOWED, REJECT_NOT_READY, REJECT_OPERATOR, REJECT_POSITION, REJECT_STALE_LADDER,
     REJECT_STALE_MARKET, REJECT_TABLE_FULL, REJECT_UNKNOWN_ORDER, REJECT_USER_STREAM)
 from phx._core.market_view cimport MarketView
 from phx._core.orders cimport (
@@ -24,7 +24,7 @@ from phx._core.position cimport pnl_e8
 from phx._core.records cimport (
     LADDER_LAYERS, NO_LAYER, NO_PRICE, OWN_ORDERS, ExecEvent, GatewayCounters, JournalEntry)
 from phx._core.ring cimport RING_OK, RingReader
-from phx._core.risk cimport Intent, Situation, adopt, check, notional_e8, worst_lots
+from phx._core.risk cimport Intent, Situation, adopt, check, notional_e8, passes_by_itself, worst_lots
 from phx._core.throttle cimport count, expire, has_room, used
 from phx._core.trade_ids cimport TradeIds
 
@@ -142,6 +142,9 @@ cdef class Desk:
         self.read_ladder(now_ns)
         self.sweep(now_ns)
         self.measure_orders()
+        self.waiting, self.waiting_now = self.waiting_now, 0
+        self.counters.unknown_outcomes = self.account.table.unanswered[self.symbol_id]
+        self.counters.unknown_resolved = self.account.table.resolved[self.symbol_id]
         reason = self.halt_reason(now_ns)
         blocked = reason if reason or self.user_stream_up else REJECT_USER_STREAM
         if blocked != self.blocked:
@@ -193,7 +196,6 @@ cdef class Desk:
             i += 1
             if order.request_mono_ns and now_ns - order.request_mono_ns > ANSWER_NS:
                 order.request_mono_ns = 0
-                self.counters.unknown_outcomes += 1
                 if self.account.table.apply(order, ORDER_UNANSWERED, now_ns):
                     memset(&event, 0, sizeof(event))
                     self.publish_exec(&event, order, EXEC_UNKNOWN, now_ns)
@@ -209,7 +211,6 @@ cdef class Desk:
         if self.tried_ladder_seq != self.ladder.seq:
             self.tried_ladder_seq = self.ladder.seq
             self.tried[0] = self.tried[1] = 0
-            memset(self.last_refusal, 0, sizeof(self.last_refusal))
         for s in range(2):
             wanted.price_ticks = &self.ladder.bid_price_ticks[0] if s == 0 else &self.ladder.ask_price_ticks[0]
             wanted.qty_lots = &self.ladder.bid_qty_lots[0] if s == 0 else &self.ladder.ask_qty_lots[0]
@@ -338,11 +339,16 @@ cdef class Desk:
         if intent.layer == NO_LAYER:
             intent.layer = <uint8_t>index
         reason = self.place(&intent, 0, now_ns)
-        if reason:
-            self.refuse(&intent, index, reason, now_ns)
-        # What only waits for another order of ours to go, or for an answer, is not a try.
-        if reason != REJECT_SELF_CROSS and reason != REJECT_DUPLICATE and reason != REJECT_IN_FLIGHT:
+        # To wait is not a try.
+        if not passes_by_itself(reason):
             self.tried[s] |= bit
+            if reason:
+                self.counters.rejects_own += 1
+                self.refuse(&intent, reason, now_ns)
+        elif self.begins_to_wait(reason):
+            self.counters.waits += 1
+            self.counters.stale_market += reason == REJECT_STALE_MARKET
+            self.refuse(&intent, reason, now_ns)
 
     cdef bint ladder_reduces(self, int side, int index) noexcept nogil:
         return (self.ladder.bid_reduce_only if side > 0 else self.ladder.ask_reduce_only) >> index & 1
@@ -430,16 +436,16 @@ cdef class Desk:
                     and remaining_lots(order) == intent.qty_lots):
                 out.same_order_live = True
 
-    cdef void refuse(self, const Intent *intent, int index, uint8_t reason, int64_t now_ns) noexcept nogil:
-        # Told once per ladder, layer and reason.
-        cdef int s = side_index(intent.side)
+    cdef bint begins_to_wait(self, uint8_t reason) noexcept nogil:
+        # Whether neither this turn nor the last one has waited for it before.
+        cdef uint64_t bit = <uint64_t>1 << reason
+        cdef bint begins = not (self.waiting | self.waiting_now) & bit
+        self.waiting_now |= bit
+        return begins
+
+    cdef void refuse(self, const Intent *intent, uint8_t reason, int64_t now_ns) noexcept nogil:
         cdef ExecEvent event
         cdef Order order
-        if self.last_refusal[s][index] == reason:
-            return
-        self.last_refusal[s][index] = reason
-        self.counters.rejects_own += 1
-        self.counters.stale_market += reason == REJECT_STALE_MARKET
         memset(&event, 0, sizeof(event))
         memset(&order, 0, sizeof(order))
         order.side, order.layer, order.mode = intent.side, intent.layer, self.ladder.mode

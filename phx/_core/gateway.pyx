@@ -138,8 +138,6 @@ cdef class GatewayCore:
             order.ts_ack_ns = ts_ns
             desk.counters.acks += 1
             desk.refusals_in_a_row = 0
-        if order.state == ORDER_UNKNOWN:
-            desk.counters.unknown_resolved += 1
         if self.account.table.apply(order, ORDER_ACCEPTED, now_ns):
             memset(&event, 0, sizeof(event))
             event.ts_event_ns = ts_ns
@@ -160,7 +158,6 @@ cdef class GatewayCore:
         if venue_code == -4116:
             # Its client id is in use, so it is there: never expected, since no order is sent twice.
             self.account.table.apply(order, ORDER_UNANSWERED, now_ns)
-            desk.counters.unknown_outcomes += 1
             return
         desk.counters.rejects_venue += 1
         desk.counters.rejects_post_only += venue_code == -5022
@@ -200,7 +197,6 @@ cdef class GatewayCore:
             return
         desk = self.desk_by_id[order.symbol_id]
         order.request_mono_ns = 0
-        desk.counters.unknown_outcomes += 1
         if self.account.table.apply(order, ORDER_UNANSWERED, now_ns):
             memset(&event, 0, sizeof(event))
             desk.publish_exec(&event, order, EXEC_UNKNOWN, now_ns)
@@ -279,8 +275,6 @@ cdef class GatewayCore:
         if order.cancel_mono_ns and order.request_mono_ns:
             record(desk.counters.cancel_ack_ns, now_ns - order.cancel_mono_ns)
         order.request_mono_ns = 0
-        if order.state == ORDER_UNKNOWN:
-            desk.counters.unknown_resolved += 1
         if self.account.table.apply(order, ORDER_ENDED, now_ns):
             desk.counters.canceled += 1
             memset(&event, 0, sizeof(event))
@@ -298,7 +292,6 @@ cdef class GatewayCore:
         desk = self.desk_by_id[order.symbol_id]
         order.request_mono_ns = 0
         if self.account.table.apply(order, ORDER_ABSENT, now_ns):
-            desk.counters.unknown_resolved += 1
             memset(&event, 0, sizeof(event))
             desk.publish_exec(&event, order, EXEC_CANCEL, now_ns)
         self.close_take(desk, order, now_ns)

@@ -44,6 +44,7 @@ cdef struct Order:
     uint8_t reduce_only
     uint8_t mode                        # Mode of the ladder that asked for it
     uint8_t absent                      # 1 = closed because proven absent: should it appear, cancel it
+    uint8_t unanswered                  # 1 = unknown because a request got no usable answer
 
 cdef inline bint is_live(const Order *order) noexcept nogil:
     # May still fill.
@@ -64,6 +65,8 @@ cdef class OrderTable:
     cdef int live_count[MAX_SYMBOLS]
     cdef readonly uint64_t refused_events        # events that fit no state, ignored
     cdef readonly uint64_t overfilled            # fills beyond an order's quantity
+    cdef uint64_t unanswered[MAX_SYMBOLS]        # orders that a request without a usable answer made unknown
+    cdef uint64_t resolved[MAX_SYMBOLS]          # of them resolved by evidence
     cdef Order *create(self, int symbol_id, int64_t now_ns) noexcept nogil    # NULL = full; pending new, counted
     cdef Order *find(self, uint64_t intent_id) noexcept nogil                 # NULL = unknown or forgotten
     cdef bint apply(self, Order *order, int event, int64_t now_ns) noexcept nogil    # true = its state changed

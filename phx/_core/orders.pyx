@@ -94,6 +94,13 @@ cdef class OrderTable:
             order.amend_qty_lots = 0
         if next_state == STAYS or next_state == order.state:
             return False
+        # An order is also unknown after "no such order"; that is an answer, and a fill's usual race with a cancel.
+        if event == ORDER_UNANSWERED:
+            order.unanswered = True
+            self.unanswered[order.symbol_id] += 1
+        elif order.unanswered:
+            order.unanswered = False
+            self.resolved[order.symbol_id] += 1
         order.state = next_state
         order.since_mono_ns = now_ns
         if next_state == ORDER_CLOSED:

@@ -424,16 +424,17 @@ cdef struct GatewayCounters:              # counters.gateway.<symbol>
     uint64_t rejects_venue                # orders the venue refused
     uint64_t rejects_post_only            # of them because they would have taken
     uint64_t rejects_own                  # intents phx refused itself
-    uint64_t unknown_outcomes             # requests without a usable answer
+    uint64_t unknown_outcomes             # orders that a request without a usable answer made unknown
     uint64_t unknown_resolved             # of them resolved by evidence
     uint64_t quoter_lost                  # times the symbol was cancelled because its quoter was gone
-    uint64_t stale_market                 # intents withheld for stale own market data
+    uint64_t stale_market                 # times it began to wait for fresh own market data
     uint64_t placed_near_lots             # quantity placed at the nearest layer
     uint64_t filled_near_lots             # quantity filled at the nearest layer
     uint64_t volume_buy_lots              # quantity bought
     uint64_t volume_sell_lots             # quantity sold
     uint64_t position_drift               # times position and the venue's truth differed
-    uint64_t reserved0[3]                 # zero
+    uint64_t waits                        # times it began to wait with placing: for data, budget, an answer, a ladder
+    uint64_t reserved0[2]                 # zero
     uint64_t tick_to_wire_ns[HISTOGRAM_BUCKETS]       # from frame receipt to bytes handed to the socket
     uint64_t ladder_to_wire_ns[HISTOGRAM_BUCKETS]     # from the decided ladder to the same
     uint64_t ack_ns[HISTOGRAM_BUCKETS]                # from send to acknowledgement: the API's latency

@@ -76,6 +76,7 @@ cdef struct Situation:                  # everything else a check may look at
 
 cdef uint8_t check(const Intent *intent, const Situation *situation, const Limits *limits,
                    const Rules *rules) noexcept nogil
+cdef bint passes_by_itself(uint8_t reason) noexcept nogil
 cdef int64_t notional_e8(int64_t price_ticks, int64_t qty_lots, int64_t ticklot_e8) noexcept nogil     # saturating
 cdef int64_t worst_lots(int64_t position_lots, int64_t buy_lots, int64_t sell_lots) noexcept nogil
 cdef void adopt(Limits *limits, const Params *params) noexcept nogil
