@@ -124,13 +124,19 @@ class Builder:
 
 
 def overlay(source: Source, environ) -> None:
-    """Lay PHX__SECTION__KEY=value variables over the tree. A value is text, or a YAML list or mapping in one line."""
+    """Lay PHX__SECTION__KEY=value variables over the tree. A value is text, or a YAML list or mapping in one line.
+
+    PHX__SYMBOLS__BTCUSDC=null leaves a symbol of the file out.
+    """
     for name in sorted(environ):
         if not name.startswith(PREFIX):
             continue
         path = path_of(name)
         if "" in path:
             source.errors.append(f"{name}: expected {PREFIX}SECTION__KEY")
+            continue
+        if len(path) == 2 and path[0] == "symbols" and environ[name] == "null":
+            leave_out(source, path)
             continue
         value = read_value(environ[name], name, source)
         section = source.tree
@@ -142,6 +148,13 @@ def overlay(source: Source, environ) -> None:
         section[path[-1]] = value
         forget(source.lines, path)
         source.lines[path] = f"environment {name}"
+
+
+def leave_out(source: Source, path: tuple) -> None:
+    section = source.tree.get(path[0])
+    if isinstance(section, dict):
+        section.pop(path[1], None)
+    forget(source.lines, path)
 
 
 def path_of(name: str) -> tuple:

@@ -14,7 +14,7 @@ Nothing is decoded here but the envelope: payloads are the very bytes that came 
 import gzip
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +32,10 @@ _SYMBOL_IN_URL = re.compile(rb"[?&]symbol=([A-Za-z0-9_]+)")
 
 class RecordingError(ValueError):
     """A recording that cannot be read; names the file, the line and what is wrong with it."""
+
+
+class RecordingTruncated(RecordingError):
+    """A recording that ends in the middle of a line; what stands before is sound."""
 
 
 class Frame(NamedTuple):
@@ -82,13 +86,15 @@ class Recording:
         self.line = 0
 
     def __iter__(self) -> Iterator[Frame | Snapshot]:
-        first = next(_lines(self.path), (0, b""))[1]
+        first = next(_lines(self.path), (0, b"", True))[1]
         if first.startswith(URL_SCHEMES) or _TIMED.match(first):
             return self._merged(self._frames(_timed), self._rest_answers())
         if first.startswith(b"{"):
             return self._frames(_bare)
         if first[:1].isdigit():
             return self._named(self._frames(_numbered))
+        if _REST.match(first):
+            raise RecordingError(f"{self.path}:1: holds answers of REST; give the recording of the streams beside it")
         found = f"begins with {first[:40]!r}" if first else "is empty"
         raise RecordingError(f"{self.path}:1: no known form of recording: the file {found}")
 
@@ -97,7 +103,7 @@ class Recording:
         return RecordingError(f"{self.path}:{self.line}: {problem}")
 
     def _frames(self, split) -> Iterator[Frame | Snapshot]:
-        for number, text in _lines(self.path):
+        for number, text, whole in _lines(self.path):
             self.line = number
             if not text or text.startswith(URL_SCHEMES):
                 continue
@@ -105,6 +111,8 @@ class Recording:
                 recv_ns, raw = split(text)
                 line = _decode_line(raw)
             except (ValueError, msgspec.DecodeError) as error:
+                if not whole:
+                    raise RecordingTruncated(f"{self.path}:{number}: the file is truncated within this line") from None
                 raise self.error(f"{error}: {text[:80]!r}") from None
             if line.stream:
                 yield Frame(recv_ns, line.stream, bytes(line.data), raw)
@@ -137,12 +145,10 @@ class Recording:
                 early.clear()
 
     def _rest_answers(self) -> Iterator[Snapshot]:
-        name = self.path.name.replace(".ws.txt", ".rest.txt")
-        plain = self.path.with_name(name.removesuffix(".gz"))
-        for path in (plain, plain.with_name(plain.name + ".gz")):
+        for path in rest_files(self.path):
             if path == self.path or not path.exists():
                 continue
-            for number, text in _lines(path):
+            for number, text, _ in _lines(path):
                 if not text:
                     continue
                 match = _REST.match(text)
@@ -197,6 +203,14 @@ class RecordingWriter:
         self.close()
 
 
+def rest_files(path: Path) -> list[Path]:
+    """Return where the REST answers of a `*.ws.txt` recording may stand, the likeliest first."""
+    likeliest = path.with_name(path.name.replace(".ws.txt", ".rest.txt"))
+    zipped = likeliest.suffix == ".gz"
+    other = likeliest.with_suffix("") if zipped else likeliest.with_name(likeliest.name + ".gz")
+    return [likeliest, other]
+
+
 def symbols(path: Path | str, frames: int = 1000) -> list[str]:
     """Return the symbols named in the first frames of a recording, in order of appearance."""
     found: dict[str, None] = {}
@@ -206,17 +220,33 @@ def symbols(path: Path | str, frames: int = 1000) -> list[str]:
     return list(found)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a file, gzipped or not, with their numbers."""
+def sources(recorded: list[str], wanted: Iterable[str], relabel: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return wanted name → the recorded symbols that are played as it; there should be one.
+
+    relabel: recorded symbol → name. Where it says nothing, xxxUSDT stands for an xxxUSDC that is not recorded itself.
+    """
+    found = {}
+    for name in wanted:
+        found[name] = [symbol for symbol in recorded if relabel.get(symbol) == name]
+        if not found[name]:
+            found[name] = [symbol for symbol in recorded if symbol == name]
+        if not found[name] and name.endswith("USDC"):
+            stand_in = name.removesuffix("C") + "T"
+            found[name] = [symbol for symbol in recorded if symbol == stand_in and symbol not in relabel]
+    return found
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
+    """Yield (number, line, whether it ends as a line) of a file, gzipped or not."""
     number = 0
     with open(path, "rb") as plain:
         zipped = plain.read(2) == GZIP_MAGIC
         plain.seek(0)
         try:
             for number, line in enumerate(gzip.GzipFile(fileobj=plain) if zipped else plain, 1):
-                yield number, line.rstrip(b"\r\n")
+                yield number, line.rstrip(b"\r\n"), line.endswith(b"\n")
         except EOFError:
-            raise RecordingError(f"{path}:{number + 1}: the gzip data ends here, the file is truncated") from None
+            raise RecordingTruncated(f"{path}:{number + 1}: the gzip data ends here, the file is truncated") from None
         except (gzip.BadGzipFile, zlib.error) as error:
             raise RecordingError(f"{path}:{number + 1}: damaged gzip data: {error}") from None
 

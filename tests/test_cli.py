@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hard_recordings import InventedMarket
 from written_instance import Written
 
 from phx import __main__ as cli
@@ -151,8 +152,8 @@ def test_quick_verbs_do_not_import_what_they_do_not_use(file):
 
 def test_a_recording_is_passed_on_to_every_process(file, tmp_path, monkeypatch):
     first, second = tmp_path / "a b.jsonl.gz", tmp_path / "c.jsonl.gz"
-    for path in (first, second):
-        path.touch()
+    for path, symbol in ((first, "BTCUSDT"), (second, "ETHUSDC")):
+        InventedMarket(symbol=symbol).run(200).write(path)
     seen = []
     monkeypatch.setitem(commands.VERBS, "run", lambda asked, config, path: seen.append(config.sim) or 0)
     monkeypatch.setattr(os, "environ", dict(os.environ))

@@ -12,6 +12,7 @@ import msgspec
 from phx import config as configuration
 from phx.config import Config, ConfigError
 from phx.process import EXIT_AGAIN, EXIT_OK, EXIT_STAY_DOWN, configure_logging
+from phx.recording import RecordingError
 
 PROCESSES = ("feed", "quoter", "gateway", "guardian", "ops", "sim")
 OPERATOR = ("pause", "resume")
@@ -20,12 +21,13 @@ GUARDIAN = ("cancel-all", "kill", "enable")
 
 def dispatch(asked, path: Path) -> int:
     """Run the verb that was asked for with the configuration at `path`; return the exit status."""
-    environ = os.environ
-    if asked.verb == "run" and asked.recording:
-        played = json.dumps([str(Path(recording).resolve()) for recording in asked.recording])
-        environ["PHX__SIM__MARKET"], environ["PHX__SIM__RECORDINGS"] = "recorded", played
     try:
-        config = configuration.load(path, environ)
+        if asked.verb == "run" and asked.recording:
+            play(asked.recording, path, os.environ)
+        config = configuration.load(path, os.environ)
+    except RecordingError as error:
+        print(f"phx: {error}", file=sys.stderr)
+        return EXIT_STAY_DOWN
     except ConfigError as error:
         print("\n".join(f"phx: configuration: {line}" for line in error.errors), file=sys.stderr)
         return EXIT_STAY_DOWN
@@ -42,8 +44,24 @@ def dispatch(asked, path: Path) -> int:
         return EXIT_AGAIN
 
 
+def play(names: list[str], path: Path, environ) -> None:
+    """Turn the configuration into one of the recorded symbols, for this process and those it starts."""
+    from phx.ops import recordings
+
+    files = recordings.resolved(names)
+    environ["PHX__SIM__MARKET"] = "recorded"
+    environ["PHX__SIM__RECORDINGS"] = json.dumps([str(file) for file in files])
+    config = configuration.load(path, environ)
+    if config.venue.environment != "sim" or config.sim is None:
+        raise RecordingError(f"a recording is played by the simulated venue, not by {config.venue.environment}")
+    found = recordings.restriction(config, recordings.surveyed(files))
+    environ.update(found.environ)
+    for line in found.lines:
+        print(f"phx: {line}", flush=True)
+
+
 # Failures whose text is for the user; by name, so that a quick verb does not import what it does not use.
-EXPLAINED = ("StartRefused", "StartFailed", "NotRunning", "ControlError", "UnknownSymbol")
+EXPLAINED = ("StartRefused", "StartFailed", "NotRunning", "ControlError", "UnknownSymbol", "RecordingError")
 
 
 class UnknownSymbol(Exception):

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from phx import topology
 from phx.latches import Latches
+from phx.ops import recordings, supervisor
 from phx.ops import summary as report
-from phx.ops import supervisor
 from phx.ops.figures import figures
 from phx.ops.instance import Instance
 from phx.ops.view import CLEAR, View, why_not_quoting
@@ -40,8 +40,10 @@ class QuotingFailed(Exception):
 def prepare(config, config_path: Path) -> Lock:
     """Make folders and programs for a fresh start; return the lock that keeps a second starter away.
 
-    Refuses while any process of the instance lives; what a crashed run left in shared memory is removed.
+    Refuses while any process of the instance lives, and recordings that cannot be played; what a crashed run left in
+    shared memory is removed.
     """
+    recordings.check(config)
     os.umask(0o077)
     folder = config.shm_folder()
     for needed in (folder.parent, folder, config.run_folder()):

@@ -19,7 +19,7 @@ from phx.sim.signing import Key, Keys
 from phx.sim.streams import Hub
 from phx.sim.synthetic import FittedError
 from phx.sim.synthetic_market import SyntheticPlayer
-from phx.sim.unlisted import unlisted
+from phx.sim.unlisted import refined, unlisted
 from phx.sim.venue import Venue
 from phx.venue.binance import keys as key_files
 
@@ -31,15 +31,18 @@ log = logging.getLogger("phx.sim")
 
 
 def contracts_of(config) -> dict[str, Contract]:
-    """Return the contracts of the configuration's symbols: listed ones, else made from their recording."""
+    """Return the contracts of the configuration's symbols: listed ones, refined by their recording or made from it."""
     ids = config.instrument_ids()
     contracts = listed(ids)
     missing = [symbol for symbol in ids if symbol not in contracts]
     if missing and config.sim.market == "synthetic":
         raise StayDown(f"{', '.join(missing)}: not listed by the simulated venue, which lists {', '.join(contracts)}")
-    if missing:
+    if config.sim.market == "recorded":
+        recordings, relabel = config.sim.recordings, config.sim.relabel
         try:
-            contracts |= unlisted(missing, config.sim.recordings, config.sim.relabel, ids)
+            wanted = {symbol: contracts[symbol] for symbol in ids if symbol in contracts}
+            contracts |= refined(wanted, recordings, relabel)
+            contracts |= unlisted(missing, recordings, relabel, ids)
         except (RecordingError, OSError) as error:
             raise StayDown(str(error)) from None
     return contracts

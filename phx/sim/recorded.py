@@ -2,7 +2,7 @@
 
 Files are read lazily and merged on the venue's clock (E, made monotone per file: streams overtake each other by some
 milliseconds, their order in the file stays). The market is the window that all recordings share: it begins when every
-symbol has a book and ends with the first recording that ends.
+symbol has a book and ends with the first recording that ends, or is found to be damaged.
 
 Looped, the next pass carries on with later times and ids. Its snapshot is turned into one delta from the book of the
 end to the book of the beginning, so a client never sees a gap. A hole in a recording is joined in the same way.
@@ -20,7 +20,7 @@ import msgspec
 
 from phx._core.enums import Side, TradeOrigin
 from phx.instruments import Instrument, InstrumentError
-from phx.recording import Recording, RecordingError, Snapshot, symbols
+from phx.recording import Recording, RecordingError, Snapshot, sources, symbols
 
 log = logging.getLogger(__name__)
 
@@ -128,20 +128,26 @@ class RecordedMarket:
             begin_ns = ts_ns + JOIN_GAP_NS
 
     def _one_pass(self, continuities, begin_ns):
-        for continuity in continuities.values():
-            continuity.begin_pass()
-        held, start_ns = [], None
-        for venue_ns, symbol, kind, payload in _merged([self._decoded(path) for path in self.paths]):
-            for out_kind, out in continuities[symbol].take(kind, payload):
-                if start_ns is None:
-                    held.append((begin_ns, symbol, out_kind, out))
-                else:
-                    yield begin_ns + venue_ns - start_ns, symbol, out_kind, out
-            if start_ns is None and not any(continuity.waiting for continuity in continuities.values()):
-                start_ns = venue_ns
-                yield from sorted(held, key=lambda record: record[2] != Kind.SNAPSHOT)
+        books = {symbol: _Continuity(symbol) for symbol in continuities}  # until every symbol has one
+        start_ns = None
+        try:
+            for venue_ns, symbol, kind, payload in _merged([self._decoded(path) for path in self.paths]):
+                if start_ns is not None:
+                    for out in continuities[symbol].take(kind, payload):
+                        yield begin_ns + venue_ns - start_ns, symbol, *out
+                    continue
+                deque(books[symbol].take(kind, payload), maxlen=0)
+                if not any(book.waiting for book in books.values()):
+                    start_ns = venue_ns
+                    begun = [(name, *out) for name, book in books.items() for out in continuities[name].join(book)]
+                    for record in sorted(begun, key=lambda record: record[1] != Kind.SNAPSHOT):
+                        yield begin_ns, *record
+        except RecordingError as error:
+            if start_ns is None:
+                raise
+            log.error("%s; the recorded market ends there", error)
         if start_ns is None:
-            missing = ", ".join(symbol for symbol, continuity in continuities.items() if continuity.waiting)
+            missing = ", ".join(symbol for symbol, book in books.items() if book.waiting)
             files = ", ".join(map(str, self.paths))
             raise RecordingError(f"{files}: no depth snapshot that fits the deltas of {missing} in their common time")
 
@@ -159,22 +165,24 @@ class RecordedMarket:
                     if decoded is None:
                         break
                     event_ms, kind, payload = decoded
+                    if not event_ms and kind != Kind.SNAPSHOT:
+                        event_ms = item.recv_ns // NS_PER_MS
                     venue_ms = max(venue_ms, event_ms)
                     yield venue_ms * NS_PER_MS, decoder.instrument.symbol, kind, payload
             except (msgspec.DecodeError, InstrumentError) as error:
                 raise recording.error(str(error)) from None
 
 
-def _merged(sources: list[Iterator]) -> Iterator:
-    """Yield the items of all sources by their time (the first field), until the first of them ends."""
-    heap = [(item[0], index, item) for index, source in enumerate(sources) for item in (next(source, None),) if item]
-    if len(heap) < len(sources):
+def _merged(streams: list[Iterator]) -> Iterator:
+    """Yield the items of all streams by their time (the first field), until the first of them ends."""
+    heap = [(item[0], index, item) for index, source in enumerate(streams) for item in (next(source, None),) if item]
+    if len(heap) < len(streams):
         return
     heapq.heapify(heap)
     while True:
         _, index, item = heap[0]
         yield item
-        item = next(sources[index], None)
+        item = next(streams[index], None)
         if item is None:
             return
         heapq.heapreplace(heap, (item[0], index, item))
@@ -182,28 +190,21 @@ def _merged(sources: list[Iterator]) -> Iterator:
 
 def relabelled(recorded: list[str], wanted: Iterable[str], relabel: Mapping[str, str]) -> dict[str, list[str]]:
     """Return recorded symbol → the wanted names it serves as; RecordingError unless every name has one source."""
-    wanted = list(wanted)
-    sources = {name: [symbol for symbol in recorded if relabel.get(symbol) == name] for name in wanted}
-    for name in wanted:
-        if not sources[name]:
-            sources[name] = [symbol for symbol in recorded if symbol == name]
-        if not sources[name] and name.endswith("USDC"):
-            stand_in = name.removesuffix("C") + "T"
-            sources[name] = [symbol for symbol in recorded if symbol == stand_in and symbol not in relabel]
-    for name, found in sources.items():
-        if len(found) != 1:
-            problem = "is in two recordings" if found else "is in none of the recordings"
+    found = sources(recorded, wanted, relabel)
+    for name, serving in found.items():
+        if len(serving) != 1:
+            problem = "is in two recordings" if serving else "is in none of the recordings"
             raise RecordingError(f"{name} {problem}, which hold {', '.join(recorded) or 'nothing'}; relabel: {relabel}")
-    return {symbol: [name for name in wanted if sources[name] == [symbol]] for symbol in recorded}
+    return {symbol: [name for name, serving in found.items() if serving == [symbol]] for symbol in recorded}
 
 
 class _DepthEvent(msgspec.Struct):
-    E: int
     U: int
     u: int
     pu: int
     b: list[tuple[str, str]]
     a: list[tuple[str, str]]
+    E: int = 0
 
 
 class _DepthAnswer(msgspec.Struct):
@@ -214,21 +215,21 @@ class _DepthAnswer(msgspec.Struct):
 
 
 class _TopEvent(msgspec.Struct):
-    E: int
     u: int
     b: str
     B: str
     a: str
     A: str
+    E: int = 0
 
 
 class _TradeEvent(msgspec.Struct):
     """@trade, and @aggTrade whose last trade id is `l`."""
 
-    E: int
     p: str
     q: str
     m: bool
+    E: int = 0
     t: int = 0
     last: int = msgspec.field(name="l", default=0)
     X: str = "MARKET"
@@ -317,9 +318,14 @@ class _Continuity:
         self._trade_shift = 0
         self._last_trade_id = 0
 
-    def begin_pass(self) -> None:
+    def join(self, book: "_Continuity") -> Iterator[tuple[Kind, Book | Top]]:
+        """Yield what to send to carry on from a book as another pass, or the first one, begins with it."""
         self.waiting = True
         self._early.clear()
+        bids, asks = book._sides
+        yield from self._begin(Book(book._file_id, sorted(bids.items(), reverse=True), sorted(asks.items())))
+        for top in book._ahead:
+            yield from self._top(top)
 
     def take(self, kind: Kind, payload) -> Iterator[tuple[Kind, Book | Delta | Top | Trade]]:
         """Yield what to send for one record of the file."""

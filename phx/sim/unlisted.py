@@ -1,12 +1,14 @@
-"""Contracts that the table does not list, made from what a recording prints: decimals, tick and lot.
+"""Contracts that the table does not list, or not as recorded, made from what a recording prints: decimals, tick, lot.
 
 Limits a recording cannot tell (quantity, notional, price range) are wide; brackets are those of small contracts.
 """
 
 import copy
 import itertools
+import logging
 import math
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -18,6 +20,9 @@ from phx.sim.recorded import PROBED_FRAMES, relabelled
 PROBED_ITEMS = 20_000  # frames read for texts; a REST snapshot, which prints thousands, comes long before
 QUOTES = ("USDT", "USDC")
 MIN_NOTIONAL = "5"
+
+
+log = logging.getLogger(__name__)
 
 
 class _Depth(msgspec.Struct):
@@ -44,15 +49,45 @@ def unlisted(
     wanted: Iterable[str], paths: Iterable[Path | str], relabel: Mapping[str, str], ids: Mapping[str, int]
 ) -> dict[str, Contract]:
     """Return contracts for the wanted symbols from the recordings that stand for them. Raises RecordingError."""
-    wanted, paths = list(wanted), list(paths)
+    return {name: Contract(entry(name, *steps), ids[name]) for name, steps in grids(wanted, paths, relabel).items()}
+
+
+def refined(
+    contracts: Mapping[str, Contract], paths: Iterable[Path | str], relabel: Mapping[str, str]
+) -> dict[str, Contract]:
+    """Return listed contracts, with a finer tick or lot where the recording that stands for one has it."""
+    found = {}
+    for name, (price, qty) in grids(contracts, paths, relabel).items():
+        contract = contracts[name]
+        made = copy.deepcopy(contract.entry)
+        for step, filters, key, precision in (
+            (price, ("PRICE_FILTER",), "tickSize", "pricePrecision"),
+            (qty, ("LOT_SIZE", "MARKET_LOT_SIZE"), "stepSize", "quantityPrecision"),
+        ):
+            listed = contract.filters[filters[0]][key]
+            step.add(listed)
+            if Decimal(step.text()) < Decimal(listed):
+                log.warning("%s: recorded with a %s of %s, listed with %s", name, key, step.text(), listed)
+                made[precision] = step.decimals
+                for filter_ in made["filters"]:
+                    if filter_["filterType"] in filters:
+                        filter_[key] = step.text()
+        found[name] = contract if made == contract.entry else Contract(made, contract.instrument.symbol_id)
+    return found
+
+
+def grids(
+    wanted: Iterable[str], paths: Iterable[Path | str], relabel: Mapping[str, str]
+) -> dict[str, tuple["Step", "Step"]]:
+    """Return the grids of price and quantity of the recordings that stand for the wanted symbols."""
+    paths = list(paths)
     found = {path: symbols(path, PROBED_FRAMES) for path in paths}
-    sources = relabelled([symbol for names in found.values() for symbol in names], wanted, relabel)
-    contracts = {}
-    for recorded, names in sources.items():
-        path = next(path for path in paths if recorded in found[path])
-        for name in names:
-            contracts[name] = Contract(entry(name, *grid(path, recorded)), ids[name])
-    return contracts
+    serving = relabelled([symbol for names in found.values() for symbol in names], wanted, relabel)
+    return {
+        name: grid(next(path for path in paths if recorded in found[path]), recorded)
+        for recorded, names in serving.items()
+        for name in names
+    }
 
 
 def grid(path: Path | str, symbol: str) -> tuple["Step", "Step"]:
