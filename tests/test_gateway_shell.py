@@ -16,6 +16,7 @@ from phx.gateway import epoch as lives
 from phx.gateway.account import Orders, e8, open_cost_ticklots
 from phx.gateway.reconcile import Reconciliation, cancel_own
 from phx.gateway.replies import Replies
+from phx.gateway.startup import restore_books
 from phx.gateway.user_events import UserEvents
 from phx.instruments import Instrument, InstrumentError
 from phx.segment import Segment
@@ -318,14 +319,9 @@ def test_only_a_life_that_said_so_ended_cleanly_and_it_counts_once(tmp_path):
     assert lives.ended_cleanly(tmp_path) and not lives.ended_cleanly(tmp_path)
 
 
-def test_totals_and_booked_trades_are_inherited_from_shared_memory(tmp_path):
-    folder = tmp_path / "shm"
-    folder.mkdir(mode=0o700)
-    assert lives.inherit(folder, {"SYM0": 0}) == {}
-    shell = Shell()
-    (order,) = shell.placed([(99_990, 10)])
-    shell.fill(order, 4, fee_e8=9, trade_id=321)
-    shell.step()
+def left_behind(shell, folder):
+    """What a gateway that is killed now leaves to the next one."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, dtype, slots, ring in (
         ("own.SYM0", records.OWN, 8, shell.symbols[0].own),
         ("journal", records.JOURNAL, 64, shell.journal),
@@ -334,9 +330,52 @@ def test_totals_and_booked_trades_are_inherited_from_shared_memory(tmp_path):
         writer = RingWriter(segment.memory, dtype)
         for record in ring.all():
             writer.write(record)
-    inherited = lives.inherit(folder, {"SYM0": 0})["SYM0"]
+    return lives.inherit(folder, {"SYM0": 0})["SYM0"]
+
+
+def test_totals_and_booked_trades_are_inherited_from_shared_memory(tmp_path):
+    folder = tmp_path / "shm"
+    folder.mkdir(mode=0o700)
+    assert lives.inherit(folder, {"SYM0": 0}) == {}
+    shell = Shell()
+    (order,) = shell.placed([(99_990, 10)])
+    shell.fill(order, 4, fee_e8=9, trade_id=321)
+    shell.step()
+    inherited = left_behind(shell, folder)
     assert inherited.totals["position_lots"] == 4 and inherited.totals["fees_e8"] == 9
-    assert inherited.trade_ids == {321}
+    assert inherited.trade_ids == {321} and inherited.newest_trade_id == 321
+
+
+def test_a_fill_that_the_totals_do_not_hold_yet_is_not_inherited_as_booked(tmp_path):
+    """Killed between the journal's entry of a fill and the own record that carries it."""
+    shell = Shell()
+    (order,) = shell.placed([(99_990, 10)])
+    shell.fill(order, 4, trade_id=321)
+    shell.step()
+    shell.fill(order, 6, trade_id=322)
+    inherited = left_behind(shell, tmp_path)
+    assert inherited.totals["position_lots"] == 4
+    assert inherited.trade_ids == {321} and inherited.newest_trade_id == 321
+
+
+def test_fills_of_a_dead_time_are_booked_once_whether_or_not_the_life_before_had_any(tmp_path):
+    history = [trade_of(i, "0.004") for i in (321, 322, 323)]
+    shell = Shell()
+    (order,) = shell.placed([(99_990, 10)])
+    shell.fill(order, 4, price=100_000, fee_e8=100_000, trade_id=321)
+    shell.step()
+    first = left_behind(shell, tmp_path / "first")
+    second = Shell(user_trades=history[:2], positions=[Position("SYM0", "0.008", "10000", "BOTH", 1)])
+    asyncio.run(restore_books(second.reconciliation, {"SYM0": first}))
+    assert second.core.desk(0).totals()["fills"] == 2
+    # A life without a single fill knows what it began with.
+    quiet = Shell()
+    quiet.core.desk(0).restore(second.core.desk(0).totals(), second.core.desk(0).newest_trade_id)
+    quiet.step()
+    third = Shell(user_trades=history, positions=[Position("SYM0", "0.012", "10000", "BOTH", 1)])
+    asyncio.run(restore_books(third.reconciliation, {"SYM0": left_behind(quiet, tmp_path / "quiet")}))
+    totals = third.core.desk(0).totals()
+    assert (totals["fills"], totals["position_lots"], totals["fees_e8"]) == (3, 12, 3 * 100_000)
 
 
 def test_amounts_are_exact_and_nonsense_is_refused():

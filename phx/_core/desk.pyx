@@ -545,7 +545,7 @@ cdef class Desk:
         own.position_lots, own.open_cost_ticklots = self.position.position_lots, self.position.open_cost_ticklots
         own.realised_ticklots, own.fees_e8 = self.position.realised_ticklots, self.position.fees_e8
         own.funding_e8, own.volume_ticklots = self.position.funding_e8, self.position.volume_ticklots
-        own.fills = self.position.fills
+        own.fills, own.newest_trade_id = self.position.fills, self.trades.newest
         own.allowance_buy_lots, own.allowance_sell_lots = self.allowance_lots(1), self.allowance_lots(-1)
         if self.take.intent_id == 0:
             own.last_take_epoch, own.last_take_n = self.take.epoch, self.take.n

@@ -145,7 +145,8 @@ cdef struct Own:
     uint8_t ready                         # 1 after the start-up path: orders may be sent
     uint8_t blocked                       # RejectReason that stops adding orders now, 0 = none
     uint8_t reserved0[10]                 # zero
-    int64_t reserved1[4]                  # zero
+    int64_t newest_trade_id               # largest trade id in the totals above
+    int64_t reserved1[3]                  # zero
     uint64_t intent_id[OWN_ORDERS]        # client order id's counter, unique in an epoch
     int64_t price_ticks[OWN_ORDERS]
     int64_t remaining_lots[OWN_ORDERS]    # what may still fill; pending amend: the larger of old and new

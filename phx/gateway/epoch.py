@@ -81,10 +81,15 @@ def write_day(run_folder: Path, day: Day) -> None:
 
 
 class Inherited(msgspec.Struct):
-    """What the former life published, per symbol: totals, booked trade ids, and when it last said so (monotonic)."""
+    """What the former life published, per symbol: totals, and the trade ids that they hold.
+
+    A fill may be in the journal while the record that carries it was never published: trades newer than the totals'
+    newest are not booked, wherever else they stand. now_mono_ns: when the totals were published.
+    """
 
     totals: dict[str, int]
     trade_ids: set[int]
+    newest_trade_id: int
     now_mono_ns: int
 
 
@@ -111,5 +116,7 @@ def inherit(folder: Path, symbol_ids: dict[str, int]) -> dict[str, Inherited]:
         record = RingReader(own.memory, OWN).read_newest()
         if record is not None and record["ready"]:
             totals = {name: int(record[name]) for name in TOTALS}
-            found[symbol] = Inherited(totals, fills[symbol_id], int(record["now_mono_ns"]))
+            newest = int(record["newest_trade_id"])
+            booked = {i for i in fills[symbol_id] if i <= newest}
+            found[symbol] = Inherited(totals, booked, newest, int(record["now_mono_ns"]))
     return found

@@ -104,17 +104,15 @@ async def restore_books(reconciliation: Reconciliation, inherited: dict[str, Inh
             desk.restore(totals, max(newest, default=0))
             log.info("%s: position %d lots, taken from the venue", symbol, lots)
             continue
-        desk.restore(former.totals, 0)
+        # Trades may be booked out of order: what is older than the newest counts by its own id, as far as ids are known.
+        oldest = min(former.trade_ids, default=former.newest_trade_id)
+        desk.restore(former.totals, oldest)
         for trade_id in former.trade_ids:
             desk.know_trade(trade_id)
         ago_ms = (time.monotonic_ns() - former.now_mono_ns) // 1_000_000 + int(EARLIER_S * 1000)
         start_ms = rest.clock.timestamp_ms() - ago_ms
         trades = await rest.user_trades(symbol, start_ms=start_ms, limit=LARGEST_PAGE)
-        if former.trade_ids:
-            oldest = min(former.trade_ids)
-            missed = [trade for trade in trades if trade.trade_id > oldest]
-        else:
-            missed = [t for t in trades if t.ts_event_ns // 1_000_000 > start_ms + int(EARLIER_S * 1000)]
+        missed = sorted((trade for trade in trades if trade.trade_id > oldest), key=lambda trade: trade.trade_id)
         booked = sum(reconciliation.book(instrument, trade) for trade in missed)
         if desk.position_lots != lots:
             cost = open_cost_ticklots(instrument, lots, position.entry_price) if lots else 0
