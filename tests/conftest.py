@@ -34,8 +34,11 @@ def recordings() -> Path:
 
 
 def free_ports(count: int) -> int:
-    """Return the first of `count` adjacent loopback ports that are free now."""
-    for base in range(20000 + os.getpid() % 20000, 60000, count):
+    """Return the first of `count` adjacent loopback ports that are free now.
+
+    Below those the kernel gives to clients: who connects to one of them before its server listens may meet itself.
+    """
+    for base in range(10000 + os.getpid() % 20000, 32000, count):
         sockets = []
         try:
             for port in range(base, base + count):
