@@ -104,7 +104,7 @@ async def restore_books(reconciliation: Reconciliation, inherited: dict[str, Inh
             desk.restore(totals, max(newest, default=0))
             log.info("%s: position %d lots, taken from the venue", symbol, lots)
             continue
-        # Trades may be booked out of order: what is older than the newest counts by its own id, as far as ids are known.
+        # Trades may be booked out of order: those older than the newest count one by one, as far as ids are known.
         oldest = min(former.trade_ids, default=former.newest_trade_id)
         desk.restore(former.totals, oldest)
         for trade_id in former.trade_ids:
