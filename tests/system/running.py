@@ -86,10 +86,14 @@ class Running:
         """Return a counter block in shared memory."""
         return Segment.attach(self.config.shm_folder(), segment_name, topology.kind_of(segment_name).record).records[0]
 
-    def ledger(self) -> dict:
-        """Return the venue's own truth."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.config.sim.port}/sim/ledger", timeout=5) as answer:
+    def venue_says(self, what: str):
+        """Return the venue's own truth: "ledger", or "orders?symbol=…"."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.config.sim.port}/sim/{what}", timeout=5) as answer:
             return json.loads(answer.read())
+
+    def ledger(self) -> dict:
+        """Return the venue's totals and open orders."""
+        return self.venue_says("ledger")
 
     def open_ids(self, symbol: str) -> set[str]:
         """Return the client ids of the orders of ours that are open at the venue."""
