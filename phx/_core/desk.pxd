@@ -51,6 +51,7 @@ cdef class Desk:
     cdef public bint latched                         # a latch is set for the symbol or for all
     cdef public bint quoter_alive
     cdef public bint user_stream_up
+    cdef public bint guardian_alive                  # else nothing is added, however long the venue's timer still runs
     cdef public bint cancel_all                      # cancel everything and place nothing
     cdef public int64_t proof_deadline_mono_ns
     cdef public int64_t proof_period_ns

@@ -65,6 +65,7 @@ cdef class Desk:
         self.market = MarketView()
         self.ladder_void = True
         self.user_stream_up = True
+        self.guardian_alive = True
         self.dirty = True
 
     # ---- reading -------------------------------------------------------------------------------------------------
@@ -94,9 +95,15 @@ cdef class Desk:
         self.ladder_void = True
 
     def restore(self, dict totals, int64_t newest_trade_id):
-        """Begin with these totals (fields of position.Position), which hold every trade up to that id."""
+        """Begin with these totals (fields of position.Position), which hold every trade up to that id.
+
+        What was booked before is void: the trades that the totals do not hold are to be booked again.
+        """
         self.position = totals
-        self.trades.raise_watermark(newest_trade_id)
+        self.trades = TradeIds(newest_trade_id)
+        if self.position.position_lots and self.market.value_ticks == 0:
+            # It counts as exposure also before there is a market: at what it cost.
+            self.market.value_ticks = self.position.open_cost_ticklots // self.position.position_lots
         self.dirty = True
 
     def know_trade(self, int64_t trade_id):
@@ -414,10 +421,12 @@ cdef class Desk:
         out.ladder_fresh = not self.ladder_void
         out.backing_off = now_ns < self.back_off_until_mono_ns[s]
         out.journal_room = self.account.journal_room() and self.account.last_action - self.account.first_action < 2048
-        out.proof_deadline_mono_ns, out.proof_period_ns = self.proof_deadline_mono_ns, self.proof_period_ns
+        out.proof_deadline_mono_ns = self.proof_deadline_mono_ns if self.guardian_alive else 0
+        out.proof_period_ns = self.proof_period_ns
         # An own sequence number of another life says nothing about this one.
-        out.must_see_seq = self.must_see_seq
-        out.ladder_own_seq = self.ladder.own_seq if self.ladder.own_epoch == <uint32_t>self.account.epoch else 0
+        cdef bint same_life = self.ladder.own_epoch == <uint32_t>self.account.epoch
+        out.must_see_seq = self.must_see_seq if same_life else max(<uint64_t>1, self.must_see_seq)
+        out.ladder_own_seq = self.ladder.own_seq if same_life else 0
         out.ladder_params_version = self.ladder.params_version
         out.position_lots = self.position.position_lots
         out.side_lots, out.opposite_lots = self.measure.lots[s], self.measure.lots[1 - s]

@@ -5,7 +5,7 @@ out; and reports answers and events through the on_… methods, each of which ma
 order. now_ns is monotonic, ts_ns is the venue's UTC.
 """
 
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport llabs
 from libc.string cimport memset
 
@@ -32,6 +32,7 @@ cdef enum:
     REFUSALS_IN_A_ROW = 20                  # then the symbol is latched until a human has looked
 
 cdef int64_t ACCOUNT_EVERY_NS = 100_000_000
+cdef int64_t FILLS_LATE_NS = 5_000_000_000      # the venue's history holds a fill sooner than this
 
 
 cdef class GatewayCore:
@@ -64,15 +65,16 @@ cdef class GatewayCore:
         """Do one turn; return how many actions wait to be sent."""
         cdef Desk desk
         cdef int64_t profit_e8 = self.day_base_e8
-        cdef int64_t limit_e8 = 0
+        cdef int64_t limit_e8 = INT64_MAX
         for desk in self.desks:
             profit_e8 += self.account.pnl_e8[desk.symbol_id]
+            # C10: an unset limit is no loss allowed at all, like every unset limit.
             if desk.limits.params_version:
-                limit_e8 = min(limit_e8 or desk.limits.max_daily_loss_e8, desk.limits.max_daily_loss_e8)
+                limit_e8 = min(limit_e8, desk.limits.max_daily_loss_e8)
         for desk in self.desks:
             desk.ready = self.ready
-            # C10: an unset limit is no loss allowed at all, like every unset limit.
-            if limit_e8 and profit_e8 < -limit_e8:
+            # Before that the books are not whole, nor is it known what belongs to today.
+            if self.ready and profit_e8 < -limit_e8:
                 desk.loss_stop = True
             desk.step(now_ns)
         if self.account_dirty or now_ns - self.account_written_mono_ns >= ACCOUNT_EVERY_NS:
@@ -225,6 +227,13 @@ cdef class GatewayCore:
                 if order.request_mono_ns:
                     self.on_unknown(order.intent_id, now_ns)
 
+    def drop_actions(self, int64_t now_ns):
+        """Send nothing of what waits: orders are known not to exist, cancels come again while they are needed."""
+        cdef Action action
+        while self.account.pop(&action):
+            if action.kind == ACTION_PLACE:
+                self.on_absent(action.intent_id, now_ns)
+
     def on_cancel_reject(self, uint64_t intent_id, int venue_code, int64_t now_ns):
         """The venue refused a cancel. "No such order" proves nothing by itself: filled, closed, or not there yet."""
         cdef Order *order = self.account.table.find(intent_id)
@@ -261,9 +270,10 @@ cdef class GatewayCore:
     # ---- the end of an order -------------------------------------------------------------------------------------
 
     def on_end(self, uint64_t intent_id, bint expired, int64_t reported_lots, int64_t ts_ns, int64_t now_ns):
-        """The order is canceled or expired by the venue's own word: stream, reply or query.
+        """The order can fill no more by the venue's own word: stream, reply or query.
 
-        reported_lots: filled by the venue's count. When fills are still missing, missing_fills() says so.
+        reported_lots: filled by the venue's count. While some of it is not booked the order stays, as unknown; when
+        that takes long, missing_fills() says so.
         """
         cdef Order *order = self.account.table.find(intent_id)
         cdef Desk desk
@@ -271,16 +281,29 @@ cdef class GatewayCore:
         if order == NULL:
             return
         desk = self.desk_by_id[order.symbol_id]
-        order.reported_lots = max(order.reported_lots, reported_lots)
         if order.cancel_mono_ns and order.request_mono_ns:
             record(desk.counters.cancel_ack_ns, now_ns - order.cancel_mono_ns)
         order.request_mono_ns = 0
+        if reported_lots > order.reported_lots:
+            order.reported_lots, order.reported_mono_ns = reported_lots, now_ns
+        if order.reported_lots > order.filled_lots and is_live(order):
+            # It ended, but not all it filled is booked yet: that counts like an unknown outcome until it is.
+            order.qty_lots, order.amend_qty_lots = order.reported_lots, 0
+            self.account.table.apply(order, ORDER_NOT_FOUND, now_ns)
+            desk.dirty = True
+            return
         if self.account.table.apply(order, ORDER_ENDED, now_ns):
             desk.counters.canceled += 1
             memset(&event, 0, sizeof(event))
             event.ts_event_ns = ts_ns
             desk.publish_exec(&event, order, EXEC_EXPIRE if expired else EXEC_CANCEL, now_ns)
         self.close_take(desk, order, now_ns)
+
+    def note_venue_order_id(self, uint64_t intent_id, int64_t venue_order_id):
+        """Learn the venue's id of an order: by it the history tells whose fills it holds."""
+        cdef Order *order = self.account.table.find(intent_id)
+        if order != NULL:
+            order.venue_order_id = venue_order_id
 
     def on_absent(self, uint64_t intent_id, int64_t now_ns):
         """The order was never placed: "no such order" after the moment until which its bytes could be accepted."""
@@ -341,6 +364,9 @@ cdef class GatewayCore:
             event.intent_id = intent_id
         else:
             self.account.table.fill(order, qty_lots, now_ns)
+            if order.absent and order.filled_lots < order.qty_lots:
+                # Proven absent, and there it is: what is left of it must go at once.
+                desk.cancel(order, now_ns, True)
             if order.layer == 0:
                 desk.counters.filled_near_lots += qty_lots
             desk.refusals_in_a_row = 0
@@ -409,17 +435,19 @@ cdef class GatewayCore:
         for intent_id in range(self.first_recent(), self.account.table.next_intent_id):
             order = self.account.table.find(intent_id)
             if (order != NULL and order.reported_lots > order.filled_lots
-                    and now_ns - order.since_mono_ns > <int64_t>500_000_000):
+                    and now_ns - order.reported_mono_ns > <int64_t>500_000_000):
                 found.add(order.symbol_id)
         return found
 
-    def fills_accounted(self, int symbol_id):
-        """Note that the symbol's trades were reconciled: what is still missing will not come."""
+    def fills_accounted(self, int symbol_id, int64_t now_ns):
+        """Note that the symbol's trades were reconciled: what is missing for long will not come any more."""
         cdef Order *order
         for intent_id in range(self.first_recent(), self.account.table.next_intent_id):
             order = self.account.table.find(intent_id)
-            if order != NULL and order.symbol_id == symbol_id:
-                order.reported_lots = min(order.reported_lots, order.filled_lots)
+            if (order != NULL and order.symbol_id == symbol_id and order.reported_lots > order.filled_lots
+                    and now_ns - order.reported_mono_ns > FILLS_LATE_NS):
+                order.reported_lots = order.filled_lots
+                self.on_end(intent_id, False, 0, 0, now_ns)
 
     def intent_of(self, int symbol_id, int64_t venue_order_id):
         """Return the intent id of an order known by the venue's id, 0 when it is not one of this life."""

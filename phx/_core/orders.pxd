@@ -36,6 +36,7 @@ cdef struct Order:
     int64_t cause_recv_mono_ns          # receipt of the tick that caused it
     int64_t venue_order_id
     int64_t reported_lots               # filled by the venue's own count; more than filled_lots = fills are missing
+    int64_t reported_mono_ns            # when that count was told
     uint64_t take_n                     # the take it carries out; 0 = a quote
     uint16_t symbol_id
     int8_t side                         # Side
