@@ -143,6 +143,37 @@ async def test_a_lost_connection_makes_requests_unknown_and_is_made_anew():
     await connected(Credentials("key", SECRET), body)
 
 
+async def test_a_connection_that_answers_nothing_is_left_at_once():
+    async def body(shell, connection, server):
+        await until(lambda: connection.up)
+        connection.suspect_silence(time.monotonic_ns() + 10**10)
+        assert connection.up  # nothing was asked
+        shell.ladder([(99_990, 10)])
+        shell.core.step(shell.now_ns)
+        connection.send()
+        connection.suspect_silence(time.monotonic_ns())
+        assert connection.up  # not for long enough
+        connection.suspect_silence(time.monotonic_ns() + 10**10)
+        assert not connection.up and not shell.core.order_session_up
+        assert [o["state"] for o in shell.live().values()] == [OrderState.ORDER_UNKNOWN]
+        await until(lambda: server.connections == 2 and connection.up)
+
+    await connected(Credentials("key", SECRET), body)
+
+
+async def test_any_answer_is_a_sign_of_life():
+    async def body(shell, connection, server):
+        await until(lambda: connection.up)
+        shell.ladder([(99_990, 10)])
+        shell.core.step(shell.now_ns)
+        connection.send()
+        await until(lambda: server.requests)
+        server.transport.send(WSMsgType.TEXT, b'{"id":1,"status":503,"error":{"code":-1000}}')
+        await until(lambda: connection.session.waiting_since_mono_ns == 0)
+
+    await connected(Credentials("key", SECRET), body)
+
+
 async def test_an_order_whose_bytes_never_left_is_known_not_to_exist():
     async def body(shell, connection, server):
         await until(lambda: connection.up)

@@ -68,8 +68,14 @@ class Shell(Rig):
         self.venue = FakeVenue(**answers)
         self.instruments = {"SYM0": INSTRUMENT}
         self.orders = Orders("s", {"SYM0": 0}, EPOCH)
-        self.zombies, self.forced, self.clocks = [], [], []
-        self.replies = Replies(self.core, self.instruments, self.orders, lambda: self.clocks.append(1))
+        self.zombies, self.forced, self.clocks, self.limits = [], [], [], []
+        self.replies = Replies(
+            self.core,
+            self.instruments,
+            self.orders,
+            lambda: self.clocks.append(1),
+            lambda *limit: self.limits.append(limit),
+        )
         self.events = UserEvents(
             self.core,
             self.instruments,
@@ -196,9 +202,29 @@ def test_replies_find_their_order_by_the_request_id(shell):
     assert shell.live()[intent]["state"] == OrderState.ORDER_OPEN
     shell.quote([])
     shell.answer(intent * 4 + 3, shell.row(intent, "CANCELED", "0.004"))
-    assert shell.live() == {}
     shell.wait(SECOND_NS)
     assert shell.core.missing_fills(shell.now_ns) == {0}
+    shell.fill(order, 4)
+    assert shell.live() == {} and shell.core.missing_fills(shell.now_ns) == set()
+
+
+def test_a_status_that_nobody_knows_is_not_trusted_to_be_an_end(shell):
+    (order,) = shell.placed([(99_990, 10)])
+    shell.quote([])
+    shell.answer(order["intent_id"] * 4 + 3, shell.row(order["intent_id"], "PENDING_CANCEL"))
+    assert shell.live()[order["intent_id"]]["state"] == OrderState.ORDER_UNKNOWN
+    shell.replies.stated(order_of(order["intent_id"], "RESTING"), shell.now_ns)
+    assert shell.live()[order["intent_id"]]["state"] == OrderState.ORDER_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("status", "msg", "limit"),
+    [(429, "Too many requests.", (False, 0)), (418, "banned until 1659146400000", (True, 1_659_146_400_000))],
+)
+def test_a_rate_limit_told_on_the_order_session_is_passed_on(shell, status, msg, limit):
+    (order,) = shell.quote([(99_990, 10)])
+    shell.answer(order["intent_id"] * 4 + 1, f'"error":{{"code":-1003,"msg":"{msg}"}}', status)
+    assert shell.limits == [limit] and shell.live() == {}
 
 
 @pytest.mark.parametrize(
@@ -253,6 +279,27 @@ def test_no_such_order_long_after_the_send_proves_absence():
     assert shell.live() == {}
 
 
+def test_no_such_order_proves_nothing_without_the_stream_that_would_have_told():
+    shell = Shell(order_status=VenueReject(-2013, "Order does not exist.", 400))
+    intent = unknown_order(shell)
+    shell.core.desk(0).user_stream_up = False
+    asyncio.run(shell.reconciliation.ask_questions())
+    assert shell.live()[intent]["state"] == OrderState.ORDER_UNKNOWN
+    shell.core.desk(0).user_stream_up = True
+    asyncio.run(shell.reconciliation.ask_questions())
+    assert shell.live() == {}
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_no_such_order_about_an_acknowledged_one_is_believed_only_with_the_list_of_open_orders(listed):
+    shell = Shell(order_status=VenueReject(-2013, "Order does not exist.", 400))
+    intent = unknown_order(shell)
+    shell.core.on_accept(intent, 77, 1, shell.now_ns)
+    shell.venue.answers["open_orders"] = [order_of(intent)] if listed else []
+    asyncio.run(shell.reconciliation.ask_questions())
+    assert bool(shell.live()) == listed
+
+
 def test_no_such_order_soon_after_the_send_proves_nothing():
     shell = Shell(order_status=VenueReject(-2013, "Order does not exist.", 400))
     shell.now_ns = time.monotonic_ns()
@@ -268,10 +315,11 @@ def test_a_filled_order_whose_fills_were_lost_is_settled_from_the_history():
     shell = Shell(order_status=lambda *_: order_of(intent, "FILLED", "0.01"), user_trades=[])
     intent = unknown_order(shell)
     asyncio.run(shell.reconciliation.ask_questions())
-    assert shell.live() == {} and shell.core.desk(0).position_lots == 0
+    assert shell.live()[intent]["state"] == OrderState.ORDER_UNKNOWN and shell.core.desk(0).position_lots == 0
     shell.venue.answers["user_trades"] = [trade_of(1, "0.004"), trade_of(2, "0.006")]
     asyncio.run(shell.reconciliation.read_trades("SYM0"))
     asyncio.run(shell.reconciliation.read_trades("SYM0"))
+    assert shell.live() == {}
     totals = shell.core.desk(0).totals()
     assert (totals["position_lots"], totals["fills"], totals["fees_e8"]) == (10, 2, 200_000)
 

@@ -1,6 +1,8 @@
 """What one life of the gateway leaves to the next: its number, whether it ended cleanly, its totals."""
 
 import os
+import threading
+import time
 from pathlib import Path
 
 import msgspec
@@ -24,7 +26,7 @@ TOTALS = (
 
 def write_durably(path: Path, text: str) -> None:
     """Replace a file so that a crash leaves the old or the new one, whole and on disk."""
-    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
+    temporary = path.with_name(f"{path.name}.tmp{threading.get_native_id()}")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         os.write(fd, text.encode())
@@ -81,16 +83,31 @@ def write_day(run_folder: Path, day: Day) -> None:
 
 
 class Inherited(msgspec.Struct):
-    """What the former life published, per symbol: totals, and the trade ids that they hold.
+    """One symbol's books as a former life left them: totals, and the trade ids that they hold.
 
     A fill may be in the journal while the record that carries it was never published: trades newer than the totals'
-    newest are not booked, wherever else they stand. now_mono_ns: when the totals were published.
+    newest are not booked, wherever else they stand. ts_ms: when the totals were published, UTC.
     """
 
     totals: dict[str, int]
     trade_ids: set[int]
     newest_trade_id: int
-    now_mono_ns: int
+    ts_ms: int
+
+
+Books = dict[str, Inherited]
+
+
+def read_books(run_folder: Path) -> Books:
+    """Return the books as last written to disk: they survive the host, and lives that end before theirs are whole."""
+    try:
+        return msgspec.json.decode((run_folder / "books.json").read_bytes(), type=Books)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return {}
+
+
+def write_books(run_folder: Path, books: Books) -> None:
+    write_durably(run_folder / "books.json", msgspec.json.encode(books).decode())
 
 
 def attach(folder: Path, name: str) -> Segment | None:
@@ -100,9 +117,10 @@ def attach(folder: Path, name: str) -> Segment | None:
         return None
 
 
-def inherit(folder: Path, symbol_ids: dict[str, int]) -> dict[str, Inherited]:
-    """Read what the former life left in shared memory; to be called before its segments are replaced."""
+def inherit(folder: Path, symbol_ids: dict[str, int]) -> Books:
+    """Read what a life that died at work left in shared memory; to be called before its segments are replaced."""
     found = {}
+    booted_ms = (time.time_ns() - time.monotonic_ns()) // 1_000_000
     journal = attach(folder, "journal")
     fills: dict[int, set[int]] = {}
     if journal is not None:
@@ -118,5 +136,6 @@ def inherit(folder: Path, symbol_ids: dict[str, int]) -> dict[str, Inherited]:
             totals = {name: int(record[name]) for name in TOTALS}
             newest = int(record["newest_trade_id"])
             booked = {i for i in fills[symbol_id] if i <= newest}
-            found[symbol] = Inherited(totals, booked, newest, int(record["now_mono_ns"]))
+            ts_ms = booted_ms + int(record["now_mono_ns"]) // 1_000_000
+            found[symbol] = Inherited(totals, booked, newest, ts_ms)
     return found

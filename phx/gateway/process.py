@@ -37,6 +37,7 @@ SESSION_GRACE_NS = 1_000_000_000  # without the order session: by REST, and canc
 ECHO_NS = 2_000_000_000  # an answered order must be echoed by the account's stream within this
 ECHO_EARLY_NS = 1_000_000_000  # the echo may come before the answer, by less than this
 CLOCK_S = 60.0
+BOOKS_S = 30.0  # the books are on disk at least this often
 STOP_S = 8.0
 DAY_S = 86_400
 
@@ -46,13 +47,17 @@ log = logging.getLogger("phx.gateway")
 class Gateway:
     """Everything one life needs, put together. inherited: what the former life left (read before the lock)."""
 
-    def __init__(self, process: life.Process, inherited: dict[str, lives.Inherited]):
+    def __init__(self, process: life.Process, inherited: lives.Books):
         self.process = process
         self.config = config = process.config
-        self.inherited = inherited
+        # What is newest, and on disk before anything can go wrong: this life may end before its books are whole.
+        self.inherited = lives.read_books(process.run_folder) | inherited
+        lives.write_books(process.run_folder, self.inherited)
         self.symbol_ids = {symbol: config.instrument_ids()[symbol] for symbol in config.traded()}
         self.locked_ns = time.monotonic_ns()
         self.clean = lives.ended_cleanly(process.run_folder)
+        # Until then bytes that a former life sent, or this one, may be accepted.
+        self.absent_after_ns = config.venue.recv_window_ms * 1_000_000 + PROOF_MARGIN_NS
         self.endpoints = endpoints(config)
         credentials = keys.load(config)
         limits = config.limits
@@ -90,9 +95,14 @@ class Gateway:
         self.stream_down_ns = time.monotonic_ns()
         self.look_due_ns = 0
         self.unechoed_since_ns = 0
+        self.banned = False
+        self.doubts = 0
+        self.reconciling = False
+        self.failed = False
         self.tasks: set[asyncio.Task] = set()
         self.working = False
-        self.day = lives.read_day(process.run_folder)
+        # A day's beginning is a distance from the totals: without them it says nothing.
+        self.day = lives.read_day(process.run_folder) if self.inherited else lives.Day()
 
     # ---- life ----
 
@@ -132,7 +142,7 @@ class Gateway:
                 )
             )
         environment = self.config.venue.environment
-        self.replies = Replies(self.core, self.instruments, self.orders, self._synchronise)
+        self.replies = Replies(self.core, self.instruments, self.orders, self._synchronise, self._on_limited)
         self.events = UserEvents(self.core, self.instruments, self.orders, self._on_zombie, self._on_forced)
         self.fallback = Fallback(self.core, self.rest, self.instruments, self.replies, environment, self.turn)
         self.connection.instruments, self.connection.replies = self.instruments, self.replies
@@ -158,8 +168,7 @@ class Gateway:
         self._start(self.stream.run())
         if not self.by_rest:
             self._start(self.connection.run())
-        absent_ns = self.config.venue.recv_window_ms * 1_000_000 + PROOF_MARGIN_NS
-        until_ns = 0 if self.clean else self.locked_ns + absent_ns
+        until_ns = 0 if self.clean else self.locked_ns + self.absent_after_ns
         await startup.prove_empty(self.rest, self.instruments, prefix, until_ns)
         if not await startup.wait_for(lambda: self.stream.up, startup.USER_STREAM_S, stopping) and not stopping():
             raise TimeoutError(f"gateway: no user stream within {startup.USER_STREAM_S:.0f} s")
@@ -176,19 +185,27 @@ class Gateway:
             log.info("gateway: ready to trade %s", ", ".join(self.instruments))
             self._start(self.reconciliation.run())
             self._start(self._keep_clock())
+            self._start(self._keep_books())
         while not self.process.stopping:
             await asyncio.sleep(0.1)
             self._turn_day(time.time())
         await self._leave()
+        if self.failed:
+            raise RuntimeError("gateway: ended because a part of it failed; to be started anew")
 
     async def _leave(self) -> None:
         """No new order, cancel all own, prove that none is open."""
-        self.working = self.core.ready = False
+        was_working, self.working, self.core.ready = self.working, False, False
         self.turn()
-        await startup.wait_for(lambda: not self._live_orders(), 1.0, lambda: False)
-        deadline_ns = time.monotonic_ns() + int(STOP_S * 1e9)
+        answered = await startup.wait_for(lambda: not self._live_orders(), 1.0, lambda: False)
+        now_ns = time.monotonic_ns()
+        # What has no end yet may still be on its way: an empty list proves nothing about it before this.
+        until_ns = 0 if answered else now_ns + self.absent_after_ns
         prefix = self.endpoints.coid_prefix
-        if await prove_none_open(self.rest, self.instruments, prefix, 0, deadline_ns):
+        proven = await prove_none_open(self.rest, self.instruments, prefix, until_ns, now_ns + int(STOP_S * 1e9))
+        if was_working:
+            lives.write_books(self.process.run_folder, self._books())
+        if proven:
             self.core.no_open_order_proven = True
             lives.write_durably(lives.clean_marker(self.process.run_folder), f"{self.epoch}\n")
             log.info("gateway: no open order, proven")
@@ -210,11 +227,6 @@ class Gateway:
     async def _turn_for_ever(self) -> None:
         spin = self.config.process_config("gateway").wait != "block"
         while True:
-            if self.process.froze():
-                # Whatever was known is old: follow no ladder until a new one comes, ask the venue about the rest.
-                self.core.void_ladders()
-                if self.working:
-                    self._start(self._reconcile())
             self.turn()
             await asyncio.sleep(0 if spin else TURN_S)
 
@@ -227,14 +239,21 @@ class Gateway:
         self.process.bell.park_now()
         now_ns = time.monotonic_ns()
         self.process.beat()
+        if self.process.froze():
+            # Whatever was known is old: follow no ladder until a new one comes, ask the venue about the rest.
+            self.core.void_ladders()
+            self._doubt()
         if now_ns >= self.look_due_ns:
             self.look_due_ns = now_ns + LOOK_NS
             self.process.counters["loops"] += 1
             self.surroundings.look(now_ns)
             self._judge_connections(now_ns)
+            self._mind_limits(now_ns)
             self._tell_counters()
         if self.core.step(now_ns):
-            if self.by_rest or not self.connection.up:
+            if self.banned:
+                self.core.drop_actions(now_ns)
+            elif self.by_rest or not self.connection.up:
                 self.fallback.send()
             else:
                 self.connection.send()
@@ -244,11 +263,19 @@ class Gateway:
 
     def _judge_connections(self, now_ns: int) -> None:
         stream_lost = not self.stream.up and now_ns - self.stream_down_ns > USER_STREAM_GRACE_NS
+        self.connection.suspect_silence(now_ns)
         session_lost = not self.by_rest and not self.connection.up
         session_lost = session_lost and now_ns - self.connection.down_since_ns > SESSION_GRACE_NS
         for desk in self.core.desks:
             desk.cancel_all = stream_lost or session_lost
         self._suspect_silence(now_ns)
+
+    def _mind_limits(self, now_ns: int) -> None:
+        """A rate limit counts for both ways of ordering: place nothing until it is over; send nothing while banned."""
+        venue_ns, weights = self.rest.clock.venue_ns(now_ns), self.rest.weights
+        self.banned = venue_ns < weights.banned_until_ns
+        if silence_ns := weights.silence_ns(venue_ns):
+            self.core.hold(now_ns + silence_ns)
 
     def _tell_counters(self) -> None:
         counters = self.process.counters[0]
@@ -283,20 +310,33 @@ class Gateway:
             for desk in self.core.desks:
                 desk.user_stream_up = False
         elif self.working:
-            self._start(self._reconcile())
+            self._doubt()
         else:
             for desk in self.core.desks:
                 desk.user_stream_up = True
 
+    def _doubt(self) -> None:
+        """Add nothing until everything was compared with the venue, from now on."""
+        self.doubts += 1
+        if self.working:
+            for desk in self.core.desks:
+                desk.user_stream_up = False
+            if not self.reconciling:
+                self.reconciling = True
+                self._start(self._reconcile())
+
     async def _reconcile(self) -> None:
-        """Compare everything with the venue; only then new risk is taken again."""
-        while True:
+        """Compare everything with the venue until no new doubt has come meanwhile; then new risk is taken again."""
+        done = -1
+        while done != self.doubts:
+            doubts = self.doubts
             try:
                 await self.reconciliation.everything()
-                break
+                done = doubts
             except VenueError as error:
                 log.warning("gateway: reconciling: %s", error)
                 await asyncio.sleep(0.5)
+        self.reconciling = False
         for desk in self.core.desks:
             desk.user_stream_up = self.stream.up
         self.turn()
@@ -310,6 +350,19 @@ class Gateway:
 
     def _synchronise(self) -> None:
         self._start(self.rest.server_time())
+
+    def _on_limited(self, banned: bool, until_ms: int) -> None:
+        self.process.counters["rate_limited"] += 1
+        self.rest.weights.refused(banned, 0, until_ms * 1_000_000, self.rest.clock.venue_ns(time.monotonic_ns()))
+
+    def _books(self) -> lives.Books:
+        ts_ms = time.time_ns() // 1_000_000
+        return {d.symbol: lives.Inherited(d.totals(), set(), d.newest_trade_id, ts_ms) for d in self.core.desks}
+
+    async def _keep_books(self) -> None:
+        while True:
+            await asyncio.to_thread(lives.write_books, self.process.run_folder, self._books())
+            await asyncio.sleep(BOOKS_S)
 
     async def _keep_clock(self) -> None:
         while True:
@@ -339,7 +392,7 @@ class Gateway:
             log.error("gateway: %s", task.exception(), exc_info=task.exception())
             # Half a gateway is worse than none: end, and recover from the beginning.
             if not isinstance(task.exception(), VenueError):
-                self.process.stopping = True
+                self.failed = self.process.stopping = True
 
 
 def cancel_share(limits) -> float:

@@ -100,13 +100,25 @@ class Reconciliation:
         try:
             order = await self.rest.order_status(symbol, coid)
         except VenueReject as error:
-            known = self.core.account.table.order(intent_id)
-            # "No such order" proves absence only if the question was asked late enough.
-            if error.code == NO_SUCH_ORDER and known and asked_ns - known["sent_mono_ns"] >= self.absent_after_ns:
-                log.warning("%s: order %s was never placed", symbol, coid)
+            if error.code == NO_SUCH_ORDER and await self._is_absent(symbol, coid, intent_id, asked_ns):
+                log.warning("%s: order %s is not at the venue", symbol, coid)
                 self.core.on_absent(intent_id, time.monotonic_ns())
         else:
             self.replies.stated(order, time.monotonic_ns())
+
+    async def _is_absent(self, symbol: str, coid: str, intent_id: int, asked_ns: int) -> bool:
+        """Return whether "no such order" is to be believed: asked late enough, with a stream that would have told."""
+        known = self.core.account.table.order(intent_id)
+        if known is None or asked_ns - known["sent_mono_ns"] < self.absent_after_ns:
+            return False
+        if not self.core.desk(known["symbol_id"]).user_stream_up:
+            return False
+        if known["ts_ack_ns"] == 0:
+            return True
+        # It was acknowledged, so it did exist: the list and the history of trades must agree that it is gone.
+        listed = {order.coid for order in await self.rest.open_orders(symbol)}
+        await self.read_trades(symbol)
+        return coid not in listed
 
     async def compare_open_orders(self) -> None:
         """Cancel orders of ours that the table does not hold; ask about those that the venue does not list."""
@@ -154,7 +166,7 @@ class Reconciliation:
         self.read_until_ms[symbol] = asked_ms
         if booked:
             log.warning("%s: %d fills were missing from the account's stream", symbol, booked)
-        self.core.fills_accounted(instrument.symbol_id)
+        self.core.fills_accounted(instrument.symbol_id, time.monotonic_ns())
 
     def book(self, instrument: Instrument, trade) -> bool:
         """Book one trade of the history unless it is booked already."""

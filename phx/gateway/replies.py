@@ -6,9 +6,9 @@ from phx._core.action import ActionKind
 from phx._core.gateway import GatewayCore
 from phx.gateway.account import Orders
 from phx.instruments import Instrument
-from phx.venue.binance.errors import Advice, advice
+from phx.venue.binance.errors import BANNED_STATUS, LIMITED_STATUS, Advice, advice, banned_until_ms
 from phx.venue.binance.messages import ApiReply
-from phx.venue.interface import LIVE, Order, VenueLimited, VenueReject
+from phx.venue.interface import ENDED, Order, VenueLimited, VenueReject
 
 ID_KINDS = 4  # a request's id is intent_id * ID_KINDS + ActionKind (encode.pxd)
 RATE_LIMITED = -1003
@@ -17,13 +17,17 @@ log = logging.getLogger("phx.gateway")
 
 
 class Replies:
-    """on_clock(): the venue refused a timestamp, synchronise. `done_mono_ns`: when something was last done as asked."""
+    """on_clock(): the venue refused a timestamp, synchronise. on_limited(banned, until_ms): a rate limit of the venue.
 
-    def __init__(self, core: GatewayCore, instruments: dict[str, Instrument], orders: Orders, on_clock):
+    `done_mono_ns`: when something was last done as asked.
+    """
+
+    def __init__(self, core: GatewayCore, instruments: dict[str, Instrument], orders: Orders, on_clock, on_limited):
         self.core = core
         self.by_name = instruments
         self.orders = orders
         self.on_clock = on_clock
+        self.on_limited = on_limited
         self.done_mono_ns = 0
 
     def handle(self, reply: ApiReply, now_ns: int) -> None:
@@ -38,6 +42,8 @@ class Replies:
             self.done(kind, intent_id, order, now_ns)
             return
         code = reply.error.code if reply.error else 0
+        if reply.status in (LIMITED_STATUS, BANNED_STATUS):
+            self.on_limited(reply.status == BANNED_STATUS, banned_until_ms(reply.error.msg) if reply.error else 0)
         if reply.status >= 500 or reply.status == 408 or code == 0 or advice(code) is Advice.UNKNOWN:
             log.warning("order session: outcome of request %d unknown: %s", reply.id, reply.error)
             self.core.on_unknown(intent_id, now_ns)
@@ -51,9 +57,8 @@ class Replies:
             self.core.on_accept(intent_id, order.venue_order_id, order.ts_update_ns, now_ns)
         elif kind == ActionKind.ACTION_AMEND and order.live:
             self.core.on_amend_accept(intent_id, now_ns)
-        if order.status not in LIVE and order.status != "FILLED" and order.symbol in self.by_name:
-            filled_lots = self.by_name[order.symbol].lots(order.filled_qty)
-            self.core.on_end(intent_id, order.status != "CANCELED", filled_lots, order.ts_update_ns, now_ns)
+        if not order.live and order.status != "FILLED":
+            self._ended(intent_id, order, now_ns)
 
     def refused(self, kind: int, intent_id: int, code: int, now_ns: int) -> None:
         """The venue refused for certain."""
@@ -82,6 +87,15 @@ class Replies:
             return
         if order.live:
             self.core.on_accept(intent_id, order.venue_order_id, order.ts_update_ns, now_ns)
+        else:
+            self._ended(intent_id, order, now_ns)
+
+    def _ended(self, intent_id: int, order: Order, now_ns: int) -> None:
+        if order.status not in ENDED or order.symbol not in self.by_name:
+            # A word phx does not know: not trusted to be open or closed.
+            log.warning("%s: %s: unknown status %.20s", order.symbol, order.coid, order.status)
+            self.core.on_unknown(intent_id, now_ns)
             return
         filled_lots = self.by_name[order.symbol].lots(order.filled_qty)
+        self.core.note_venue_order_id(intent_id, order.venue_order_id)
         self.core.on_end(intent_id, order.status != "CANCELED", filled_lots, order.ts_update_ns, now_ns)

@@ -22,6 +22,7 @@ from phx.venue.interface import AccountRest, VenueError
 
 BACK_OFF_S = (0.05, 5.0)  # first and longest wait before connecting again
 LOGON_S = 3.0
+SILENT_NS = 1_000_000_000  # requests were sent and nothing at all came back for so long: the connection is dead
 PING_IDLE_S = 10.0
 LARGEST_FRAME_BYTES = 1024 * 1024
 LOGON_ID = "logon"
@@ -153,6 +154,13 @@ class OrderConnection:
             self.down_since_ns = time.monotonic_ns()
             self.counters["disconnects"] += 1
             self.core.on_session_lost(self.down_since_ns)
+
+    def suspect_silence(self, now_ns: int) -> None:
+        """Leave a connection that takes requests and answers none: its cancels would go nowhere."""
+        if self.up and self.session.waiting_since_mono_ns and now_ns - self.session.waiting_since_mono_ns > SILENT_NS:
+            log.error("order session: no answer for %d ms", SILENT_NS // 1_000_000)
+            self.session.disconnect(graceful=False)
+            self._on_end("silent")
 
     def send(self) -> int:
         """Send what the core wants sent; 0 while the session is not open."""

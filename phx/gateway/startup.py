@@ -10,7 +10,7 @@ import time
 
 from phx import instruments as tables
 from phx.gateway.account import e8, open_cost_ticklots
-from phx.gateway.epoch import Inherited
+from phx.gateway.epoch import Books
 from phx.gateway.reconcile import Reconciliation, prove_none_open
 from phx.instruments import Instrument
 from phx.process import StayDown
@@ -20,7 +20,8 @@ VENUE_S = 60.0  # how long to wait for a venue that does not answer
 USER_STREAM_S = 30.0
 PROOF_S = 10.0
 PROVE_S = 60.0
-EARLIER_S = 120.0  # trades are read from this long before the former life's last word
+EARLIER_S = 120.0  # trades are read from this long before the former life's last word,
+OLDEST_S = 6.9 * 86_400  # and from no earlier than the venue tells
 LARGEST_PAGE = 1000  # trades in one answer
 
 log = logging.getLogger("phx.gateway")
@@ -86,7 +87,7 @@ async def prove_empty(rest: AccountRest, symbols, prefix: str, until_mono_ns: in
         raise TimeoutError(f"gateway: own orders still open after {PROVE_S:.0f} s of cancelling")
 
 
-async def restore_books(reconciliation: Reconciliation, inherited: dict[str, Inherited]) -> None:
+async def restore_books(reconciliation: Reconciliation, inherited: Books) -> None:
     """Set every position, with the fills that happened while nobody looked, and check it against the venue's."""
     rest, core = reconciliation.rest, reconciliation.core
     wallet = {balance.asset: balance.wallet for balance in await rest.balances()}
@@ -109,8 +110,8 @@ async def restore_books(reconciliation: Reconciliation, inherited: dict[str, Inh
         desk.restore(former.totals, oldest)
         for trade_id in former.trade_ids:
             desk.know_trade(trade_id)
-        ago_ms = (time.monotonic_ns() - former.now_mono_ns) // 1_000_000 + int(EARLIER_S * 1000)
-        start_ms = rest.clock.timestamp_ms() - ago_ms
+        ago_s = min(time.time() - former.ts_ms / 1000 + EARLIER_S, OLDEST_S)
+        start_ms = rest.clock.timestamp_ms() - int(ago_s * 1000)
         trades = await rest.user_trades(symbol, start_ms=start_ms, limit=LARGEST_PAGE)
         missed = sorted((trade for trade in trades if trade.trade_id > oldest), key=lambda trade: trade.trade_id)
         booked = sum(reconciliation.book(instrument, trade) for trade in missed)

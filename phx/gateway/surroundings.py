@@ -10,7 +10,8 @@ from phx.process import HUNG_NS, Peer, Process
 
 ATTACH_NS = 100_000_000
 LATCHES_NS = 250_000_000
-GUARDIAN_LOST_NS = 5_000_000_000
+GUARDIAN_GONE_NS = 500_000_000  # nothing is added from then on,
+GUARDIAN_LOST_NS = 5_000_000_000  # and everything is cancelled
 
 log = logging.getLogger("phx.gateway")
 
@@ -129,6 +130,9 @@ class Surroundings:
         age_ns = self.guardian.heartbeat_age_ns(now_ns)
         if age_ns is not None and age_ns <= HUNG_NS and self.guardian.alive():
             self.guardian_seen_ns = now_ns
+        alive = now_ns - self.guardian_seen_ns <= GUARDIAN_GONE_NS
+        for desk in self.desks.values():
+            desk.guardian_alive = alive
         record = None if self.proof_reader is None else self.proof_reader.read_newest()
         if record is None or now_ns - self.guardian_seen_ns > GUARDIAN_LOST_NS:
             self._forget_proof()

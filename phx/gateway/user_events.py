@@ -60,8 +60,8 @@ class UserEvents:
                 event.ts_event_ns,
                 now_ns,
             )
-            if order.coid.startswith(FORCED):
-                self.on_forced(order.symbol, order.coid)
+        if order.coid.startswith(FORCED):
+            self.on_forced(order.symbol, order.coid)
         if epoch != self.orders.epoch:
             if epoch and order.status in LIVE:
                 self.on_zombie(order.symbol, order.coid)

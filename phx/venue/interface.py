@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from phx.instruments import Instrument
 
-LIVE = frozenset(("NEW", "PARTIALLY_FILLED"))  # an order in any other status can fill no more
+LIVE = frozenset(("NEW", "PARTIALLY_FILLED"))  # an order that can still fill,
+ENDED = frozenset(("FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH", "REJECTED"))  # and one that cannot
 
 
 class VenueError(Exception):

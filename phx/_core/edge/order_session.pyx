@@ -29,6 +29,7 @@ cdef class OrderSession(WSListener):
     cdef object on_end
     cdef public int64_t venue_ahead_of_mono_ns
     cdef public bint open                   # logged on, actions may be sent
+    cdef readonly int64_t waiting_since_mono_ns   # since something was sent and nothing has come; 0 = nothing waits
     cdef char[HEADROOM_BYTES + REQUEST_BYTES] buffer
 
     def __init__(self, GatewayCore core, OrderEncoder encoder, on_reply, on_end, int64_t venue_ahead_of_mono_ns):
@@ -43,6 +44,7 @@ cdef class OrderSession(WSListener):
 
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
         if frame.msg_type == WSMsgType.TEXT and frame.fin:
+            self.waiting_since_mono_ns = 0
             self.on_reply(frame.get_payload_as_bytes())
         elif frame.msg_type in (WSMsgType.TEXT, WSMsgType.CONTINUATION, WSMsgType.CLOSE):
             # A fragmented reply is as good as a lost one.
@@ -56,12 +58,16 @@ cdef class OrderSession(WSListener):
     def send_actions(self):
         """Send all actions that wait, oldest first; return how many. Nothing is sent while the session is not open."""
         cdef Action action
+        cdef int64_t sent_mono_ns
         cdef int size, count = 0
         cdef char *request = self.buffer + HEADROOM_BYTES
         while self.open and self.core.next_action(&action):
             size = self.encoder.encode(&action, (mono_ns() + self.venue_ahead_of_mono_ns) // MS, request)
             self.transport.send_reuse_external_buffer(WSMsgType.TEXT, request, size)
-            self.core.note_sent(&action, mono_ns())
+            sent_mono_ns = mono_ns()
+            self.core.note_sent(&action, sent_mono_ns)
+            if self.waiting_since_mono_ns == 0:
+                self.waiting_since_mono_ns = sent_mono_ns
             count += 1
         return count
 
@@ -71,8 +77,8 @@ cdef class OrderSession(WSListener):
             raise ConnectionError("order session: not connected")
         self.transport.send(WSMsgType.TEXT, request)
 
-    def disconnect(self):
-        """End the session."""
+    def disconnect(self, bint graceful=True):
+        """End the session; not graceful: at once, whatever the other end still does."""
         self.open = False
         if self.transport is not None:
-            self.transport.disconnect()
+            self.transport.disconnect(graceful)

@@ -42,6 +42,10 @@ class Weights:
             return next_minute_ns
         return 0
 
+    def silence_ns(self, now_ns: int) -> int:
+        """Return for how long a limit of the venue forbids whatever is not urgent."""
+        return max(0, self.limited_until_ns - now_ns, self.banned_until_ns - now_ns)
+
     def spend(self, weight: int, urgent: bool, now_ns: int) -> None:
         """Count a request before its bytes leave."""
         self._turn(now_ns)

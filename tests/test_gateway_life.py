@@ -1,0 +1,186 @@
+"""The gateway's life in one process: freezes, doubts, bans, leaving with an order on its way, books that survive."""
+
+import asyncio
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from gateway_rig import SECOND_NS, places
+from test_gateway_shell import Shell, order_of, trade_of
+
+from phx._core import records
+from phx.gateway import epoch as lives
+from phx.gateway import startup
+from phx.gateway.process import Gateway
+from phx.gateway.surroundings import GUARDIAN_GONE_NS, Surroundings
+from phx.venue.binance.weights import Weights
+from phx.venue.interface import Balance, Position, VenueDown
+
+
+class Life(Gateway):
+    """A gateway at work around a test's core and venue; what it would send is in `sent`."""
+
+    def __init__(self, shell: Shell, run_folder):
+        shell.now_ns = time.monotonic_ns()
+        shell.market()
+        shell.prove(60 * SECOND_NS)
+        self.frozen = False
+        self.process = SimpleNamespace(
+            run_folder=run_folder,
+            stopping=False,
+            counters=np.zeros(1, records.PROCESS_COUNTERS),
+            bell=SimpleNamespace(park_now=lambda: None),
+            beat=lambda: None,
+            froze=lambda: self.frozen,
+        )
+        self.core, self.rest, self.instruments = shell.core, shell.venue, shell.instruments
+        self.rest.weights = Weights(1.0)
+        self.rest.clock = SimpleNamespace(venue_ns=lambda mono_ns: mono_ns, timestamp_ms=lambda: 1_000_000)
+        self.endpoints = SimpleNamespace(coid_prefix="phxs-")
+        self.reconciliation, self.replies = shell.reconciliation, shell.replies
+        self.surroundings = SimpleNamespace(look=lambda now_ns: None)
+        self.connection = SimpleNamespace(up=False, suspect_silence=lambda now_ns: None)
+        self.stream = SimpleNamespace(up=True, last_event_mono_ns=0)
+        self.fallback = SimpleNamespace(send=self._send)
+        self.ringers = {0: []}
+        self.by_rest = self.working = True
+        self.banned = self.failed = self.reconciling = False
+        self.look_due_ns = self.unechoed_since_ns = self.doubts = 0
+        self.absent_after_ns = SECOND_NS // 2
+        self.epoch = 7
+        self.tasks, self.sent = set(), []
+
+    def _send(self) -> None:
+        while (action := self.core.pop_action()) is not None:
+            self.sent.append(action)
+
+
+# ---- freezes, doubts, bans -----------------------------------------------------------------------------------------
+
+
+async def test_after_a_freeze_nothing_in_hand_is_acted_on(tmp_path):
+    shell = Shell(positions=[])
+    gateway = Life(shell, tmp_path)
+    shell.ladder([(99_990, 10)])
+    gateway.frozen = True  # whoever wakes it first: a bell, the venue, the clock
+    gateway.turn()
+    gateway.frozen = False
+    gateway.turn()
+    assert gateway.sent == [] and not shell.core.desk(0).user_stream_up
+    shell.ladder([(99_990, 10)])
+    gateway.turn()
+    assert gateway.sent == []
+    await asyncio.gather(*gateway.tasks)
+    assert ("open_orders", "SYM0") in shell.venue.asked and shell.core.desk(0).user_stream_up
+    shell.ladder([(99_990, 10)])
+    gateway.turn()
+    assert places(gateway.sent) == [(1, 99_990, 10)]
+
+
+async def test_a_doubt_that_comes_while_one_is_settled_is_settled_too(tmp_path):
+    shell = Shell()
+    gateway = Life(shell, tmp_path)
+    rounds, go_on = [], asyncio.Event()
+
+    async def everything():
+        rounds.append(1)
+        await go_on.wait()
+        if len(rounds) == 2:
+            raise VenueDown("not now")
+
+    gateway.reconciliation = SimpleNamespace(everything=everything)
+    gateway._on_stream(True)
+    await asyncio.sleep(0)
+    gateway._on_stream(False)
+    gateway._on_stream(True)
+    go_on.set()
+    await asyncio.sleep(0.05)
+    assert not shell.core.desk(0).user_stream_up
+    await asyncio.gather(*gateway.tasks)
+    assert len(rounds) == 3 and shell.core.desk(0).user_stream_up
+
+
+async def test_while_banned_nothing_is_sent_and_while_limited_nothing_is_placed(tmp_path):
+    shell = Shell()
+    gateway = Life(shell, tmp_path)
+    shell.ladder([(99_990, 10)])
+    gateway.turn()
+    shell.accept(gateway.sent)
+    gateway.sent.clear()
+    gateway._on_limited(False, 0)
+    shell.ladder([], [(100_010, 10)])
+    gateway.look_due_ns = 0
+    gateway.turn()
+    assert [action["kind"] for action in gateway.sent] == [3]  # the cancel only
+    gateway._on_limited(True, 0)
+    for desk in shell.core.desks:
+        desk.cancel_all = True
+    gateway.sent.clear()
+    gateway.look_due_ns = 0
+    gateway.turn()
+    assert gateway.sent == []
+
+
+def test_a_guardian_that_is_gone_is_told_to_every_desk_long_before_its_timer_ends():
+    shell = Shell()
+    around = object.__new__(Surroundings)
+    around.desks = {"SYM0": shell.core.desk(0)}
+    around.guardian = SimpleNamespace(heartbeat_age_ns=lambda now_ns: None, alive=lambda: False)
+    around.guardian_seen_ns, around.proof_reader = 0, None
+    around._look_at_guardian(GUARDIAN_GONE_NS)
+    assert shell.core.desk(0).guardian_alive
+    around._look_at_guardian(GUARDIAN_GONE_NS + 1)
+    assert not shell.core.desk(0).guardian_alive
+
+
+# ---- leaving -------------------------------------------------------------------------------------------------------
+
+
+async def test_an_order_on_its_way_when_the_gateway_leaves_is_waited_for_and_cancelled(tmp_path):
+    listed = [[], [order_of(1)], []]
+    shell = Shell(open_orders=lambda symbol: listed.pop(0) if listed else [])
+    gateway = Life(shell, tmp_path)
+    shell.ladder([(99_990, 10)])
+    gateway.turn()  # sent, and never answered
+    started_ns = time.monotonic_ns()
+    await gateway._leave()
+    assert time.monotonic_ns() - started_ns >= gateway.absent_after_ns
+    assert ("cancel_all", "SYM0") in shell.venue.asked
+    assert shell.core.no_open_order_proven and lives.clean_marker(tmp_path).exists()
+
+
+async def test_with_every_answer_in_it_leaves_at_once(tmp_path):
+    shell = Shell()
+    gateway = Life(shell, tmp_path)
+    gateway.absent_after_ns = 100 * SECOND_NS
+    await gateway._leave()
+    assert shell.core.no_open_order_proven
+
+
+# ---- books ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_clean_end_keeps_the_days_loss_for_the_next_life(tmp_path):
+    shell = Shell()
+    gateway = Life(shell, tmp_path)
+    shell.ladder([(99_990, 10)])
+    gateway.turn()
+    shell.fill(gateway.sent[0], fee_e8=123, trade_id=900)
+    await gateway._leave()
+    kept = lives.read_books(tmp_path)["SYM0"]
+    assert (kept.totals["position_lots"], kept.totals["fees_e8"], kept.newest_trade_id) == (10, 123, 900)
+
+    trades = [trade_of(900, "0.010"), trade_of(901, "0.002")]
+    position = Position("SYM0", "0.012", "9999", "BOTH", 1)
+    later = Shell(user_trades=trades, positions=[position], balances=[Balance("USDC", "1000", "1000")])
+    await startup.restore_books(later.reconciliation, {"SYM0": kept})
+    totals = later.core.desk(0).totals()
+    assert (totals["position_lots"], totals["fees_e8"], totals["fills"]) == (12, 123 + 100_000, 2)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"SYM0": 3}'])
+def test_books_that_cannot_be_read_are_none(tmp_path, text):
+    assert lives.read_books(tmp_path) == {}
+    (tmp_path / "books.json").write_text(text)
+    assert lives.read_books(tmp_path) == {}
