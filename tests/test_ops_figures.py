@@ -197,6 +197,17 @@ def test_a_symbol_that_never_quoted_is_a_fault(healthy):
     assert summarised(healthy, quoting=report.Quoting()).faults == ["BTCUSDC never quoted", "ETHUSDC never quoted"]
 
 
+def test_errors_from_before_it_quoted_are_shown_apart(healthy):
+    healthy.count("process.gateway", rest_errors=2)
+    quoting = watched_for(healthy)
+    healthy.count("process.gateway", rest_errors=5)
+    summary = summarised(healthy, quoting=quoting)
+    assert (summary.starting_errors["gateway"], summary.errors["gateway"]) == (2, 3)
+    assert "errors gateway 3 (while starting gateway 2)" in report.lines(summary)
+    healthy.count("process.gateway", rest_errors=1)  # a new life
+    assert summarised(healthy, quoting=quoting).errors["gateway"] == 1
+
+
 def test_cancels_of_a_run_count_over_a_restart_of_the_gateway(healthy):
     quoting = report.Quoting()
     for count in (100, 110, 4, 10):

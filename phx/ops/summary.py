@@ -20,9 +20,12 @@ class Quoting:
         self.seconds = 0.0
         self.looks: dict[str, list[bool]] = {}
         self.cancels: dict[str, tuple[int, int]] = {}  # at the first and at the newest look
+        self.starting_errors: dict[str, int] = {}  # before it quoted: mostly others that were not up yet
 
     def look(self, instance) -> None:
         """Take in this moment."""
+        if not self.looks:
+            self.starting_errors = errors_by_process(instance)
         self.seconds = time.monotonic() - self.began_s
         for symbol in instance.config.traded():
             f = figures(instance, symbol)
@@ -50,7 +53,8 @@ class Summary(Struct):
     seconds: float  # from the first quotes on both sides of every symbol to the stop
     symbols: list[Figures]
     restarts: dict[str, int]
-    errors: dict[str, int]  # by process: errors logged, REST errors, refused frames
+    errors: dict[str, int]  # while quoting, by process: errors logged, REST errors, refused frames
+    starting_errors: dict[str, int]  # the same before it quoted
     own_orders_at_venue: int | None  # at the exit; None: nobody could tell
     faults: list[str]
 
@@ -62,6 +66,7 @@ def summarise(instance, watched, own_orders: int | None, unplanned: dict[str, in
     asked for. faults: those known already.
     """
     found = [figures(instance, symbol) for symbol in instance.config.traded()]
+    counted = errors_by_process(instance)
     for f in found:
         f.live_share = watched.live_share(f.symbol)
         f.cancels_per_minute = watched.cancels_per_minute(f.symbol)
@@ -71,7 +76,8 @@ def summarise(instance, watched, own_orders: int | None, unplanned: dict[str, in
         seconds=watched.seconds,
         symbols=found,
         restarts={name: max(n, unplanned.get(name, 0)) for name, n in (unplanned | instance.restarts()).items()},
-        errors=errors_by_process(instance),
+        errors={name: since(n, watched.starting_errors.get(name, 0)) for name, n in counted.items()},
+        starting_errors=watched.starting_errors,
         own_orders_at_venue=own_orders,
         faults=list(faults),
     )
@@ -94,6 +100,11 @@ def symbol_faults(f: Figures) -> list[str]:
     if f.unknown_orders:
         faults.append(f"{f.symbol} has {f.unknown_orders} orders with an unknown outcome")
     return faults
+
+
+def since(count: int, before: int) -> int:
+    """Return how much a counter grew; one that is smaller than before belongs to a new life and began at zero."""
+    return count - before if count >= before else count
 
 
 def errors_by_process(instance) -> dict[str, int]:
@@ -125,12 +136,15 @@ def lines(summary: Summary) -> list[str]:
             f"  gaps {f.gaps}, resyncs {f.resyncs}, refused by phx {f.rejects_own}, by the venue {f.rejects_venue}, "
             f"unknown outcomes {f.unknown_outcomes}",
         ]
-    errors = {name: n for name, n in summary.errors.items() if n}
-    out.append("errors " + (", ".join(f"{name} {n}" for name, n in errors.items()) if errors else "0"))
+    out.append(f"errors {by_process(summary.errors)} (while starting {by_process(summary.starting_errors)})")
     orders = summary.own_orders_at_venue
     out.append(f"own orders left at the venue: {'unknown' if orders is None else orders}")
     out += [f"not healthy: {fault}" for fault in summary.faults] or ["healthy"]
     return out
+
+
+def by_process(errors: dict[str, int]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in errors.items() if n) or "0"
 
 
 def to_json(summary: Summary) -> bytes:
