@@ -34,7 +34,7 @@ CONFIG = """
 symbols:
   BTCUSDC:
     net_max: 0.30
-    ladder: {near: {size: 0.006}, far: {size: 0.012}}
+    ladder: {near: {size: 0.006, start: 0.00033}, far: {size: 0.012}}
 limits: {max_gross_notional: 60000, max_daily_loss: 500}
 """
 
