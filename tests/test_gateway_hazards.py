@@ -1,5 +1,8 @@
 """What costs money when it is missed: exposure nobody counts, a ladder of another life, a loss that is forgotten."""
 
+from functools import partial
+
+import gateway_rig
 import pytest
 from gateway_rig import EPOCH, MS_NS, SECOND_NS, Rig, cancels, places
 
@@ -99,6 +102,50 @@ def test_what_may_not_be_sent_is_known_not_to_exist():
     assert [order["state"] for order in rig.live().values()] == [OrderState.ORDER_PENDING_CANCEL]
     rig.now_ns += 1_100 * MS_NS
     assert len(cancels(rig.step())) == 1  # asked again
+
+
+# ---- cancels when their budget is used up --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def starved(monkeypatch) -> Rig:
+    """A rig with the budget of routine cancels used up: two bids at 99970, 99960 and one ask stand."""
+    monkeypatch.setattr(gateway_rig, "Account", partial(gateway_rig.Account, cancels_60s=8))
+    rig = Rig()
+    for price in (99_900, 99_910):
+        rig.placed([(price, 10)], [])
+        rig.accept(rig.quote([(99_950, 10)], []))  # leaves the farther one: routine
+        rig.accept(rig.quote([], []))
+        rig.wait(100 * MS_NS)
+    rig.now_ns += 100 * MS_NS
+    rig.placed([(99_970, 10), (99_960, 10)], [(100_030, 10)])
+    assert cancels(rig.quote([(99_980, 10)], [(100_030, 10)])) == []  # farther than wanted: they may wait
+    return rig
+
+
+def test_quotes_that_are_not_wanted_at_all_are_cancelled_whatever_the_budget(starved):
+    assert len(cancels(starved.quote([], [(100_030, 10)]))) == 2
+    assert len(cancels(starved.quote([], []))) == 1
+
+
+def test_a_quote_nearer_to_the_market_than_wanted_is_cancelled_whatever_the_budget(starved):
+    prices = {intent: order["price_ticks"] for intent, order in starved.live().items()}
+    assert [prices[i] for i in cancels(starved.quote([(99_965, 10)], [(100_040, 10)]))] == [99_970, 100_030]
+
+
+# ---- the market ----------------------------------------------------------------------------------------------------
+
+
+def test_a_mark_price_that_has_stopped_is_none():
+    rig = Rig()
+    for _ in range(101):
+        rig.now_ns += 100 * MS_NS
+        rig.market(mark=None)
+        rig.prove()
+    assert rig.quote([(99_990, 10)]) == []
+    assert RejectReason.REJECT_STALE_MARKET in rig.reasons()
+    rig.market()
+    assert places(rig.quote([(99_990, 10)])) == [(1, 99_990, 10)]
 
 
 # ---- C10 -----------------------------------------------------------------------------------------------------------

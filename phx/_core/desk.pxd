@@ -74,6 +74,7 @@ cdef class Desk:
     cdef void sweep(self, int64_t now_ns) noexcept nogil
     cdef uint8_t halt_reason(self, int64_t now_ns) noexcept nogil
     cdef void follow_ladder(self, int64_t now_ns) noexcept nogil
+    cdef bint is_too_near(self, const Order *order) noexcept nogil
     cdef int collect_live(self, Order **out) noexcept nogil
     cdef void measure_orders(self) noexcept nogil
     cdef void add_to_measure(self, const Order *order) noexcept nogil

@@ -33,6 +33,7 @@ cdef enum:
 
 cdef int64_t ANSWER_NS = 1_000 * MS             # a request without an answer for so long has an unknown outcome
 cdef int64_t CANCEL_AGAIN_NS = 1_000 * MS       # a cancel may be repeated; an order never
+cdef int64_t MARK_MAX_AGE_NS = 10_000 * MS      # it comes every second
 cdef int64_t LADDER_MAX_AGE_NS = 2_000 * MS     # at least; four of the quoter's republish intervals if that is more
 
 
@@ -215,6 +216,7 @@ cdef class Desk:
         cdef Changes[2] changes
         cdef Wanted wanted
         cdef int i, s, first
+        cdef bint starved = False
         if self.tried_ladder_seq != self.ladder.seq:
             self.tried_ladder_seq = self.ladder.seq
             self.tried[0] = self.tried[1] = 0
@@ -226,8 +228,10 @@ cdef class Desk:
             diff_side(&wanted, live, live_count, 1 - 2 * s, self.params.qty_tolerance, &changes[s])
         for s in range(2):
             for i in range(changes[s].cancels):
-                if not self.cancel(live[changes[s].cancel[i]], now_ns, False):
-                    return      # no budget to take orders away: put none there either
+                starved |= not self.cancel(
+                    live[changes[s].cancel[i]], now_ns, self.is_too_near(live[changes[s].cancel[i]]))
+        if starved:
+            return      # no budget to take orders away: put none there either
         # Reducing before adding; a flat book places both sides in turn.
         first = 1 if self.position.position_lots > 0 else 0
         if self.position.position_lots:
@@ -240,6 +244,12 @@ cdef class Desk:
             for s in range(2):
                 if i < changes[s].places:
                     self.place_layer(1 - 2 * s, changes[s].place[i], now_ns)
+
+    cdef bint is_too_near(self, const Order *order) noexcept nogil:
+        # Nearer to the market than anything the ladder wants: it goes whatever the budget; what lies farther may wait.
+        if order.side > 0:
+            return self.ladder.bid_layers == 0 or order.price_ticks > self.ladder.bid_price_ticks[0]
+        return self.ladder.ask_layers == 0 or order.price_ticks < self.ladder.ask_price_ticks[0]
 
     cdef int collect_live(self, Order **out) noexcept nogil:
         cdef int found = 0, i
@@ -411,6 +421,8 @@ cdef class Desk:
         out.bid_price_ticks = self.market.bbo.bid_price_ticks
         out.ask_price_ticks = self.market.bbo.ask_price_ticks
         out.mark_price_ticks = self.market.mark_price_ticks
+        if now_ns - self.market.mark_mono_ns > MARK_MAX_AGE_NS:
+            out.mark_price_ticks = NO_PRICE
         out.market_mono_ns = self.market.newest_mono_ns()
         out.book_usable = self.market.usable()
         out.ready = self.ready

@@ -8,6 +8,7 @@ cdef class MarketView:
     cdef Bbo bbo
     cdef Book book
     cdef int64_t mark_price_ticks       # NO_PRICE = none yet
+    cdef int64_t mark_mono_ns           # its receipt
     cdef int64_t value_ticks            # at which exposure is valued: the higher of mark and ask, as last known
     cdef RingReader bbo_reader
     cdef RingReader book_reader

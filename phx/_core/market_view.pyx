@@ -37,7 +37,7 @@ cdef class MarketView:
             if got == RING_EMPTY:
                 break
             if got == RING_OK and event.kind == TAPE_MARK:
-                self.mark_price_ticks = event.price_ticks
+                self.mark_price_ticks, self.mark_mono_ns = event.price_ticks, event.recv_mono_ns
         # Without a market exposure has not gone away: the last value stays.
         if max(self.mark_price_ticks, self.bbo.ask_price_ticks) > 0:
             self.value_ticks = max(self.mark_price_ticks, self.bbo.ask_price_ticks)
