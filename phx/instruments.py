@@ -86,6 +86,25 @@ class Instrument(msgspec.Struct, frozen=True):
         """The smallest order value, in tick·lot, rounded up."""
         return -int(-self.min_notional * ONE_E8 // self.ticklot_e8)
 
+    def order_rules(self) -> dict[str, int]:
+        """Return what the venue demands of an order, in the integers of the gateway's core (risk.Rules)."""
+        return {
+            "ticklot_e8": self.ticklot_e8,
+            "min_qty_lots": self.min_qty_lots,
+            "max_qty_lots": self.max_qty_lots,
+            "min_notional_ticklots": self.min_notional_ticklots,
+            "min_price_ticks": max(1, self.ticks_floor(self.min_price)),
+            "max_price_ticks": self.ticks_floor(self.max_price),
+            "percent_up_e6": int(self.percent_up * 10**6),
+            "percent_down_e6": int(self.percent_down * 10**6),
+            "max_orders": self.max_orders,
+        }
+
+    @property
+    def scale(self) -> tuple[int, int, int, int]:
+        """How text becomes ticks and lots: the decoder's (price_decimals, price_units, qty_decimals, qty_units)."""
+        return self.price_decimals, self.price_units, self.qty_decimals, self.qty_units
+
     def ticks(self, price) -> int:
         """Return decimal text (or a Decimal) as ticks; a price off the grid raises InstrumentError."""
         return self._whole(Decimal(price), self.tick_size, "price")

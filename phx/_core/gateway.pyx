@@ -33,6 +33,7 @@ cdef enum:
 
 cdef int64_t ACCOUNT_EVERY_NS = 100_000_000
 cdef int64_t FILLS_LATE_NS = 5_000_000_000      # the venue's history holds a fill sooner than this
+cdef int64_t DAY_S = 86_400
 
 
 cdef class GatewayCore:
@@ -116,6 +117,32 @@ cdef class GatewayCore:
                 self.own_seen[desk.symbol_id] = desk.own_writer.seq
                 found.append(desk.symbol_id)
         return found
+
+    # ---- what the others say -------------------------------------------------------------------------------------
+
+    def take_operator(self, operator):
+        """Take what the operator wants of each symbol. operator: an OPERATOR record."""
+        cdef Desk desk
+        wanted = operator["wanted"]
+        for desk in self.desks:
+            desk.operator_state = wanted[desk.symbol_id]
+
+    def take_proof(self, proof):
+        """Take the guardian's word how far ahead the dead man's switch is armed. proof: a PROOF record; None: not."""
+        cdef Desk desk
+        for desk in self.desks:
+            desk.proof_deadline_mono_ns = 0 if proof is None else proof["deadline_mono_ns"][desk.symbol_id]
+            if proof is not None:
+                desk.proof_period_ns = proof["period_ns"]
+
+    def turn_day(self, int64_t utc_s):
+        """Begin a new UTC day if it is one; return whether it was."""
+        cdef int64_t start_s = utc_s - utc_s % DAY_S
+        if start_s == self.day_start_s:
+            return False
+        # Yesterday's profit is not today's: the totals go on, the day begins at zero.
+        self.day_start_s, self.day_base_e8 = start_s, -self.profit_e8()
+        return True
 
     # ---- answers to requests -------------------------------------------------------------------------------------
 
@@ -463,10 +490,10 @@ cdef class GatewayCore:
         cdef uint64_t newest = self.account.table.next_intent_id - 1
         return newest - 2047 if newest > 2047 else 1
 
-    def profit_e8(self):
-        """Return realised + unrealised - fees + funding over all symbols, since the totals began."""
+    def profit_e8(self, symbol_id=None):
+        """Return realised + unrealised - fees + funding of a symbol, or of all, since the totals began."""
         cdef Desk desk
-        return sum(self.account.pnl_e8[desk.symbol_id] for desk in self.desks)
+        return sum(self.account.pnl_e8[desk.symbol_id] for desk in self.desks if symbol_id in (None, desk.symbol_id))
 
     def void_ladders(self):
         """Follow no ladder that was published before now."""

@@ -39,7 +39,6 @@ ECHO_EARLY_NS = 1_000_000_000  # the echo may come before the answer, by less th
 CLOCK_S = 60.0
 BOOKS_S = 30.0  # the books are on disk at least this often
 STOP_S = 8.0
-DAY_S = 86_400
 
 log = logging.getLogger("phx.gateway")
 
@@ -135,7 +134,7 @@ class Gateway:
                     self.core.account,
                     symbol,
                     instrument.symbol_id,
-                    rules_of(instrument),
+                    instrument.order_rules(),
                     own=RingWriter(own.memory, own.dtype),
                     exec_=RingWriter(exec_.memory, exec_.dtype),
                     counters=self.process.segments[f"counters.gateway.{symbol}"].records.data,
@@ -177,6 +176,7 @@ class Gateway:
         await startup.restore_books(self.reconciliation, self.inherited)
         if not await startup.wait_for(lambda: self.surroundings.proven(time.monotonic_ns()), startup.PROOF_S, stopping):
             log.warning("gateway: the dead man's switch is not armed yet; adding nothing until it is")
+        self.core.day_start_s, self.core.day_base_e8 = self.day.start_s, self.day.base_e8
         self._turn_day(time.time())
 
     async def _work(self) -> None:
@@ -373,12 +373,8 @@ class Gateway:
                 log.warning("gateway: venue clock: %s", error)
 
     def _turn_day(self, utc_s: float) -> None:
-        start_s = int(utc_s) // DAY_S * DAY_S
-        if start_s != self.day.start_s:
-            # Yesterday's profit is not today's: the totals go on, the day begins at zero.
-            self.day = lives.Day(start_s, -self.core.profit_e8())
-            lives.write_day(self.process.run_folder, self.day)
-        self.core.day_start_s, self.core.day_base_e8 = self.day.start_s, self.day.base_e8
+        if self.core.turn_day(int(utc_s)):
+            lives.write_day(self.process.run_folder, lives.Day(self.core.day_start_s, self.core.day_base_e8))
 
     def _start(self, work) -> None:
         task = asyncio.create_task(work)
@@ -398,21 +394,6 @@ class Gateway:
 def cancel_share(limits) -> float:
     """Return what routine cancels may use of the IP weight: what the others leave."""
     return 1 - limits.weight_share_guardian - limits.weight_share_reconciliation - limits.weight_share_snapshots
-
-
-def rules_of(instrument) -> dict:
-    """Return the venue's rules for an instrument in the core's integers."""
-    return {
-        "ticklot_e8": instrument.ticklot_e8,
-        "min_qty_lots": instrument.min_qty_lots,
-        "max_qty_lots": instrument.max_qty_lots,
-        "min_notional_ticklots": instrument.min_notional_ticklots,
-        "min_price_ticks": max(1, int(instrument.min_price / instrument.tick_size)),
-        "max_price_ticks": int(instrument.max_price / instrument.tick_size),
-        "percent_up_e6": int(instrument.percent_up * 10**6),
-        "percent_down_e6": int(instrument.percent_down * 10**6),
-        "max_orders": instrument.max_orders,
-    }
 
 
 def main(config) -> int:

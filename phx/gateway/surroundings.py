@@ -92,7 +92,7 @@ class Surroundings:
             self.operator_reader = self.operator.reader(from_start=True)
         if self.proof.renew():
             self.proof_reader = self.proof.reader(from_start=True)
-            self._forget_proof()
+            self.core.take_proof(None)
         self.ops.renew()
         if self.ops.segment is not None:
             self.core.account.set_journal_drained(int(self.ops.segment.records["journal_seq"][0]))
@@ -114,8 +114,7 @@ class Surroundings:
     def _look_at_operator(self) -> None:
         record = None if self.operator_reader is None else self.operator_reader.read_newest()
         if record is not None:
-            for desk in self.desks.values():
-                desk.operator_state = int(record["wanted"][desk.symbol_id])
+            self.core.take_operator(record)
 
     def _look_at_quoter(self, symbol: str, quoter: Peer, now_ns: int) -> None:
         desk = self.desks[symbol]
@@ -135,16 +134,8 @@ class Surroundings:
             desk.guardian_alive = alive
         record = None if self.proof_reader is None else self.proof_reader.read_newest()
         if record is None or now_ns - self.guardian_seen_ns > GUARDIAN_LOST_NS:
-            self._forget_proof()
-            return
-        deadlines = record["deadline_mono_ns"]
-        for desk in self.desks.values():
-            desk.proof_deadline_mono_ns = int(deadlines[desk.symbol_id])
-            desk.proof_period_ns = int(record["period_ns"])
-
-    def _forget_proof(self) -> None:
-        for desk in self.desks.values():
-            desk.proof_deadline_mono_ns = 0
+            record = None
+        self.core.take_proof(record)
 
     def proven(self, now_ns: int) -> bool:
         """Return whether the dead man's switch of every symbol is armed far enough ahead."""

@@ -46,6 +46,29 @@ def test_the_position_can_still_be_closed():
     assert places(rig.step()) == [(-1, NO_PRICE, 500)]
 
 
+def test_totals_that_are_still_being_restored_stop_nothing():
+    rig = losing(0)
+    rig.core.ready = False
+    rig.hold(500, 110_000)
+    rig.step()
+    assert rig.core.profit_e8() < -LOSS_E8 and not rig.symbols[0].desk.loss_stop
+    rig.core.ready = True
+    rig.step()
+    assert rig.symbols[0].desk.loss_stop
+
+
+def test_a_new_day_begins_at_zero():
+    rig = losing(1_500)
+    assert rig.core.turn_day(86_400 * 20_000 + 5)
+    assert not rig.core.turn_day(86_400 * 20_001 - 1)
+    assert (rig.core.day_start_s, rig.core.day_base_e8) == (86_400 * 20_000, 75 * 10**8)
+    for mark, stopped in ((96_500, False), (96_499, True)):  # 2000 and 2001 ticks below where the day began
+        rig.market(mark - 1, mark + 1, mark)
+        rig.step()
+        rig.step()
+        assert rig.core.profit_e8() < -LOSS_E8 and rig.symbols[0].desk.loss_stop == stopped
+
+
 def test_a_human_who_enables_it_again_is_stopped_again_while_the_loss_stands():
     rig = losing(2_001)
     rig.step()
