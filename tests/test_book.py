@@ -37,6 +37,9 @@ def assert_same(book: OrderBook, model: DictBook):
     assert book.top() == model.top()
     assert book.levels(1) == model.levels(1)
     assert book.levels(-1) == model.levels(-1)
+    for side in (1, -1):
+        whole = sorted(model.sides[side].items(), reverse=side > 0)
+        assert book.deep_levels(side, 10**9) == whole and book.deep_levels(side, 3) == whole[:3]
     assert book.sizes() == (len(model.sides[1]), len(model.sides[-1]), 0)
 
 

@@ -287,6 +287,19 @@ cdef class OrderBook:
             return [(record.bid_price_ticks[i], record.bid_qty_lots[i]) for i in range(record.bid_levels)]
         return [(record.ask_price_ticks[i], record.ask_qty_lots[i]) for i in range(record.ask_levels)]
 
+    def deep_levels(self, int side, int most):
+        """Return up to `most` (price_ticks, qty_lots) of a side, best first, however many a record holds."""
+        cdef BookSide *one = &self.bid if side > 0 else &self.ask
+        cdef int sign = 1 if side > 0 else -1
+        cdef int64_t slot = one.best - one.base + 1, far = one.far_count
+        found = []
+        while one.best != NO_PRICE and len(found) < most and (slot := top_slot(one, slot)) >= 0:
+            found.append((sign * (one.base + slot), one.qty_lots[slot]))
+        while len(found) < most and far > 0:
+            far -= 1
+            found.append((sign * one.far[far].key, one.far[far].qty_lots))
+        return found
+
     def sizes(self):
         """Return (bid levels, ask levels, levels forgotten): near and far together."""
         return self.bid.levels, self.ask.levels, self.bid.forgotten + self.ask.forgotten

@@ -54,6 +54,7 @@ cdef class Overlay:
     cdef void run(self, OverlayOrder *order) noexcept nogil
     cdef void set_level(self, int64_t side, int64_t price_ticks, int64_t lots, bint from_depth) noexcept nogil
     cdef void set_top(self, int64_t side, int64_t price_ticks, int64_t lots) noexcept nogil
+    cdef void end_delta(self, int64_t update_id) noexcept nogil
     cdef void match_crossed(self) noexcept nogil
     cdef int64_t place(
         self, int32_t owner, int32_t side, int64_t price_ticks, int64_t lots, int32_t tif, int32_t self_trade

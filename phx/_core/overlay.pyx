@@ -290,6 +290,15 @@ cdef class Overlay:
             best = levels_best(self.levels_of(side))
         self.set_level(side, price_ticks, lots, False)
 
+    cdef void end_delta(self, int64_t update_id) noexcept nogil:
+        """The levels of a depth change are set: number it, and let the book be as new as the best prices seen."""
+        self.update_id = update_id
+        if self.top_update_id > update_id:
+            # The change is older than the best prices already seen.
+            self.set_top(1, self.top_ticks[0], self.top_lots[0])
+            self.set_top(-1, self.top_ticks[1], self.top_lots[1])
+        self.match_crossed()
+
     cdef void match_crossed(self) noexcept nogil:
         """Fill resting orders that the recorded opposite side has reached, at their own price."""
         cdef OverlaySide *own
@@ -373,12 +382,7 @@ cdef class Overlay:
             self.set_level(1, price_ticks, lots, True)
         for price_ticks, lots in asks:
             self.set_level(-1, price_ticks, lots, True)
-        self.update_id = update_id
-        if self.top_update_id > update_id:
-            # The change is older than the best prices already seen.
-            self.set_top(1, self.top_ticks[0], self.top_lots[0])
-            self.set_top(-1, self.top_ticks[1], self.top_lots[1])
-        self.match_crossed()
+        self.end_delta(update_id)
 
     def best(self, int64_t update_id, int64_t bid_ticks, int64_t bid_lots, int64_t ask_ticks, int64_t ask_lots):
         """Apply recorded best prices, unless the book already is newer."""
