@@ -1,17 +1,10 @@
-"""The contracts the simulated venue lists: filters as exchangeInfo shows them, and decimal text the way it is printed.
-
-instruments.json holds one exchangeInfo entry per symbol. BTCUSDT and ETHUSDC are captures; the others take the captured
-shape with tick, lot and notional known from trading.
-"""
+"""The contracts the simulated venue lists: filters as exchangeInfo shows them, decimal text the way it is printed."""
 
 from decimal import Decimal
-from pathlib import Path
-
-import msgspec
 
 from phx.instruments import ONE_E8, Instrument
+from phx.venue.binance.listed import entries
 
-TABLE = Path(__file__).with_name("instruments.json")
 NO_ID = 255  # of a contract that the configuration does not name
 
 # (largest notional, maintenance margin rate, largest leverage); the last bracket is open above. From the venue's table.
@@ -116,11 +109,6 @@ def plain(value: int, decimals: int) -> str:
     """Return value · 10^-decimals without trailing zeros."""
     text = padded(value, decimals)
     return text.rstrip("0").rstrip(".") if decimals else text
-
-
-def entries() -> list[dict]:
-    """Return the table: exchangeInfo entries in the order of the file."""
-    return msgspec.json.decode(TABLE.read_bytes())
 
 
 def template() -> dict:
