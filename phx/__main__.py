@@ -53,6 +53,8 @@ def parser() -> argparse.ArgumentParser:
     book.add_argument("--once", action="store_true", help="once, as text")
     for name, text in (OPERATOR_VERBS | GUARDIAN_VERBS).items():
         verb(name, text).add_argument("symbol", nargs="?", default="", help="default: all")
+    backtest = verb("backtest", "quote on recordings in virtual time, without the other processes, and sum up")
+    backtest.add_argument("files", nargs="+", metavar="FILE")
     config = verb("config", "check or show the configuration")
     config.add_argument("what", choices=("check", "show"))
     for name, (argument, text) in PROCESS_VERBS.items():

@@ -203,6 +203,12 @@ def ask(config: Config, socket: str, command: str, symbol: str = "", reason: str
     return EXIT_OK if answer.ok else EXIT_AGAIN
 
 
+def backtest(asked, config: Config, path: Path) -> int:
+    from phx.replay import backtest
+
+    return backtest.main(config, asked.files)
+
+
 def config_verb(asked, config: Config, path: Path) -> int:
     if asked.what == "check":
         print(f"{path}: fine: {', '.join(config.traded())} on {config.venue.environment}")
@@ -213,7 +219,16 @@ def config_verb(asked, config: Config, path: Path) -> int:
     return EXIT_OK
 
 
-VERBS = {"run": run, "up": up, "down": down, "reload": reload, "status": status, "top": top, "book": book}
+VERBS = {
+    "run": run,
+    "backtest": backtest,
+    "up": up,
+    "down": down,
+    "reload": reload,
+    "status": status,
+    "top": top,
+    "book": book,
+}
 VERBS |= (
     {"config": config_verb} | dict.fromkeys(OPERATOR, operator) | dict.fromkeys(GUARDIAN, guardian) | {"enable": enable}
 )

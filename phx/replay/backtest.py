@@ -1,0 +1,147 @@
+"""`phx backtest FILE…`: quote on recordings as fast as the machine can, and say what came of it.
+
+The figures hold for a market that our orders never move; makers fill by the configured queue model.
+"""
+
+import hashlib
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from phx._core import records
+from phx._core.enums import JournalKind
+from phx._core.ring import OK, RingReader
+from phx.config import Config, Sim
+from phx.instruments import Instrument, InstrumentError
+from phx.params import ParamsError
+from phx.recording import RecordingError, sources, symbols
+from phx.replay.session import Session, Trader
+from phx.venue.binance import listed
+from phx.venue.binance.messages import FrameRefused
+
+MINUTE_NS = 60_000_000_000
+
+
+class Result(NamedTuple):
+    """What a run did on one symbol. Money in quote currency, valued at the last mark price."""
+
+    symbol: str
+    ladders: int
+    orders: int
+    cancels_per_minute: float
+    fills: int
+    near_fill_rate: float  # of the quantity placed at the nearest layer
+    both_sides: float  # share of the quotable time with quotes on both sides
+    position: float
+    max_inventory: float
+    pnl: float
+
+
+class Watch:
+    """Follows a session: a fingerprint of every ladder and journal entry, and how far each inventory went."""
+
+    def __init__(self, session: Session):
+        self.session = session
+        self.fingerprint = hashlib.sha256()
+        self.max_lots = dict.fromkeys(session.by_id, 0)
+        self._journal, self._entries = session.journal.reader(), 0
+        self._ladders = [(t.quoter_counters["ladders"], t.ladder.reader()) for t in session.traders.values()]
+        self._published = [0] * len(self._ladders)
+
+    def look(self) -> None:
+        """Read what was published since the last look; to be called after every event."""
+        for i, (published, ladders) in enumerate(self._ladders):
+            if published[0] != self._published[i]:
+                self._published[i] = int(published[0])
+                self._read(ladders)
+        if self.session.journal_writer.published != self._entries:
+            self._entries = self.session.journal_writer.published
+            for entry in self._read(self._journal):
+                if entry["kind"] == JournalKind.JOURNAL_FILL:
+                    symbol_id, lots = int(entry["symbol_id"]), abs(int(entry["position_lots"]))
+                    self.max_lots[symbol_id] = max(self.max_lots[symbol_id], lots)
+
+    def _read(self, ring: RingReader) -> list:
+        found = []
+        while (read := ring.read_record())[0] == OK:
+            self.fingerprint.update(read[1].tobytes())
+            found.append(read[1])
+        return found
+
+
+def run(session: Session) -> tuple[list[Result], str]:
+    """Run a session to its end; return a result per traded symbol and the fingerprint of all it wanted and did."""
+    watch = Watch(session)
+    for _ in session.steps():
+        watch.look()
+    minutes = max(session.time.now_ns - session.began_ns, 1) / MINUTE_NS
+    results = [
+        result(trader, session.gateway.profit_e8(symbol_id), watch.max_lots[symbol_id], minutes)
+        for symbol_id, trader in session.by_id.items()
+    ]
+    return results, watch.fingerprint.hexdigest()
+
+
+def result(trader: Trader, profit_e8: int, max_lots: int, minutes: float) -> Result:
+    """Return what one symbol's counters and totals say at the end."""
+    counted, instrument = trader.gateway_counters[0], trader.instrument
+    state = RingReader(trader.state.memory, records.QUOTER_STATE).read_newest()
+    quotable_ns = int(state["quotable_ns"]) if state is not None else 0
+    placed_lots = int(counted["placed_near_lots"])
+    return Result(
+        symbol=instrument.symbol,
+        ladders=int(trader.quoter_counters["ladders"][0]),
+        orders=int(counted["places"]),
+        cancels_per_minute=int(counted["cancels"]) / minutes,
+        fills=int(counted["fills"]),
+        near_fill_rate=int(counted["filled_near_lots"]) / placed_lots if placed_lots else 0.0,
+        both_sides=int(state["quoted_both_ns"]) / quotable_ns if quotable_ns else 0.0,
+        position=instrument.qty(trader.desk.position_lots),
+        max_inventory=instrument.qty(max_lots),
+        pnl=profit_e8 / 1e8,
+    )
+
+
+def recorded_instruments(config: Config, paths: Iterable[Path]) -> dict[str, Instrument]:
+    """Return the configured instruments that the recordings hold: traded ones and what leads them."""
+    recorded = [symbol for path in paths for symbol in symbols(path)]
+    serving = sources(recorded, config.traded(), (config.sim or Sim()).relabel)
+    traded = [symbol for symbol, found in serving.items() if found]
+    if not traded:
+        raise RecordingError(
+            f"the recordings hold {', '.join(recorded) or 'nothing'}, the configuration trades {', '.join(serving)}"
+        )
+    ids = config.instrument_ids()
+    wanted = dict.fromkeys([*traded, *filter(None, map(config.leader_of, traded))])
+    return listed.instruments({symbol: ids[symbol] for symbol in wanted})
+
+
+def main(config: Config, files: Iterable[str]) -> int:
+    """Print what a run over the recordings did; return the exit status."""
+    paths = [Path(file) for file in files]
+    began_s = time.perf_counter()
+    try:
+        session = Session(config, recorded_instruments(config, paths), paths)
+        results, fingerprint = run(session)
+    except (RecordingError, ParamsError, InstrumentError, FrameRefused, OSError) as error:
+        print(f"phx: {error}", file=sys.stderr)
+        return 1
+    seconds, virtual_s = time.perf_counter() - began_s, (session.time.now_ns - session.began_ns) / 1e9
+    print("\n".join(table(results)))
+    print(f"fingerprint of ladders, orders and fills: {fingerprint}")
+    print(f"{virtual_s:.0f} s of market in {seconds:.1f} s: {virtual_s / seconds:.0f} x real time", file=sys.stderr)
+    return 0
+
+
+def table(results: list[Result]) -> list[str]:
+    """Return the results as lines of text."""
+    headings = "symbol", "ladders", "orders", "cancels/min", "fills", "near filled", "both sides", "position", "max |q|"
+    lines = ["{:<10}{:>9}{:>9}{:>13}{:>8}{:>13}{:>12}{:>11}{:>11}{:>12}".format(*headings, "PnL")]
+    for r in results:
+        lines.append(
+            f"{r.symbol:<10}{r.ladders:>9}{r.orders:>9}{r.cancels_per_minute:>13.1f}{r.fills:>8}"
+            f"{r.near_fill_rate:>13.2%}{r.both_sides:>12.2%}{r.position:>11.4g}{r.max_inventory:>11.4g}{r.pnl:>12.4f}"
+        )
+    return lines
