@@ -203,6 +203,14 @@ class RecordingWriter:
         self.close()
 
 
+def up_to_cut(path: Path | str, said=lambda error: None) -> Iterator[Frame | Snapshot]:
+    """Yield the items of a recording up to where it is cut off, if it is; then `said` is called with the error."""
+    try:
+        yield from Recording(path)
+    except RecordingTruncated as error:
+        said(error)
+
+
 def rest_files(path: Path) -> list[Path]:
     """Return where the REST answers of a `*.ws.txt` recording may stand, the likeliest first."""
     likeliest = path.with_name(path.name.replace(".ws.txt", ".rest.txt"))
@@ -214,7 +222,7 @@ def rest_files(path: Path) -> list[Path]:
 def symbols(path: Path | str, frames: int = 1000) -> list[str]:
     """Return the symbols named in the first frames of a recording, in order of appearance."""
     found: dict[str, None] = {}
-    for item, _ in zip(Recording(path), range(frames), strict=False):
+    for item, _ in zip(up_to_cut(path), range(frames), strict=False):
         found[item.symbol] = None
     found.pop("", None)
     return list(found)

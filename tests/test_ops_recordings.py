@@ -152,7 +152,7 @@ def test_recordings_are_never_joined(record):
 
 
 def test_a_recording_cut_off_is_played_up_to_there(tmp_path, file):
-    whole = InventedMarket(symbol="BTCUSDT").run(6000).write(tmp_path / "w.jsonl")
+    whole = InventedMarket(symbol="BTCUSDT").run(1500).write(tmp_path / "w.jsonl")
     cut = tmp_path / "cut.jsonl"
     cut.write_bytes(whole.read_bytes()[:60_000])
     zipped = tmp_path / "cut.jsonl.gz"
@@ -163,10 +163,11 @@ def test_a_recording_cut_off_is_played_up_to_there(tmp_path, file):
     assert "it cannot be played as a market" in refused(cut)
 
 
-def test_a_snapshot_far_into_a_recording_is_found(tmp_path):
-    path = InventedMarket(symbol="BTCUSDT").run(9000, snapshot_at=8000).write(tmp_path / "late.jsonl")
+def test_a_snapshot_far_into_a_recording_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(recordings, "PROBED_ITEMS", 500)
+    path = InventedMarket(symbol="BTCUSDT").run(3000, snapshot_at=2500).write(tmp_path / "late.jsonl")
     (held,) = surveyed([path])
-    assert held.begin_ms > START_MS + 5000
+    assert held.begin_ms > START_MS + 2000
 
 
 def test_configured_recordings_are_checked_before_a_start(file, record, monkeypatch):

@@ -6,7 +6,7 @@ Everything that cannot work is refused here, in one line that names file and sym
 import glob
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import ROUND_UP, Decimal
 from pathlib import Path
@@ -14,17 +14,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from phx.recording import (
-    Frame,
-    Recording,
-    RecordingError,
-    RecordingTruncated,
-    Snapshot,
-    rest_files,
-    sources,
-)
+from phx.recording import RecordingError, Snapshot, rest_files, sources, up_to_cut
 
-PROBED_ITEMS = 5000  # enough to meet every symbol of a recording
+PROBED_ITEMS = 20_000  # enough to meet every symbol, and as many as the simulated venue reads before it begins
 SEARCHED_ITEMS = 500_000  # until where a snapshot is looked for: a few seconds of reading
 LAYER_VALUE = Decimal(400)  # quote currency in a layer of a proposed configuration, as in the shipped one
 NET_MAX_LAYERS = 50
@@ -68,7 +60,7 @@ def survey(path: Path) -> list[Held]:
     streams: dict[str, set[str]] = {}
     found: dict[str, Held] = {}
     now_ms = 0
-    for number, item in enumerate(sound(path)):
+    for number, item in enumerate(up_to_cut(path)):
         if number >= SEARCHED_ITEMS or (number >= PROBED_ITEMS and found.keys() >= streams.keys()):
             break
         if isinstance(item, Snapshot):
@@ -85,14 +77,6 @@ def survey(path: Path) -> list[Held]:
         missing = "answer of REST /depth to begin a book with" if "depth" in kinds else "depth changes"
         raise RecordingError(f"{path}: holds {names}, but no {missing}: it cannot be played as a market")
     return playable
-
-
-def sound(path: Path) -> Iterator[Frame | Snapshot]:
-    """Yield the items of a recording up to where it is cut off, if it is."""
-    try:
-        yield from Recording(path)
-    except RecordingTruncated:
-        return  # the market ends there, and its player says so
 
 
 def surveyed(paths: Iterable[Path]) -> list[Held]:
@@ -115,7 +99,7 @@ def check_common_time(held: Iterable[Held]) -> None:
     last = max(held, key=lambda one: one.begin_ms, default=None)
     for path in {one.path for one in held if one.path != last.path}:
         end_ms = 0
-        for item in sound(path):
+        for item in up_to_cut(path):
             event = _EVENT_MS.search(item.payload)
             end_ms = int(event[1]) if event else end_ms
             if end_ms > last.begin_ms:

@@ -15,7 +15,7 @@ import numpy as np
 from phx._core import records
 from phx._core.feed import FeedCore, Stream
 from phx._core.ring import RingWriter
-from phx.recording import Frame, Recording
+from phx.recording import Frame, up_to_cut
 from phx.segment import private_memory
 
 RING_SLOTS = 1024
@@ -86,15 +86,18 @@ def kind_of(item) -> str:
 def scales(path: Path) -> dict[str, Decimals]:
     """Return the decimals of each symbol of a recording, from its books and bookTickers."""
     found: dict[str, Decimals] = {}
-    for item in Recording(path):
+    for item in up_to_cut(path):
         if not item.symbol or kind_of(item) not in (*BOOK_KINDS, "snapshot"):
             continue
         found.setdefault(item.symbol, Decimals()).see(item.payload)
     return found
 
 
-def check(path: Path) -> list[Result]:
-    """Rebuild the books of one recording; return a result per symbol, in order of appearance."""
+def check(path: Path, said=lambda error: None) -> list[Result]:
+    """Rebuild the books of one recording; return a result per symbol, in order of appearance.
+
+    A recording that is cut off is checked up to there; then `said` is called with the error.
+    """
     core = FeedCore()
     counters, index, messages, book_frames = {}, {}, Counter(), Counter()
     for symbol, scale in scales(path).items():
@@ -103,7 +106,7 @@ def check(path: Path) -> list[Result]:
         ]
         counters[symbol] = np.zeros(1, records.FEED_COUNTERS)
         index[symbol] = core.add(symbol, len(index), (scale.price, 1, scale.qty, 1), *rings, counters[symbol])
-    for item in Recording(path):
+    for item in up_to_cut(path, said):
         if item.symbol not in index:
             continue
         messages[item.symbol] += isinstance(item, Frame)
@@ -156,11 +159,15 @@ def main(paths) -> int:
     failed = False
     print("{:<14}{:>10}{:>10}{:>8}{:>9}{:>10}{:>10}".format(*HEADINGS))
     for path in paths:
+        cuts = []
         try:
-            results = check(Path(path))
+            results = check(Path(path), cuts.append)
         except (ValueError, OSError) as error:
+            cuts, results = [error], []
+        for error in cuts:
             print(error, file=sys.stderr)
             failed = True
+        if not results:
             continue
         print(path)
         for r in results:

@@ -5,7 +5,7 @@ import logging
 from decimal import Decimal
 
 from phx import process
-from phx.instruments import ONE_E8
+from phx.instruments import ONE_E8, InstrumentError
 from phx.process import Process, StayDown
 from phx.recording import RecordingError
 from phx.sim import rest, ws
@@ -43,7 +43,7 @@ def contracts_of(config) -> dict[str, Contract]:
             wanted = {symbol: contracts[symbol] for symbol in ids if symbol in contracts}
             contracts |= refined(wanted, recordings, relabel)
             contracts |= unlisted(missing, recordings, relabel, ids)
-        except (RecordingError, OSError) as error:
+        except (RecordingError, InstrumentError, OSError) as error:
             raise StayDown(str(error)) from None
     return contracts
 

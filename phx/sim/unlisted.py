@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from phx.recording import Recording, Snapshot, symbols
+from phx.recording import Snapshot, symbols, up_to_cut
 from phx.sim.contracts import Contract, template
 from phx.sim.recorded import PROBED_FRAMES, relabelled
 
@@ -94,7 +94,7 @@ def grid(path: Path | str, symbol: str) -> tuple["Step", "Step"]:
     """Return the steps of price and quantity that a recording's texts of a symbol are multiples of."""
     prices, quantities = Step(), Step()
     decoder = msgspec.json.Decoder(_Depth)
-    for item in itertools.islice(Recording(path), PROBED_ITEMS):
+    for item in itertools.islice(up_to_cut(path), PROBED_ITEMS):
         if item.symbol != symbol:
             continue
         kind = "depth" if isinstance(item, Snapshot) else item.stream.partition("@")[2]
