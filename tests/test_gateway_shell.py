@@ -406,6 +406,28 @@ def test_a_fill_that_the_totals_do_not_hold_yet_is_not_inherited_as_booked(tmp_p
     assert inherited.trade_ids == {321} and inherited.newest_trade_id == 321
 
 
+def test_a_fee_that_was_not_told_yet_is_booked_by_the_next_life(tmp_path):
+    """Killed between the quick word of a fill, which names no fee, and the full one."""
+    shell = Shell()
+    (order,) = shell.placed([(99_990, 12)])
+    for trade_id in (321, 322, 323):
+        shell.fill(order, 4, price=100_000, fee_e8=None, trade_id=trade_id)
+    shell.fill(order, 4, price=100_000, fee_e8=100_000, trade_id=322)
+    shell.step()
+    former = left_behind(shell, tmp_path)
+    assert former.trade_ids == {321, 322, 323} and former.fees_missing == {321, 323}
+    history = [trade_of(i, "0.004") for i in (321, 322, 323)]
+    after = Shell(user_trades=history, positions=[Position("SYM0", "0.012", "10000", "BOTH", 1)])
+    asyncio.run(restore_books(after.reconciliation, {"SYM0": former}))
+    totals = after.core.desk(0).totals()
+    assert (totals["fills"], totals["position_lots"], totals["fees_e8"]) == (3, 12, 3 * 100_000)
+    # That life is killed too; its journal holds late fees only, of trades among others that its totals hold as well.
+    after.step()
+    third = Shell(user_trades=history, positions=[Position("SYM0", "0.012", "10000", "BOTH", 1)])
+    asyncio.run(restore_books(third.reconciliation, {"SYM0": left_behind(after, tmp_path / "after")}))
+    assert third.core.desk(0).totals() == totals
+
+
 def test_fills_of_a_dead_time_are_booked_once_whether_or_not_the_life_before_had_any(tmp_path):
     history = [trade_of(i, "0.004") for i in (321, 322, 323)]
     shell = Shell()

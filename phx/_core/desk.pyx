@@ -107,9 +107,9 @@ cdef class Desk:
             self.market.value_ticks = self.position.open_cost_ticklots // self.position.position_lots
         self.dirty = True
 
-    def know_trade(self, int64_t trade_id):
-        """Count a trade as booked: the totals hold it."""
-        self.trades.note(trade_id, True)
+    def know_trade(self, int64_t trade_id, bint with_fee=True):
+        """Count a trade as booked: the totals hold it, though perhaps not its fee."""
+        self.trades.note(trade_id, with_fee)
 
     def totals(self):
         """Return the fields of position.Position."""

@@ -374,8 +374,15 @@ cdef class GatewayCore:
             return False
         desk.position.fees_e8 += fee
         desk.dirty = True
+        memset(&entry, 0, sizeof(entry))
+        entry.ts_ns, entry.intent_id, entry.trade_id, entry.fee_e8 = ts_ns, intent_id, trade_id, fee
+        entry.symbol_id, entry.kind, entry.side, entry.maker = symbol_id, JOURNAL_FILL, <int8_t>side, maker
         if seen == TRADE_FEE_MISSING:
-            return True
+            # In the journal a fee that comes later is a fill of nothing: the next life must know which are missing.
+            if fee:
+                entry.price_ticks, entry.position_lots = price_ticks, desk.position.position_lots
+                self.account.write_journal(&entry, now_ns)
+            return fee != 0
         add_fill(&desk.position, side, price_ticks, qty_lots)
         desk.counters.fills += 1
         if side > 0:
@@ -399,11 +406,7 @@ cdef class GatewayCore:
             desk.refusals_in_a_row = 0
         desk.publish_exec(&event, order, EXEC_FILL, now_ns)
         desk.must_see()
-        memset(&entry, 0, sizeof(entry))
-        entry.ts_ns, entry.intent_id, entry.trade_id = ts_ns, intent_id, trade_id
-        entry.price_ticks, entry.qty_lots, entry.fee_e8 = price_ticks, qty_lots, fee
-        entry.position_lots = desk.position.position_lots
-        entry.symbol_id, entry.kind, entry.side, entry.maker = symbol_id, JOURNAL_FILL, <int8_t>side, maker
+        entry.price_ticks, entry.qty_lots, entry.position_lots = price_ticks, qty_lots, desk.position.position_lots
         self.account.write_journal(&entry, now_ns)
         if order != NULL:
             self.close_take(desk, order, now_ns)

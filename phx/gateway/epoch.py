@@ -86,13 +86,15 @@ class Inherited(msgspec.Struct):
     """One symbol's books as a former life left them: totals, and the trade ids that they hold.
 
     A fill may be in the journal while the record that carries it was never published: trades newer than the totals'
-    newest are not booked, wherever else they stand. ts_ms: when the totals were published, UTC.
+    newest are not booked, wherever else they stand. fees_missing: trades whose fee the totals do not hold, or that had
+    none. ts_ms: when the totals were published, UTC.
     """
 
     totals: dict[str, int]
     trade_ids: set[int]
     newest_trade_id: int
     ts_ms: int
+    fees_missing: set[int] = set()
 
 
 Books = dict[str, Inherited]
@@ -122,11 +124,8 @@ def inherit(folder: Path, symbol_ids: dict[str, int]) -> Books:
     found = {}
     booted_ms = (time.time_ns() - time.monotonic_ns()) // 1_000_000
     journal = attach(folder, "journal")
-    fills: dict[int, set[int]] = {}
     if journal is not None:
-        rows = journal.records[journal.records["kind"] == JournalKind.JOURNAL_FILL]
-        for symbol_id in symbol_ids.values():
-            fills[symbol_id] = {int(i) for i in rows["trade_id"][rows["symbol_id"] == symbol_id]}
+        fills = journal.records[journal.records["kind"] == JournalKind.JOURNAL_FILL]
     for symbol, symbol_id in symbol_ids.items():
         own = attach(folder, f"own.{symbol}")
         if own is None or journal is None:
@@ -135,7 +134,9 @@ def inherit(folder: Path, symbol_ids: dict[str, int]) -> Books:
         if record is not None and record["ready"]:
             totals = {name: int(record[name]) for name in TOTALS}
             newest = int(record["newest_trade_id"])
-            booked = {i for i in fills[symbol_id] if i <= newest}
+            rows = fills[(fills["symbol_id"] == symbol_id) & (fills["trade_id"] <= newest)]
+            booked = {int(i) for i in rows["trade_id"][rows["qty_lots"] > 0]}
+            with_fee = {int(i) for i in rows["trade_id"][rows["fee_e8"] != 0]}
             ts_ms = booted_ms + int(record["now_mono_ns"]) // 1_000_000
-            found[symbol] = Inherited(totals, booked, newest, ts_ms)
+            found[symbol] = Inherited(totals, booked, newest, ts_ms, booked - with_fee)
     return found

@@ -106,14 +106,14 @@ async def restore_books(reconciliation: Reconciliation, inherited: Books) -> Non
             log.info("%s: position %d lots, taken from the venue", symbol, lots)
             continue
         # Trades may be booked out of order: those older than the newest count one by one, as far as ids are known.
-        oldest = min(former.trade_ids, default=former.newest_trade_id)
-        desk.restore(former.totals, oldest)
-        for trade_id in former.trade_ids:
-            desk.know_trade(trade_id)
+        before = min(former.trade_ids, default=former.newest_trade_id + 1) - 1
+        desk.restore(former.totals, before)
+        for trade_id in sorted(former.trade_ids):
+            desk.know_trade(trade_id, trade_id not in former.fees_missing)
         ago_s = min(time.time() - former.ts_ms / 1000 + EARLIER_S, OLDEST_S)
         start_ms = rest.clock.timestamp_ms() - int(ago_s * 1000)
         trades = await rest.user_trades(symbol, start_ms=start_ms, limit=LARGEST_PAGE)
-        missed = sorted((trade for trade in trades if trade.trade_id > oldest), key=lambda trade: trade.trade_id)
+        missed = sorted((trade for trade in trades if trade.trade_id > before), key=lambda trade: trade.trade_id)
         booked = sum(reconciliation.book(instrument, trade) for trade in missed)
         if desk.position_lots != lots:
             cost = open_cost_ticklots(instrument, lots, position.entry_price) if lots else 0
