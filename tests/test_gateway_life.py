@@ -125,7 +125,7 @@ async def test_while_banned_nothing_is_sent_and_while_limited_nothing_is_placed(
 def test_a_guardian_that_is_gone_is_told_to_every_desk_long_before_its_timer_ends():
     shell = Shell()
     around = object.__new__(Surroundings)
-    around.desks = {"SYM0": shell.core.desk(0)}
+    around.core, around.desks = shell.core, {"SYM0": shell.core.desk(0)}
     around.guardian = SimpleNamespace(heartbeat_age_ns=lambda now_ns: None, alive=lambda: False)
     around.guardian_seen_ns, around.proof_reader = 0, None
     around._look_at_guardian(GUARDIAN_GONE_NS)
@@ -177,6 +177,19 @@ async def test_a_clean_end_keeps_the_days_loss_for_the_next_life(tmp_path):
     await startup.restore_books(later.reconciliation, {"SYM0": kept})
     totals = later.core.desk(0).totals()
     assert (totals["position_lots"], totals["fees_e8"], totals["fills"]) == (12, 123 + 100_000, 2)
+
+
+async def test_a_full_disk_under_the_books_ends_nothing(tmp_path, monkeypatch):
+    gateway = Life(Shell(), tmp_path)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(lives, "write_books", full)
+    keeping = asyncio.create_task(gateway._keep_books())
+    await asyncio.sleep(0.05)
+    assert not keeping.done() and gateway.process.counters["errors"][0] == 1
+    keeping.cancel()
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"SYM0": 3}'])

@@ -361,7 +361,11 @@ class Gateway:
 
     async def _keep_books(self) -> None:
         while True:
-            await asyncio.to_thread(lives.write_books, self.process.run_folder, self._books())
+            try:
+                await asyncio.to_thread(lives.write_books, self.process.run_folder, self._books())
+            except OSError as error:
+                self.process.counters["errors"] += 1
+                log.error("gateway: books not written: %s", error)
             await asyncio.sleep(BOOKS_S)
 
     async def _keep_clock(self) -> None:
