@@ -1,13 +1,22 @@
 """The weight budget and the venue's clock, with time given."""
 
 import time
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phx.config import Limits
 from phx.venue.binance.clock import VenueClock
-from phx.venue.binance.weights import MINUTE_NS, RESERVE, SHORTEST_BAN_NS, WEIGHT_PER_MINUTE, Weights
+from phx.venue.binance.weights import (
+    MINUTE_NS,
+    RESERVE,
+    SHORTEST_BAN_NS,
+    WEIGHT_PER_MINUTE,
+    Weights,
+    routine_cancels_60s,
+)
 
 SECOND = 10**9
 START = 1_000 * MINUTE_NS
@@ -102,3 +111,9 @@ def test_the_venue_s_clock_is_taken_at_the_middle_of_the_round_trip():
 def test_before_it_is_synchronised_the_own_clock_stands_in():
     clock = VenueClock()
     assert abs(clock.timestamp_ms() - time.time() * 1000) < 5_000 and clock.synchronised_mono_ns == 0
+
+
+@pytest.mark.parametrize(("guardian", "cancels"), [(0.25, 840), (0.60, 0), (0.0, 1440)])
+def test_routine_cancels_take_what_the_other_shares_leave(guardian, cancels):
+    limits = Limits(Decimal(1), Decimal(1), weight_share_guardian=guardian)
+    assert routine_cancels_60s(limits) == cancels

@@ -26,7 +26,7 @@ from phx.venue.binance import keys
 from phx.venue.binance.endpoints import endpoints
 from phx.venue.binance.rest import Rest
 from phx.venue.binance.user_stream import BinanceUserStream
-from phx.venue.binance.weights import WEIGHT_PER_MINUTE
+from phx.venue.binance.weights import WEIGHT_PER_MINUTE, routine_cancels_60s
 from phx.venue.interface import VenueError
 
 TURN_S = 0.005
@@ -75,7 +75,7 @@ class Gateway:
             len(journal.records),
             adding_share=limits.adding_share,
             reducing_share=limits.reducing_share,
-            cancels_60s=int(WEIGHT_PER_MINUTE * cancel_share(limits)),
+            cancels_60s=routine_cancels_60s(limits),
         )
         writer = process.segments["account"]
         self.core = GatewayCore(account, RingWriter(writer.memory, writer.dtype), time.monotonic_ns())
@@ -393,11 +393,6 @@ class Gateway:
             # Half a gateway is worse than none: end, and recover from the beginning.
             if not isinstance(task.exception(), VenueError):
                 self.failed = self.process.stopping = True
-
-
-def cancel_share(limits) -> float:
-    """Return what routine cancels may use of the IP weight: what the others leave."""
-    return 1 - limits.weight_share_guardian - limits.weight_share_reconciliation - limits.weight_share_snapshots
 
 
 def main(config) -> int:

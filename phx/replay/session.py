@@ -30,6 +30,7 @@ from phx.replay.check import KINDS, kind_of
 from phx.replay.venue import Venue
 from phx.replay.virtual_time import VirtualTime
 from phx.segment import private_memory
+from phx.venue.binance.weights import routine_cancels_60s
 
 GATEWAY_TURN_NS = 5_000_000  # as often as the live gateway turns without a bell
 QUOTER_TURN_NS = 10_000_000  # as long as a live quoter sleeps without one
@@ -134,9 +135,14 @@ class Session:
         self.venue = Venue(grids, {instruments[symbol].symbol_id: source_of[symbol] for symbol in traded}, settings)
         self.journal = Ring("journal")
         self.journal_writer = self.journal.writer()
-        limits = config.limits
-        shares = {"adding_share": limits.adding_share, "reducing_share": limits.reducing_share}
-        account = Account(EPOCH, self.journal_writer, self.journal.slots, **shares)
+        account = Account(
+            EPOCH,
+            self.journal_writer,
+            self.journal.slots,
+            adding_share=config.limits.adding_share,
+            reducing_share=config.limits.reducing_share,
+            cancels_60s=routine_cancels_60s(config.limits),
+        )
         self.gateway = GatewayCore(account, Ring("account").writer(), 0)
         self.traders: dict[str, Trader] = {}
         for symbol in traded:

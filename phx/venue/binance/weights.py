@@ -11,6 +11,15 @@ MINUTE_NS = 60_000_000_000
 SHORTEST_BAN_NS = 120_000_000_000  # the venue's shortest, when a 418 names no end
 
 
+def routine_cancels_60s(limits) -> int:
+    """Return how many routine cancels, of weight 1 each, the IP weight allows a minute: what the others leave.
+
+    limits: the configuration's.
+    """
+    others = limits.weight_share_guardian + limits.weight_share_reconciliation + limits.weight_share_snapshots
+    return int(WEIGHT_PER_MINUTE * (1 - others))
+
+
 class Weights:
     """share: of the venue's limit, what this process may use for what is not urgent."""
 
