@@ -200,6 +200,22 @@ def test_two_markets_whose_snapshots_come_late_begin_together(tmp_path):
     assert_exact(feed, player, orders, tops=20)
 
 
+@pytest.mark.parametrize("name", ["btc", "doge", "old_keys", "one_sided"])
+@pytest.mark.parametrize("lost", [1, 40])
+def test_a_gap_without_a_later_snapshot_is_bridged_by_the_tops_that_follow(tmp_path, name, lost, caplog):
+    made, _ = invented(tmp_path, name)
+    del made.items[600 : 600 + 40 * lost]
+    deltas = [i for i, item in enumerate(made.items) if "@depth" in getattr(item, "stream", "")]
+    del made.items[deltas[len(deltas) // 2]]
+    path = made.write(tmp_path / "gap.jsonl")
+    feed, _, _ = walk([path], [made.symbol.removesuffix("T") + "C"], 3)
+    assert "the recording has a hole" in caplog.text
+    for counters in feed.counters.values():
+        assert (counters[0]["gaps"], counters[0]["crossed"]) == (0, 0) and counters[0]["resyncs"] == 1
+    last = feed.core.instruments[0]
+    assert last.sequencer.synced and counters[0]["top_different"] == 0
+
+
 def test_trades_that_met_no_book_fill_nothing(tmp_path):
     made = InventedMarket(seed=2, symbol="BTCUSDT").run(300)
     made.items = [i for i in made.items if "@trade" not in getattr(i, "stream", "")]

@@ -303,11 +303,14 @@ class _Continuity:
     """One symbol's records without a gap: waits for a snapshot, joins it to what was sent, shifts ids of a new pass.
 
     waiting: no usable book at the moment. Deltas and tops that come meanwhile are kept, as the snapshot may be older.
+    patched: a hole was bridged without a snapshot. Levels may be stale then, but never better than the tops told.
     """
 
     def __init__(self, symbol: str):
         self.symbol = symbol
         self.waiting = True
+        self.patched = False
+        self._holed = False  # waiting since a hole, so there is an old book
         self._early = deque(maxlen=EARLY_RECORDS)
         self._sides: tuple[dict, dict] = ({}, {})  # the book as sent: price_ticks → qty_lots, bids and asks
         self._started = False
@@ -315,6 +318,7 @@ class _Continuity:
         self._file_id = 0  # update id of the book, as in the file
         self._top_id = 0  # update id of the newest top sent
         self._ahead: deque[Top] = deque()  # tops sent that are newer than the book
+        self._agreed = Top(0, 0, 0, 0, 0)  # the newest top sent that is not
         self._trade_shift = 0
         self._last_trade_id = 0
 
@@ -329,13 +333,18 @@ class _Continuity:
 
     def take(self, kind: Kind, payload) -> Iterator[tuple[Kind, Book | Delta | Top | Trade]]:
         """Yield what to send for one record of the file."""
+        if self.patched and kind in (Kind.DELTA, Kind.TOP):
+            self._early.append((kind, payload))  # a later snapshot makes the book whole
         if kind == Kind.DELTA:
             yield from self._delta(payload)
+        elif kind == Kind.SNAPSHOT and (self.waiting or self.patched):
+            yield from self._begin(payload)
+        elif self.waiting and kind == Kind.TOP:
+            self._early.append((kind, payload))
+            if self._holed:
+                yield from self._patch(payload)
         elif self.waiting:
-            if kind == Kind.SNAPSHOT:
-                yield from self._begin(payload)
-            elif kind == Kind.TOP:
-                self._early.append((kind, payload))
+            return
         elif kind == Kind.TOP:
             yield from self._top(payload)
         elif kind == Kind.TRADE:
@@ -349,7 +358,8 @@ class _Continuity:
         newest_id = max(sent_id, self._top_id)
         if book.update_id + self._shift <= newest_id:
             self._shift = newest_id + 1 - book.update_id
-        self.waiting, self._file_id = False, book.update_id
+        self.waiting = self.patched = self._holed = False
+        self._file_id = book.update_id
         book_id = book.update_id + self._shift
         old, new = self._sides, (dict(book.bids), dict(book.asks))
         self._sides = new
@@ -362,7 +372,8 @@ class _Continuity:
             self._started = True
             yield Kind.SNAPSHOT, book
         self._top_id = book_id
-        yield Kind.TOP, _best(book_id, *new)
+        self._agreed = _best(book_id, *new)
+        yield Kind.TOP, self._agreed
         early = list(self._early)
         self._early.clear()
         for kind, payload in early:
@@ -375,24 +386,38 @@ class _Continuity:
             return
         elif delta.prev_id > self._file_id:
             log.warning(
-                "%s: the recording has a hole: delta %d follows %d, expected %d; waiting for a snapshot",
+                "%s: the recording has a hole: delta %d follows %d, expected %d; waiting for a snapshot or a new top",
                 self.symbol, delta.last_id, delta.prev_id, self._file_id,
             )  # fmt: skip
-            self.waiting = True
+            self.waiting = self._holed = True
+            self.patched = False
+            self._early.clear()
             self._early.append((Kind.DELTA, delta))
         else:
             sent_id = self._file_id + self._shift
             self._file_id = delta.last_id
-            for side, levels in zip(self._sides, (delta.bids, delta.asks), strict=True):
-                for price_ticks, qty_lots in levels:
-                    if qty_lots:
-                        side[price_ticks] = qty_lots
-                    else:
-                        side.pop(price_ticks, None)
+            _apply(self._sides, (delta.bids, delta.asks))
             first_id, last_id = delta.first_id + self._shift, delta.last_id + self._shift
             while self._ahead and self._ahead[0].update_id <= last_id:
-                self._ahead.popleft()
-            yield Kind.DELTA, Delta(first_id, last_id, sent_id, delta.bids, delta.asks)
+                self._agreed = self._ahead.popleft()
+            changes = delta.bids, delta.asks
+            if self.patched:
+                stale = _unlike(self._sides, self._agreed)
+                _apply(self._sides, stale)
+                changes = [sorted((dict(told) | dict(more)).items()) for told, more in zip(changes, stale, strict=True)]
+            yield Kind.DELTA, Delta(first_id, last_id, sent_id, *changes)
+
+    def _patch(self, top: Top) -> Iterator:
+        """Carry on after a hole from the old book, the deltas since, and a top that tells what is stale of it."""
+        sides = tuple(map(dict, self._sides))
+        last_id = self._file_id
+        for kind, payload in self._early:
+            if kind == Kind.DELTA:
+                _apply(sides, (payload.bids, payload.asks))
+                last_id = payload.last_id
+        _apply(sides, _unlike(sides, top))
+        yield from self._begin(Book(last_id, sorted(sides[0].items(), reverse=True), sorted(sides[1].items())))
+        self.patched = True
 
     def _top(self, top: Top) -> Iterator:
         top = top._replace(update_id=top.update_id + self._shift)
@@ -406,6 +431,27 @@ class _Continuity:
             self._trade_shift = self._last_trade_id + 1 - trade.trade_id
         self._last_trade_id = trade.trade_id + self._trade_shift
         return trade._replace(trade_id=self._last_trade_id)
+
+
+def _apply(sides: tuple[dict, dict], changes: Iterable[Levels]) -> None:
+    """Set levels to absolute quantities; 0 removes."""
+    for side, levels in zip(sides, changes, strict=True):
+        for price_ticks, qty_lots in levels:
+            if qty_lots:
+                side[price_ticks] = qty_lots
+            else:
+                side.pop(price_ticks, None)
+
+
+def _unlike(sides: tuple[dict, dict], top: Top) -> tuple[Levels, Levels]:
+    """Return the changes that make this the top of a book."""
+    bids, asks = sides
+    bid = [(top.bid_ticks, top.bid_lots)] if top.bid_lots else []
+    ask = [(top.ask_ticks, top.ask_lots)] if top.ask_lots else []
+    return (
+        bid + [(price_ticks, 0) for price_ticks in bids if price_ticks > top.bid_ticks],
+        ask + [(price_ticks, 0) for price_ticks in asks if price_ticks < top.ask_ticks],
+    )
 
 
 def _difference(old: dict[int, int], new: dict[int, int], told: set[int]) -> Levels:
