@@ -1,6 +1,7 @@
 """The account's private stream: what each event tells the core."""
 
 import logging
+from collections import deque
 
 from phx._core.enums import ExecKind
 from phx._core.gateway import GatewayCore
@@ -28,6 +29,7 @@ class UserEvents:
         self.on_forced = on_forced
         self.venue_positions: dict[str, tuple[str, str, int]] = {}
         self.foreign_fee_assets: set[str] = set()
+        self.payments: deque[tuple] = deque(maxlen=64)  # funding booked last
 
     def handle(self, event, recv_mono_ns: int) -> None:
         """Tell the core what an event says; events of other symbols and kinds say nothing to it."""
@@ -117,6 +119,10 @@ class UserEvents:
 
     def _funding(self, account, amount_e8: int, ts_ns: int, now_ns: int) -> None:
         symbols = [account.symbol] if account.symbol else [p.symbol for p in account.positions]
+        payment = (ts_ns, amount_e8, *symbols)
+        if payment in self.payments:  # both connections of a roll tell it
+            return
+        self.payments.append(payment)
         known = [self.instruments[symbol].symbol_id for symbol in symbols if symbol in self.instruments]
         # Where the venue names no symbol the payment belongs to the largest position; totals stay exact.
         known = known or [max(self.core.desks, key=lambda desk: abs(desk.position_lots)).symbol_id]
