@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from hard_recordings import InventedMarket
 from invented_market import write
 
 from phx import config as configuration
@@ -30,6 +31,10 @@ MS_NS = 1_000_000
 SECOND_NS = 1_000_000_000
 WARM_UP_NS = 5 * SECOND_NS
 RECORDED = {"BTCUSDC": "btcusdt-2024-07-18T2357.jsonl.gz", "ETHUSDC": "ethusdt-2024-07-18T2357.jsonl.gz"}
+VIOLENT = {
+    "jumping": {"symbol": "BTCUSDT", "price_ticks": 1_180_001, "tick": "0.1", "jump": 0.06, "spacing_ticks": 40},
+    "one_sided": {"symbol": "ETHUSDT", "price_ticks": 442_498, "tick": "0.01", "jump": 0.01, "one_sided": True},
+}
 CONFIG = """
 symbols:
   BTCUSDC: {{net_max: {net_max}, ladder: {{near: {{size: 0.006}}, far: {{size: 0.012}}}}}}
@@ -194,6 +199,15 @@ def test_at_no_event_more_is_at_risk_than_allowed_and_the_books_agree_with_the_v
     agrees_with_the_venue(witness, maker_fee)
 
 
+@pytest.mark.parametrize("market", VIOLENT)
+def test_a_violent_market_breaks_no_limit(tmp_path, market):
+    recording = InventedMarket(seed=7, **VIOLENT[market]).run(5000, 12).write(tmp_path / "a.jsonl.gz")
+    symbol = VIOLENT[market]["symbol"].replace("USDT", "USDC")
+    witness = witnessed(session_of(configured(tmp_path), recording), symbol)
+    assert witness.faults == [] and len(witness.venue_fills) > 10
+    agrees_with_the_venue(witness, "0.00013")
+
+
 def test_both_sides_are_quoted_on_a_living_book(tmp_path):
     session = session_of(configured(tmp_path), write(tmp_path / "a.jsonl.gz", seconds=15))
     witness = witnessed(session, "BTCUSDC")
@@ -304,6 +318,15 @@ def test_the_command_says_in_a_line_why_it_cannot_run(tmp_path, capsys):
         assert backtest.main(config, [file]) == 1
         error = capsys.readouterr().err
         assert why in error and error.count("\n") == 1
+
+
+def test_a_recording_that_is_cut_off_is_traded_up_to_there(tmp_path, capsys):
+    whole = write(tmp_path / "a.jsonl.gz", seconds=8)
+    cut = tmp_path / "cut.jsonl.gz"
+    cut.write_bytes(whole.read_bytes()[:-5000])
+    assert backtest.main(configuration.load(configured(tmp_path), {}), [cut]) == 0
+    told = capsys.readouterr()
+    assert "cut.jsonl.gz" in told.err and "truncated" in told.err and "BTCUSDC" in told.out
 
 
 # ---- on what really happened ----

@@ -123,7 +123,12 @@ def main(config: Config, files: Iterable[str]) -> int:
     paths = [Path(file) for file in files]
     began_s = time.perf_counter()
     try:
-        session = Session(config, recorded_instruments(config, paths), paths)
+        session = Session(
+            config,
+            recorded_instruments(config, paths),
+            paths,
+            lambda error: print(f"phx: {error}", file=sys.stderr),
+        )
         results, fingerprint = run(session)
     except (RecordingError, ParamsError, InstrumentError, FrameRefused, OSError) as error:
         print(f"phx: {error}", file=sys.stderr)

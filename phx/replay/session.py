@@ -25,7 +25,7 @@ from phx._core.ring import RingReader, RingWriter
 from phx.config import Config, Sim
 from phx.instruments import Instrument
 from phx.params import params_record
-from phx.recording import Frame, Recording, RecordingError, sources, symbols
+from phx.recording import Frame, RecordingError, sources, symbols, up_to_cut
 from phx.replay.check import KINDS, kind_of
 from phx.replay.venue import Venue
 from phx.replay.virtual_time import VirtualTime
@@ -119,10 +119,18 @@ class Session:
     """One run. instruments: what is traded, and what leads it, of the configuration; by symbol.
 
     Recorded USDT pairs stand in for USDC pairs as in the simulated venue, whose settings (fees, latency, queue model,
-    relabel) are those of the configuration's `sim`. Raises RecordingError, ParamsError.
+    relabel) are those of the configuration's `sim`. A recording that is cut off is used up to there; then `said` is
+    called with the error. Raises RecordingError, ParamsError.
     """
 
-    def __init__(self, config: Config, instruments: dict[str, Instrument], paths: Iterable[Path | str]):
+    def __init__(
+        self,
+        config: Config,
+        instruments: dict[str, Instrument],
+        paths: Iterable[Path | str],
+        said=lambda error: None,
+    ):
+        self.said = said
         settings = config.sim or Sim()
         self.paths = [Path(path) for path in paths]
         self.latency_ns = int(settings.latency_ms * 1_000_000)
@@ -177,7 +185,7 @@ class Session:
 
     def steps(self) -> Iterator[int]:
         """Run to the end of the recordings; yield the time after each event, so that a caller can look around."""
-        for item in heapq.merge(*map(Recording, self.paths), key=attrgetter("recv_ns")):
+        for item in heapq.merge(*(up_to_cut(path, self.said) for path in self.paths), key=attrgetter("recv_ns")):
             if not item.recv_ns:
                 raise RecordingError(f"{', '.join(map(str, self.paths))}: no receive times, so nothing to run by")
             if not self.time.now_ns:
