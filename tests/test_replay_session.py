@@ -291,6 +291,19 @@ def test_two_symbols_share_the_account_and_their_books_agree_with_the_venue(tmp_
         assert totals["realised_ticklots"] - totals["open_cost_ticklots"] == cash
 
 
+@pytest.mark.parametrize("leader", ["BTCUSDT", "ETHUSDT"], ids=["of its own recording", "of another"])
+def test_a_leader_is_followed(tmp_path, leader):
+    paths = [write(tmp_path / f"{s}.jsonl.gz", seconds=5, symbol=f"{s}USDT") for s in ("BTC", "ETH")]
+    config = configured(tmp_path)
+    led = f"BTCUSDC: {{quoting: {{fair: leader}}, leader: {{symbol: {leader}, weight: 0.5}},"
+    config.write_text(config.read_text().replace("BTCUSDC: {", led) + f"watch: [{leader}]\n")
+    session = session_of(config, *[path for path in paths if leader[:3] in path.name or "BTC" in path.name])
+    session.run()
+    counted = session.traders["BTCUSDC"].quoter_counters[0]
+    assert counted["decisions"] > 100 and counted["leader_stale"] < counted["decisions"] * 0.1
+    assert session.traders["BTCUSDC"].gateway_counters["acks"][0] > 0
+
+
 def test_a_symbol_without_a_recording_is_refused(tmp_path):
     config = configuration.load(configured(tmp_path), {})
     instruments = listed.instruments({"BTCUSDC": 0, "ETHUSDC": 1})
