@@ -289,6 +289,19 @@ async def test_the_deadline_counts_from_before_the_request_left(switch):
         assert int(switch.proof["ack_mono_ns"][i]) >= sent_ns + 50 * MS
 
 
+async def test_after_a_freeze_nothing_counts_as_armed_until_the_venue_has_said_so_again(switch):
+    """The host may have slept: the venue's timers ran on while our clock stood still."""
+    await switch.turn()
+    switch.answers = [0.05, 0.05]
+    await switch.turn(time.monotonic_ns() + 3 * 10**9)  # on their way when it froze
+    switch.deadman.distrust()
+    assert not switch.proof["deadline_mono_ns"].any()
+    await asyncio.sleep(0.1)
+    assert not switch.deadman.deadlines_mono_ns["A"]  # what was sent before proves nothing
+    await switch.turn()
+    assert all(deadline > time.monotonic_ns() for deadline in switch.deadman.deadlines_mono_ns.values())
+
+
 async def test_a_slow_refresh_is_not_sent_twice(switch):
     switch.answers = [0.05, 0.05]
     for _ in range(5):

@@ -46,6 +46,7 @@ class DeadMan:
         self._in_flight: dict[str, asyncio.Task] = {}
         self._failing: set[str] = set()
         self._withdrawn = False
+        self._distrusted_mono_ns = 0
 
     @property
     def deadlines_mono_ns(self) -> dict[str, int]:
@@ -63,6 +64,16 @@ class DeadMan:
     def arm_at_once(self) -> None:
         """Make every symbol due: a gateway has just come to life."""
         self._due_mono_ns = dict.fromkeys(self.symbol_ids, 0)
+
+    def distrust(self) -> None:
+        """Count nothing as armed until the venue says so anew: we froze, and its timers ran on.
+
+        When the host itself slept not even our deadlines show it: the monotonic clock stood still.
+        """
+        self._distrusted_mono_ns = time.monotonic_ns()
+        self._record["deadline_mono_ns"] = 0
+        self._publish(self._distrusted_mono_ns)
+        self.arm_at_once()
 
     def publish_when_old(self, now_mono_ns: int) -> None:
         if now_mono_ns - self._published_mono_ns >= REPUBLISH_NS:
@@ -88,7 +99,7 @@ class DeadMan:
         if symbol in self._failing:
             self._failing.discard(symbol)
             log.info("guardian: dead man's switch of %s refreshed again", symbol)
-        if self._withdrawn:
+        if self._withdrawn or sent_mono_ns < self._distrusted_mono_ns:
             return
         i = self.symbol_ids[symbol]
         self._record["deadline_mono_ns"][0, i] = sent_mono_ns + self.countdown_ns

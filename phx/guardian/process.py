@@ -100,7 +100,10 @@ class Guardian:
     # ---- one turn ----
 
     def _turn(self, now_ns: int) -> None:
-        if self.process.froze() or now_ns - self.turn_ns > FROZE_NS:
+        froze = self.process.froze()
+        if froze:
+            self.deadman.distrust()
+        if froze or now_ns - self.turn_ns > FROZE_NS:
             self.ran_since_ns = now_ns
         self.turn_ns = now_ns
         self.process.counters["loops"] += 1
