@@ -23,8 +23,9 @@ from phx.replay.check import check, main
 from phx.segment import private_memory
 from phx.sim import recorded, wire
 from phx.sim.contracts import listed
+from phx.sim.mark import Mark
 from phx.sim.recorded import Kind, RecordedMarket
-from phx.sim.recorded_market import RecordedPlayer
+from phx.sim.recorded_market import OverlaidMarket, RecordedPlayer
 from phx.sim.streams import Hub
 from phx.sim.unlisted import refined, unlisted
 
@@ -296,3 +297,15 @@ def test_real_markets_elsewhere_and_faster_stay_exact(recordings, tmp_path, sour
     (result,) = check(made)
     assert result.problems == () and result.messages == len(items) - 1
     assert_exact(*walk([made], [traded], 8), tops=50)
+
+
+def test_the_mark_follows_a_jump_of_several_percent_within_seconds():
+    contract = listed({"BTCUSDC": 0})["BTCUSDC"]
+    market = OverlaidMarket(contract, Hub(), "power3", 3.0)
+    market.book.snapshot(1, [(1_000_000, 5)], [(1_000_001, 5)])
+    mark = Mark(market, 0)
+    market.book.snapshot(2, [(1_050_000, 5)], [(1_050_001, 5)])
+    for second in range(1, 11):
+        mark.update(second * 1000)
+    jumped_e8 = 1_050_000 * mark.tick_e8
+    assert abs(mark.mark_e8 / jumped_e8 - 1) < 0.01

@@ -10,7 +10,7 @@ from statistics import median
 from phx.instruments import ONE_E8
 from phx.sim.market import Market
 
-INDEX_HALF_LIFE_S = 30.0
+INDEX_HALF_LIFE_S = 3.0  # spot follows a jump within seconds; slower, collars would refuse quotes after one
 BASIS_HALF_LIFE_S = 150.0
 PREMIUM_HALF_LIFE_S = 3600.0
 FUNDING_HOURS = 8
