@@ -38,9 +38,9 @@ def record(tmp_path):
     return written
 
 
-def played(file, *paths, extra=""):
+def played(file, *paths, text=CONFIG, extra=""):
     """Return (the configuration of a run on these recordings, the lines it says)."""
-    file.write_text(CONFIG + extra)
+    file.write_text(text + extra)
     config = configuration.load(file, {})
     found = restriction(config, surveyed(resolved(map(str, paths))))
     return configuration.load(file, found.environ), found.lines
@@ -87,27 +87,37 @@ def test_a_leader_that_is_not_recorded_leads_no_more(file, record):
          "BTCUSD1: {net_max: 0.200, ladder: {near: {size: 0.004}, far: {size: 0.008}}}"),
     ],
 )  # fmt: skip
-def test_an_unconfigured_symbol_is_refused_with_the_line_to_add(
-    file, record, symbol, price_ticks, tick, lot, line, tmp_path
+def test_an_unconfigured_symbol_is_traded_with_values_that_are_shown(
+    file, record, symbol, price_ticks, tick, lot, line
 ):
     path = record(symbol, price_ticks=price_ticks, tick=tick, lot=lot)
-    with pytest.raises(RecordingError) as refused:
-        played(file, path, record("BTCUSDT"))
-    assert str(refused.value).startswith(f"{path}: the configuration has no {symbol};")
-    proposed = str(refused.value).partition("add under symbols: ")[2]
-    assert proposed == line
-    added = CONFIG.replace("  BTCUSDC:", f"  {proposed}\n  BTCUSDC:")
-    file.write_text(added)
-    config = configuration.load(file, {})
-    kept = restriction(config, surveyed([path])).environ
-    assert configuration.load(file, kept).traded() == [proposed.partition(":")[0]]
+    config, lines = played(file, path, record("BTCUSDT"))
+    assert lines[0] == f"{symbol}: not configured, traded as {line}"
+    name = line.partition(":")[0]
+    assert config.traded() == ["BTCUSDC", name]
+    # The line is what stands in a configuration file: with it there, nothing is adopted any more.
+    again, lines = played(file, path, text=CONFIG.replace("  BTCUSDC:", f"  {line}\n  BTCUSDC:"))
+    assert again.traded() == [name] and again.symbols[name] == config.symbols[name]
+    assert not any("not configured" in line for line in lines)
 
 
-def test_unconfigured_symbols_beside_configured_ones_are_left_out(file, record, tmp_path):
+def test_a_recording_that_is_only_watched_is_traded_when_nothing_else_is(file, record):
+    config, lines = played(file, record("BTCUSDT"), text=CONFIG.replace("BTCUSDC", "XRPUSDC"))
+    assert config.traded() == ["BTCUSDC"]
+    assert lines[0].startswith("BTCUSDT: not configured, traded as BTCUSDC: {net_max:")
+
+
+def test_symbols_without_configuration_join_the_first_feed(file, record):
+    extra = "feeds: {a: [BTCUSDC], b: [ETHUSDC, BTCUSDT]}\n"
+    config, _ = played(file, record("SOLUSDT"), record("BTCUSDT"), extra=extra)
+    assert config.feed_of("SOLUSDC") == "feed.a" and config.traded() == ["BTCUSDC", "SOLUSDC"]
+
+
+def test_unconfigured_symbols_beside_configured_ones_are_traded_too(file, record, tmp_path):
     both = InventedMarket(symbol="BTCUSDT").run(200).items + InventedMarket(symbol="KSMUSDT").run(200).items
     config, lines = played(file, write(sorted(both, key=lambda i: i.recv_ns), tmp_path / "two.ws.txt.gz"))
-    assert config.traded() == ["BTCUSDC"]
-    assert lines[0] == "two.ws.txt.gz: KSMUSDT: not configured, left out of this run"
+    assert config.traded() == ["BTCUSDC", "KSMUSDC"]
+    assert lines[0].startswith("KSMUSDT: not configured, traded as KSMUSDC: {")
 
 
 def refused(*paths) -> str:

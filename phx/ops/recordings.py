@@ -125,31 +125,21 @@ class Restriction(NamedTuple):
 def restriction(config, held: list[Held]) -> Restriction:
     """Return what to change so that exactly the recorded symbols are traded and watched.
 
-    Raises RecordingError for a recording that the configuration has no use for.
+    A recorded symbol without configuration is traded with a proposed one, which a line shows to be kept or changed.
     """
     serving = sources([one.symbol for one in held], [*config.symbols, *config.watch], config.sim.relabel)
     kept = {name for name, found in serving.items() if found}
     used = {symbol for found in serving.values() for symbol in found}
-    lines = []
-    for path in dict.fromkeys(one.path for one in held):
-        idle = [one for one in held if one.path == path and one.symbol not in used]
-        if idle and not any(one.path == path and one.symbol in used for one in held):
-            raise RecordingError(
-                f"{path}: the configuration has no {', '.join(one.symbol for one in idle)}; "
-                "to trade it, add under symbols: " + "  ".join(proposal(one) for one in idle)
-            )
-        if idle:
-            lines.append(f"{path.name}: {', '.join(one.symbol for one in idle)}: not configured, left out of this run")
     traded = [symbol for symbol in config.symbols if symbol in kept]
-    if not traded:
-        watched = ", ".join(one.symbol for one in held)
-        add = "  ".join(proposal(one) for one in held)
-        raise RecordingError(f"{watched}: only watched, not traded; to trade it, add under symbols: {add}")
+    # A recording that is only watched is traded too when there is nothing else to trade.
+    adopted = {one.symbol: proposal(one) for one in held if one.symbol not in used or not traded}
+    lines = [f"{symbol}: not configured, traded as {name}: {entry}" for symbol, (name, entry) in adopted.items()]
     gone = [symbol for symbol in (*config.symbols, *config.watch) if symbol not in kept]
     if gone:
         lines.append(f"{', '.join(gone)}: configured but not recorded, left out of this run")
     environ = {f"PHX__SYMBOLS__{symbol}": "null" for symbol in config.symbols if symbol not in kept}
-    environ |= without(config, kept, gone)
+    environ |= {f"PHX__SYMBOLS__{name}": entry for name, entry in adopted.values()}
+    environ |= without(config, kept, gone, [name for name, _ in adopted.values()])
     for symbol in traded:
         leader = config.symbols[symbol].leader.symbol
         if leader and leader not in kept:
@@ -158,13 +148,14 @@ def restriction(config, held: list[Held]) -> Restriction:
     return Restriction(environ, lines)
 
 
-def without(config, kept: set[str], gone: list[str]) -> dict[str, str]:
-    """Return the overrides of the sections that name symbols."""
+def without(config, kept: set[str], gone: list[str], adopted: list[str]) -> dict[str, str]:
+    """Return the overrides of the sections that name symbols; `adopted` ones join the first feed."""
     environ = {}
     if any(symbol in gone for symbol in config.watch):
         environ["PHX__WATCH"] = json.dumps([symbol for symbol in config.watch if symbol in kept])
-    if gone and config.feeds:
+    if (gone or adopted) and config.feeds:
         feeds = {name: [symbol for symbol in members if symbol in kept] for name, members in config.feeds.items()}
+        feeds[next(iter(feeds))] += adopted
         environ["PHX__FEEDS"] = json.dumps({name: members for name, members in feeds.items() if members})
         gone = [*gone, *(name for name, members in feeds.items() if not members)]
     cpus = {name: cpu for name, cpu in config.processes.cpus.items() if name.partition(".")[2] not in gone}
@@ -184,14 +175,14 @@ def without_leader(symbol: str, entry) -> dict[str, str]:
     return environ
 
 
-def proposal(one: Held) -> str:
-    """Return the configuration of a symbol, as one line of YAML, sized by its price as the shipped symbols are."""
+def proposal(one: Held) -> tuple[str, str]:
+    """Return name and configuration (YAML in one line) of a symbol, sized by its price as the shipped symbols are."""
     name = one.symbol.removesuffix("USDT") + "USDC" if one.symbol.endswith("USDT") else one.symbol
     price, lot = Decimal(one.bid[0] or 1), Decimal(1).scaleb(-len(one.bid[1].partition(".")[2]))
     near = LAYER_VALUE / price
     near = near.quantize(max(lot, Decimal(1).scaleb(near.adjusted() - 1)), ROUND_UP)
     net_max = near * NET_MAX_LAYERS
-    return f"{name}: {{net_max: {net_max:f}, ladder: {{near: {{size: {near:f}}}, far: {{size: {2 * near:f}}}}}}}"
+    return name, f"{{net_max: {net_max:f}, ladder: {{near: {{size: {near:f}}}, far: {{size: {2 * near:f}}}}}}}"
 
 
 def check(config) -> None:
