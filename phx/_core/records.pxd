@@ -131,7 +131,7 @@ cdef struct Own:
     int64_t funding_e8                    # received positive, paid negative
     int64_t volume_ticklots               # filled notional, both sides
     uint64_t fills                        # count
-    int64_t allowance_buy_lots            # buys may add this much more, by the account's limits
+    int64_t allowance_buy_lots            # buys, live ones included, may add so much by the account's limits
     int64_t allowance_sell_lots           # sells likewise
     uint64_t last_take_epoch              # the newest take answered: its quoter epoch,
     uint64_t last_take_n                  # and its number
