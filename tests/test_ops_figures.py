@@ -1,6 +1,7 @@
 """Figures, screen, book and summary of an instance whose segments are written by hand."""
 
 import json
+import math
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ from written_instance import Written
 from phx._core.enums import Mode, Reason
 from phx.ops import summary as report
 from phx.ops.figures import Latency, duration, figures
-from phx.ops.view import View, book_lines, book_tree, why_not_quoting
+from phx.ops.view import View, book_lines, book_tree, price, why_not_quoting
 from phx.ops.watch import Watched
 
 
@@ -249,3 +250,11 @@ def test_the_cancel_rate_is_that_of_the_last_minute(written):
     found.cancels = 0  # the gateway began anew
     watched.look(201.0, found)
     assert watched.cancels_per_minute() == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(math.nan, "-"), (0, "0.00"), (64000.25, "64,000.25"), (352.61, "352.610"), (0.012341, "0.0123410")],
+)
+def test_a_price_is_shown_with_the_digits_that_tell(value, text):
+    assert price(value) == text

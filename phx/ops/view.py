@@ -47,7 +47,7 @@ class View:
     def row(self, f: Figures) -> str:
         minutes = max(self.age_s(), 60.0) / 60
         return (
-            f"{f.symbol:<10}{f.mode.lower():<10}{number(f.mid):<13}{number(f.own_bid):<13}{number(f.own_ask):<13}"
+            f"{f.symbol:<10}{f.mode.lower():<10}{price(f.mid):<13}{price(f.own_bid):<13}{price(f.own_ask):<13}"
             f"{f.position:<+12.6g}{f.pnl:<+10.2f}{f.fills:<7}{f'{f.buy_orders}+{f.sell_orders}':<8}"
             f"{f.cancels / minutes:<10.1f}{f.tick_to_ladder.text():<21}{f.tick_to_wire.text()}"
         )
@@ -59,7 +59,7 @@ class View:
             f = figures(self.instance, symbol)
             why = f" ({why})" if (why := why_not_quoting(f)) else ""
             parts.append(
-                f"{symbol} {f.mode.lower()}{why} mid {number(f.mid)} orders {f.buy_orders}+{f.sell_orders} "
+                f"{symbol} {f.mode.lower()}{why} mid {price(f.mid)} orders {f.buy_orders}+{f.sell_orders} "
                 f"fills {f.fills} position {f.position:+.6g} PnL {f.pnl:+.2f}"
             )
         return f"{clock(self.age_s())}  " + "; ".join(parts)
@@ -135,8 +135,12 @@ def live_orders(own):
     return zip(own["side"][:rows], own["price_ticks"][:rows], strict=True)
 
 
-def number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:,.2f}"
+def price(value: float) -> str:
+    """Return a price with at least two decimals and six digits: 64,000.25 and 0.0123410."""
+    if math.isnan(value):
+        return "-"
+    decimals = 2 if value == 0 else max(2, 5 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{decimals}f}"
 
 
 def clock(seconds: float) -> str:
