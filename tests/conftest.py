@@ -56,18 +56,27 @@ def free_ports(count: int) -> int:
 
 @pytest.fixture
 def instance_config(tmp_path):
-    """A configuration of its own: unique instance, run folder in tmp_path, free ports; its shared memory is removed."""
-    path = tmp_path / "config.yaml"
+    """A configuration of its own, as `isolated` makes it."""
+    with isolated(tmp_path) as config:
+        yield config
+
+
+@contextlib.contextmanager
+def isolated(folder: Path):
+    """Yield a configuration: unique instance, run folder inside `folder`, free ports; no shared memory stays."""
+    path = folder / "config.yaml"
     path.write_text(CONFIG)
     loaded = configuration.load(path)
-    name = f"test-{os.getpid()}-{abs(hash(tmp_path.name)) % 10**6}"
+    name = f"test-{os.getpid()}-{abs(hash(folder.name)) % 10**6}"
     made = msgspec.structs.replace(
         loaded,
-        global_=msgspec.structs.replace(loaded.global_, instance=name, run_dir=str(tmp_path / "run")),
+        global_=msgspec.structs.replace(loaded.global_, instance=name, run_dir=str(folder / "run")),
         sim=msgspec.structs.replace(loaded.sim, port=free_ports(2)),
         ops=msgspec.structs.replace(loaded.ops, metrics_port=0),
     )
-    yield made
-    shutil.rmtree(made.shm_folder(), ignore_errors=True)
-    with contextlib.suppress(OSError):
-        made.shm_folder().parent.rmdir()
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made.shm_folder(), ignore_errors=True)
+        with contextlib.suppress(OSError):
+            made.shm_folder().parent.rmdir()

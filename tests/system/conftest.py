@@ -1,13 +1,15 @@
 """Fixtures of the tests with real processes."""
 
 import pytest
+from conftest import isolated
 
 from .running import Running, yaml_of
 
 
-@pytest.fixture
-def running(instance_config, tmp_path):
-    """A whole phx, quoting on the synthetic market."""
-    with Running(tmp_path, yaml_of(instance_config)) as phx:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """A whole phx, quoting on the synthetic market; one for all tests of a file, in their order."""
+    folder = tmp_path_factory.mktemp("running")
+    with isolated(folder) as config, Running(folder, yaml_of(config)) as phx:
         phx.wait_quoting()
         yield phx

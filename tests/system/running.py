@@ -73,6 +73,15 @@ class Running:
         finally:
             lock.release()
 
+    def back(self, process: str, old_pid: int) -> bool:
+        """Return whether a process lives again, under another pid, and does its work."""
+        with contextlib.suppress(SegmentMissing, SegmentRefused):
+            row = topology.kind_of(f"process.{process}")
+            header = Segment.attach(self.config.shm_folder(), f"process.{process}", row.record).header[0]
+            pid = self.pid(process)
+            return pid not in (0, old_pid) and header["writer_pid"] == pid and header["heartbeat_mono_ns"] > 0
+        return False
+
     def newest(self, segment_name: str):
         """Return the newest record of a ring in shared memory, or None."""
         try:

@@ -1,4 +1,7 @@
-"""Each process is killed once: its orders leave the venue in time, it comes back by itself, quoting resumes."""
+"""Each process is killed once: its orders leave the venue in time, it comes back by itself, quoting resumes.
+
+One phx lives through the whole file, so each death also meets what the deaths before it left behind.
+"""
 
 import os
 import signal
@@ -18,8 +21,8 @@ ORDERS_GONE_S = {"quoter.BTCUSDC": 3.0, "gateway": 3.0}
 
 @pytest.mark.parametrize("process", ["feed.main", "quoter.BTCUSDC", "gateway", "guardian", "ops"])
 def test_a_killed_process_comes_back_and_quoting_resumes(running, process):
+    running.wait_quoting()
     before = running.open_ids("BTCUSDC")
-    assert before
     old = running.pid(process)
     os.kill(old, signal.SIGKILL)
     if process in ORDERS_GONE_S:
@@ -29,7 +32,7 @@ def test_a_killed_process_comes_back_and_quoting_resumes(running, process):
             f"the orders from before {process} died to be gone",
             every_s=0.01,
         )
-    wait_until(lambda: running.alive(process) and running.pid(process) != old, 30, f"{process} to come back")
+    wait_until(lambda: running.back(process, old), 30, f"{process} to come back")
     running.wait_quoting()
     ledger = running.ledger()
     for symbol in running.config.traded():
@@ -42,7 +45,7 @@ def test_a_killed_process_comes_back_and_quoting_resumes(running, process):
 def test_the_venue_restarting_is_survived(running):
     old = running.pid("sim")
     os.kill(old, signal.SIGKILL)
-    wait_until(lambda: running.alive("sim") and running.pid("sim") != old, 30, "the simulated venue to come back")
+    wait_until(lambda: running.back("sim", old), 30, "the simulated venue to come back")
     running.wait_quoting(90)
 
 
