@@ -46,7 +46,7 @@ class Life(Gateway):
         self.ringers = {0: []}
         self.by_rest = self.working = True
         self.banned = self.failed = self.reconciling = False
-        self.look_due_ns = self.unechoed_since_ns = self.doubts = 0
+        self.looked_ns = self.unechoed_since_ns = self.doubts = 0
         self.absent_after_ns = SECOND_NS // 2
         self.epoch = 7
         self.tasks, self.sent = set(), []
@@ -110,14 +110,14 @@ async def test_while_banned_nothing_is_sent_and_while_limited_nothing_is_placed(
     gateway.sent.clear()
     gateway._on_limited(False, 0)
     shell.ladder([], [(100_010, 10)])
-    gateway.look_due_ns = 0
+    gateway.looked_ns = 0
     gateway.turn()
     assert [action["kind"] for action in gateway.sent] == [3]  # the cancel only
     gateway._on_limited(True, 0)
     for desk in shell.core.desks:
         desk.cancel_all = True
     gateway.sent.clear()
-    gateway.look_due_ns = 0
+    gateway.looked_ns = 0
     gateway.turn()
     assert gateway.sent == []
 

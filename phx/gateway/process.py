@@ -30,7 +30,8 @@ from phx.venue.binance.weights import WEIGHT_PER_MINUTE, routine_cancels_60s
 from phx.venue.interface import VenueError
 
 TURN_S = 0.005
-LOOK_NS = 4_000_000
+LOOK_NS = 4_000_000  # the regular turn looks around so often;
+LOOK_LATE_NS = 12_000_000  # any other only when that is so late: an order does not wait for a look around
 PROOF_MARGIN_NS = 1_000_000_000
 USER_STREAM_GRACE_NS = 2_000_000_000  # without the account's stream: nothing added at once, cancelled after this
 SESSION_GRACE_NS = 1_000_000_000  # without the order session: by REST, and cancelled after this
@@ -92,7 +93,7 @@ class Gateway:
         self.by_rest = config.venue.orders_by == "rest"
         self.stream = BinanceUserStream(self.rest, self.endpoints, self._on_event, self._on_stream, process.counters)
         self.stream_down_ns = time.monotonic_ns()
-        self.look_due_ns = 0
+        self.looked_ns = 0
         self.unechoed_since_ns = 0
         self.banned = False
         self.doubts = 0
@@ -227,14 +228,14 @@ class Gateway:
     async def _turn_for_ever(self) -> None:
         spin = self.config.process_config("gateway").wait != "block"
         while True:
-            self.turn()
+            self.turn(regular=True)
             await asyncio.sleep(0 if spin else TURN_S)
 
     def _on_bell(self) -> None:
         self.process.bell.drain()
         self.turn()
 
-    def turn(self) -> None:
+    def turn(self, regular: bool = False) -> None:
         """Do one turn. The bell is marked as wanted first: what is published from here on rings it."""
         self.process.bell.park_now()
         now_ns = time.monotonic_ns()
@@ -243,8 +244,8 @@ class Gateway:
             # Whatever was known is old: follow no ladder until a new one comes, ask the venue about the rest.
             self.core.void_ladders()
             self._doubt()
-        if now_ns >= self.look_due_ns:
-            self.look_due_ns = now_ns + LOOK_NS
+        if now_ns - self.looked_ns >= (LOOK_NS if regular else LOOK_LATE_NS):
+            self.looked_ns = now_ns
             self.process.counters["loops"] += 1
             self.surroundings.look(now_ns)
             self._judge_connections(now_ns)
