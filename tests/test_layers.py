@@ -27,9 +27,7 @@ CLOCKS = re.compile(
     r"\b(clock_gettime|gettimeofday|rdtscp?|__builtin_ia32_rdtscp?)\b|"
     r"\b(time_ns|monotonic|monotonic_ns|perf_counter|perf_counter_ns|mono_ns|utc_ns|boot_ns)\s*\("
 )
-MACHINE_WORDS = re.compile(
-    r"/work/|/root/|\.library|issue \d|BRIEF|DESIGN\.md|STYLE\.md|RELIABILITY\.md|PERFORMANCE\.md"
-)
+MACHINE_WORDS = re.compile(r"(?<![\w.])/(root|home|Users|work|mnt)/(?!phx)")  # a path of somebody's own machine
 
 
 def files(*suffixes: str, under: Path = PHX) -> list[Path]:
