@@ -74,3 +74,13 @@ def test_reducing_leaves_the_average_alone():
 def test_a_fill_that_is_none_is_refused(bad):
     with pytest.raises(ValueError, match="fill"):
         PositionBook().fill(*bad)
+
+
+def test_a_short_s_books_are_a_long_s_with_the_sign_changed():
+    for side in (1, -1):
+        book = PositionBook()
+        book.fill(side, 100, 1)
+        book.fill(side, 101, 2)  # 302 for 3 lots: a third is no whole number
+        book.fill(-side, 100, 1)
+        state = book.state()
+        assert (state["open_cost_ticklots"], state["realised_ticklots"]) == (side * 202, 0)

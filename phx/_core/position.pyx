@@ -1,7 +1,7 @@
 """Position, average cost and profit of one symbol in integers: nothing is ever rounded away.
 
-The cost of the closed part of a position is rounded to a whole tick·lot and leaves the open cost by the same amount,
-so realised + unrealised is always the exact cash flow plus the value of what is held.
+The cost of the closed part of a position is rounded towards zero to a whole tick·lot and leaves the open cost by the
+same amount, so realised + unrealised is always the exact cash flow plus the value of what is held.
 """
 
 from libc.stdint cimport int64_t

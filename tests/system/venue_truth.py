@@ -19,7 +19,8 @@ class Books:
     def apply(self, side: int, price_ticks: int, lots: int, fee_e8: int) -> None:
         closing = min(lots, max(0, -side * self.position_lots))
         if closing:
-            cost = self.open_cost_ticklots * closing // abs(self.position_lots)
+            # Rounded towards zero, so that a short's books are a long's with the sign changed.
+            cost = -side * (abs(self.open_cost_ticklots) * closing // abs(self.position_lots))
             self.realised_ticklots += -side * closing * price_ticks - cost
             self.open_cost_ticklots -= cost
         self.open_cost_ticklots += side * (lots - closing) * price_ticks
