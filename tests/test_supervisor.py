@@ -283,3 +283,12 @@ def test_a_process_killed_again_and_again_counts_too(instance_config):
         with pytest.raises(Killed):
             guarded("gateway", instance_config, killed)
     assert guarded("gateway", instance_config, lambda: EXIT_OK) == EXIT_STAY_DOWN
+
+
+def test_a_second_start_of_a_living_process_does_not_hide_its_crash_loop(instance_config, monkeypatch):
+    monkeypatch.setattr("phx.ops.crash_loop.LOCKED_PAUSE_S", 0)
+    for turn in range(instance_config.global_.crash_loop_exits):
+        assert guarded("gateway", instance_config, lambda: EXIT_AGAIN) == EXIT_AGAIN
+        if turn == 0:
+            assert guarded("gateway", instance_config, lambda: EXIT_LOCKED) == EXIT_LOCKED
+    assert guarded("gateway", instance_config, lambda: EXIT_OK) == EXIT_STAY_DOWN

@@ -4,6 +4,7 @@ Each start is noted and forgotten again at a clean end, so a kill -9 counts like
 """
 
 import contextlib
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -30,10 +31,18 @@ def guarded(name: str, config, live: Callable[[], int]) -> int:
         return EXIT_STAY_DOWN
     status = live()
     if status == EXIT_LOCKED:
+        # The one that holds the lock has a history of its own: only this start is taken back.
+        take_back(folder, name)
         time.sleep(LOCKED_PAUSE_S)
-    if status in (EXIT_OK, EXIT_STAY_DOWN, EXIT_LOCKED):
+    elif status in (EXIT_OK, EXIT_STAY_DOWN):
         forget(folder, name)
     return status
+
+
+def take_back(folder, name: str) -> None:
+    path = folder / f"exits.{name}.json"
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        path.write_text(json.dumps(json.loads(path.read_text())[:-1]))
 
 
 def forget(folder, name: str) -> None:
