@@ -126,11 +126,18 @@ class Keep(Strict):
     tolerance: NotNegative = 0.9
     growth: Positive = 1.2
     qty_tolerance: Fraction = 0.5
+    queue_valued: bool = True
+    queue_model: Literal["risk_averse", "power1", "power2", "power3", "log1", "log2"] = "power3"
+    queue_power: Positive = 3.0
+    queue_value: NotNegative = 0.5
+    post_only_step_ticks: NotNegative = 1.0
+    post_only_half_life_s: Positive = 30.0
 
 
 class Quoting(Strict):
-    model: Literal["asmm"] = "asmm"
-    fair: Literal["mid", "micro", "leader"] = "micro"
+    model: Literal["asmm", "avellaneda_stoikov", "glft"] = "asmm"
+    fair: Literal["mid", "micro", "leader", "stoikov"] = "micro"
+    micro_price_file: str = ""
     min_spread: NotNegative = 0.0002
     imbalance_levels: Annotated[int, Meta(ge=1, le=20)] = 5
     max_data_age_ms: Annotated[int, Meta(ge=50, le=60_000)] = 1000
@@ -138,15 +145,100 @@ class Quoting(Strict):
     republish_ms: Annotated[int, Meta(ge=50, le=10_000)] = 500
 
 
+class AvellanedaStoikov(Strict):
+    gamma: Positive = 0.05
+    horizon_s: Positive = 60.0
+
+
+class Glft(Strict):
+    gamma: Positive = 0.05
+    xi: Positive = 0.05
+
+
+class Intensity(Strict):
+    fitted: bool = True
+    a_per_s: Positive = 1.0
+    k_per_tick: Positive = 0.05
+    half_life_s: Positive = 600.0
+    min_trades: Count = 200
+
+
+class Vpin(Strict):
+    enabled: bool = False
+    bucket_qty: Decimal = Decimal(0)
+    buckets: Annotated[int, Meta(ge=5, le=200)] = 50
+    multiplier: NotNegative = 0.2
+    widen: Fraction = 0.70
+    narrow: Fraction = 0.65
+    pause: Fraction = 0.90
+    resume: Fraction = 0.80
+    pause_s: Positive = 5.0
+
+
+class Mode(Strict):
+    dwell_s: NotNegative = 10.0
+
+
+class Pin(Strict):
+    enabled: bool = True
+    enter: Fraction = 0.60
+    exit: Fraction = 0.50
+    size: Positive = 2.3
+    improve: bool = False
+    min_requote_ms: Annotated[int, Meta(ge=0, le=60_000)] = 1500
+    back_ticks: Annotated[int, Meta(ge=0, le=1_000_000)] = 2
+    patience_s: Positive = 600.0
+    far_layers: Annotated[int, Meta(ge=0, le=16)] = 4
+    far_size: Decimal = Decimal(0)
+    far_start: Positive = 0.048
+    far_end: Positive = 0.12
+    far_shape: Literal["linear", "geometric"] = "linear"
+    far_adding: bool = False
+
+
+class Grind(Strict):
+    enabled: bool = True
+    enter: Fraction = 0.75
+    exit: Fraction = 0.60
+    max_sigma: Positive = 0.01
+    leave_sigma: Positive = 0.012
+    maker_offset: NotNegative = 0.00042
+    maker_size: NotNegative = 2.1
+    interval_s: Positive = 10.0
+    slice: Fraction = 0.075
+    max_slip: Fraction = 0.0005
+    loss_budget: Positive = 0.0025
+    budget_window_s: Positive = 3600.0
+
+
+class Stop(Strict):
+    loss: Fraction = 0.05
+    min_notional: Fraction = 0.05
+    drawdown: Positive = 1.5
+    emergency: Positive = 1.0
+    halt_s: Positive = 300.0
+    latch: bool = False
+
+
+class Flatten(Strict):
+    target: Decimal = Decimal(0)
+    blind_s: Positive = 2.0
+    cancel_wait_ms: Annotated[int, Meta(ge=0, le=10_000)] = 500
+    slips: tuple[Fraction, Fraction, Fraction] = (0.0005, 0.0020, 0.0100)
+    step_s: Positive = 1.0
+    empty_slices: Count = 2
+
+
 class Risk(Strict):
     worst_case: Fraction = 0.90
+    max_equity_loss: Fraction = 0.10
     max_order_qty: Decimal = Decimal(0)
     max_order_notional: Decimal = Decimal(0)
     max_open_orders: Annotated[int, Meta(ge=2, le=128)] = 64
     max_in_flight: Annotated[int, Meta(ge=1, le=128)] = 64
     collar_mid: Fraction = 0.03
     collar_mark: Fraction = 0.04
-    collar_far: Fraction = 0.05
+    collar_far: Fraction = 0.13
 
 
 class SymbolConfig(Strict):
@@ -161,6 +253,15 @@ class SymbolConfig(Strict):
     funding: Funding = Funding()
     leader: Leader = Leader()
     keep: Keep = Keep()
+    as_: AvellanedaStoikov = field(default=AvellanedaStoikov(), name="as")
+    glft: Glft = Glft()
+    intensity: Intensity = Intensity()
+    vpin: Vpin = Vpin()
+    mode: Mode = Mode()
+    pin: Pin = Pin()
+    grind: Grind = Grind()
+    stop: Stop = Stop()
+    flatten: Flatten = Flatten()
     risk: Risk = Risk()
 
 

@@ -12,7 +12,9 @@ from phx._core import records
 from phx.config import Config, SymbolConfig
 from phx.instruments import ONE_E8, Instrument
 
-FAIR_SOURCES = ("mid", "micro", "leader")
+FAIR_SOURCES = ("mid", "micro", "leader", "stoikov")
+MODELS = ("asmm", "avellaneda_stoikov", "glft")
+QUEUE_MODELS = ("risk_averse", "power1", "power2", "power3", "log1", "log2")
 LADDER_SHAPES = ("near_far", "geometric")
 FAR_SHAPES = ("linear", "geometric")
 
@@ -40,6 +42,7 @@ def params_record(
     record = np.zeros((), records.PARAMS)
     fill_sizes(record, symbol_config, instrument)
     fill_model(record, symbol_config, instrument)
+    fill_modes(record, symbol_config, instrument)
     fill_limits(record, symbol_config, config, instrument)
     record["symbol_id"] = instrument.symbol_id
     record["params_version"] = version
@@ -68,6 +71,16 @@ def fill_model(record, symbol: SymbolConfig, instrument: Instrument) -> None:
     quoting, vol, ladder = symbol.quoting, symbol.vol, symbol.ladder
     values = {
         "fair_source": FAIR_SOURCES.index(quoting.fair),
+        "model": MODELS.index(quoting.model),
+        "as_gamma": symbol.as_.gamma,
+        "as_horizon_s": symbol.as_.horizon_s,
+        "glft_gamma": symbol.glft.gamma,
+        "glft_xi": symbol.glft.xi,
+        "intensity_fitted": symbol.intensity.fitted,
+        "intensity_a_per_s": symbol.intensity.a_per_s,
+        "intensity_k_per_tick": symbol.intensity.k_per_tick,
+        "intensity_half_life_s": symbol.intensity.half_life_s,
+        "intensity_min_trades": symbol.intensity.min_trades,
         "min_spread": quoting.min_spread,
         "imbalance_levels": quoting.imbalance_levels,
         "book_max_age_ns": quoting.max_data_age_ms * 1_000_000,
@@ -103,10 +116,78 @@ def fill_model(record, symbol: SymbolConfig, instrument: Instrument) -> None:
         "keep_tolerance": symbol.keep.tolerance,
         "keep_growth": symbol.keep.growth,
         "qty_tolerance": symbol.keep.qty_tolerance,
+        "queue_valued": symbol.keep.queue_valued,
+        "queue_model": QUEUE_MODELS.index(symbol.keep.queue_model),
+        "queue_power": symbol.keep.queue_power,
+        "keep_queue_value": symbol.keep.queue_value,
+        "post_only_step_ticks": symbol.keep.post_only_step_ticks,
+        "post_only_half_life_s": symbol.keep.post_only_half_life_s,
         "worst_case": symbol.risk.worst_case,
     }
     for name, value in values.items():
         record[name] = value
+
+
+
+def fill_modes(record, symbol: SymbolConfig, instrument: Instrument) -> None:
+    """Fill in what decides the mode and what each mode quotes."""
+    vpin, pin, grind, stop, flatten = symbol.vpin, symbol.pin, symbol.grind, symbol.stop, symbol.flatten
+    values = {
+        "vpin_enabled": vpin.enabled,
+        "vpin_bucket_lots": instrument.lots_floor(vpin.bucket_qty),
+        "vpin_buckets": vpin.buckets,
+        "vpin_multiplier": vpin.multiplier,
+        "vpin_widen": vpin.widen,
+        "vpin_narrow": vpin.narrow,
+        "vpin_pause": vpin.pause,
+        "vpin_resume": vpin.resume,
+        "vpin_pause_ns": nanoseconds(vpin.pause_s),
+        "mode_dwell_ns": nanoseconds(symbol.mode.dwell_s),
+        "pin_enabled": pin.enabled,
+        "pin_enter": pin.enter,
+        "pin_exit": pin.exit,
+        "pin_size": pin.size,
+        "pin_improve": pin.improve,
+        "pin_min_requote_ns": pin.min_requote_ms * 1_000_000,
+        "pin_back_ticks": pin.back_ticks,
+        "pin_patience_ns": nanoseconds(pin.patience_s),
+        "pin_far_layers": pin.far_layers,
+        "pin_far_size_lots": instrument.lots_floor(pin.far_size or symbol.ladder.far.size),
+        "pin_far_start": pin.far_start,
+        "pin_far_end": pin.far_end,
+        "pin_far_shape": FAR_SHAPES.index(pin.far_shape),
+        "pin_far_adding": pin.far_adding,
+        "grind_enabled": grind.enabled,
+        "grind_enter": grind.enter,
+        "grind_exit": grind.exit,
+        "grind_max_sigma": grind.max_sigma,
+        "grind_leave_sigma": grind.leave_sigma,
+        "grind_maker_offset": grind.maker_offset,
+        "grind_maker_size": grind.maker_size,
+        "grind_interval_ns": nanoseconds(grind.interval_s),
+        "grind_slice": grind.slice,
+        "grind_max_slip": grind.max_slip,
+        "grind_loss_budget": grind.loss_budget,
+        "grind_budget_window_ns": nanoseconds(grind.budget_window_s),
+        "stop_loss": stop.loss,
+        "stop_min_notional": stop.min_notional,
+        "stop_drawdown": stop.drawdown,
+        "stop_emergency": stop.emergency,
+        "stop_latches": stop.latch,
+        "halt_ns": nanoseconds(stop.halt_s),
+        "flatten_target_lots": instrument.lots_floor(flatten.target),
+        "flatten_blind_ns": nanoseconds(flatten.blind_s),
+        "flatten_cancel_wait_ns": flatten.cancel_wait_ms * 1_000_000,
+        "flatten_slip": flatten.slips,
+        "flatten_step_ns": nanoseconds(flatten.step_s),
+        "flatten_empty_slices": flatten.empty_slices,
+    }
+    for name, value in values.items():
+        record[name] = value
+
+
+def nanoseconds(seconds: float) -> int:
+    return round(seconds * 1e9)
 
 
 def fill_limits(record, symbol: SymbolConfig, config: Config, instrument: Instrument) -> None:
@@ -119,6 +200,7 @@ def fill_limits(record, symbol: SymbolConfig, config: Config, instrument: Instru
     record["max_daily_loss_e8"] = int(limits.max_daily_loss * ONE_E8)
     record["max_open_orders"] = risk.max_open_orders
     record["max_in_flight"] = risk.max_in_flight
+    record["max_equity_loss"] = risk.max_equity_loss
     record["collar_mid"] = risk.collar_mid
     record["collar_mark"] = risk.collar_mark
     record["collar_far"] = risk.collar_far

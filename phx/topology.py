@@ -32,7 +32,7 @@ SEGMENTS = {
         SegmentKind("tape", records.TAPE, 8192, "instrument", "feed", ("quoter", "gateway", RECORDER), ("quoter",)),
         SegmentKind("ladder", records.LADDER, 64, "symbol", "quoter", ("gateway", RECORDER), ("gateway",)),
         SegmentKind("own", records.OWN, 8, "symbol", "gateway", ("quoter", "ops"), ("quoter",)),
-        SegmentKind("exec", records.EXEC, 4096, "symbol", "gateway", (RECORDER,)),
+        SegmentKind("exec", records.EXEC, 4096, "symbol", "gateway", ("quoter", RECORDER), ("quoter",)),
         SegmentKind("params", records.PARAMS, 4, "symbol", "ops", ("quoter", "gateway"), ("quoter",)),
         SegmentKind("operator", records.OPERATOR, 4, "one", "ops", ("quoter", "gateway"), ("quoter",)),
         SegmentKind("state", records.QUOTER_STATE, 4, "symbol", "quoter", ("ops",)),

@@ -84,6 +84,11 @@ def market(mid: float = 650_000.0, spread: int = 2, **fields) -> dict:
         "funding": 0.0,
         "tox_scale": 1.0,
         "skew_anchor": 0.0,
+        "inventory_sizes": 0.0,
+        "vpin": 0.5,
+        "stoikov_ticks": 0.0,
+        "intensity_a_per_s": 0.0,
+        "intensity_k_per_tick": 0.0,
     }
     return plain | fields
 

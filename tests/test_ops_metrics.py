@@ -146,4 +146,4 @@ def test_every_struct_of_the_declaration_is_parsed_whole():
     known = {tuple(found.names) for found in [*records.RING_RECORDS.values(), *records.COUNTER_BLOCKS.values()]}
     parsed = {tuple(field.name for field in fields) for fields in structs().values()}
     assert known <= parsed
-    assert all(is_histogram(f) == f.name.endswith("_ns") for k in COUNTER_STRUCTS for f in counter_fields(k))
+    assert all(f.name.endswith("_ns") for k in COUNTER_STRUCTS for f in counter_fields(k) if is_histogram(f))

@@ -145,7 +145,7 @@ def test_the_lowest_layer_must_be_worth_more_than_the_venues_minimum(tmp_path):
 
 def test_a_geometric_ladder_needs_a_price_to_be_compared_with_the_collar(tmp_path):
     wide = with_symbol(
-        "", "{shape: geometric, near: {size: 0.006}, far: {size: 0.012}, geometric: {start: 2000, first: 50}}"
+        "", "{shape: geometric, near: {size: 0.006}, far: {size: 0.012}, geometric: {start: 9000, first: 50}}"
     )
     record(tmp_path, wide)
     assert any("risk.collar_far" in error for error in errors(tmp_path, wide, PRICE_TICKS))

@@ -47,6 +47,31 @@ cpdef enum Reason:               # why a quoter is in its mode, or why a ladder 
     REASON_OWN_FREEZE = 10       # this process did not run for longer than its limit
     REASON_BOOK_ONE_SIDED = 11   # a side is empty, or holds nothing but our own orders
     REASON_DISABLED = 12         # by configuration: traded no more
+    REASON_RATIO_ROSE = 13       # |inventory / net_max| reached the mode's enter threshold
+    REASON_RATIO_FELL = 14       # it fell below the mode's exit threshold, the dwell time over
+    REASON_PATIENCE = 15         # pinning did not bring the inventory down in its time
+    REASON_VOLATILITY = 16       # sigma_30m is too high to grind
+    REASON_LOSS_BUDGET = 17      # grinding has used up what it may lose
+    REASON_STOP_LOSS = 18        # the position's loss against its cost
+    REASON_DRAWDOWN = 19         # net PnL fell too far below its peak
+    REASON_EMERGENCY = 20        # the inventory is beyond what quoting can ever reach
+    REASON_DAILY_LOSS = 21       # the account lost too much since 00:00 UTC
+    REASON_FLAT = 22             # flattening reached its target
+    REASON_COOLED = 23           # the time after a flattening is over
+    REASON_TOXIC = 24            # vpin is above its pause threshold
+    REASON_THROTTLE = 25         # an execution throttle or market-maker protection asks for a pause
+    REASON_VENUE_RULE = 26       # the venue lets this account only reduce
+
+cpdef enum QuotingModel:
+    MODEL_ASMM = 0
+    MODEL_AVELLANEDA_STOIKOV = 1
+    MODEL_GLFT = 2
+
+cpdef enum FairSource:
+    FAIR_MID = 0
+    FAIR_MICRO = 1               # quantity-weighted
+    FAIR_LEADER = 2              # the microprice, led by another instrument
+    FAIR_STOIKOV = 3             # the fitted micro-price table, else the microprice
 
 cpdef enum OrderState:
     ORDER_NONE = 0

@@ -1,6 +1,6 @@
 # Our live orders as the quoter sees them: by side, nearest to the market first. Signals take them out of the book,
 # the ladder keeps them in place, the worst case counts them.
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from phx._core.records cimport OWN_ORDERS, Own
 
@@ -10,7 +10,11 @@ cdef struct LiveSide:
     int64_t price_ticks[OWN_ORDERS]
     int64_t remaining_lots[OWN_ORDERS]
     int64_t ts_ack_ns[OWN_ORDERS]            # venue time of the acknowledgement; 0 = none yet
-    uint8_t keepable[OWN_ORDERS]             # 1 = a layer may reuse its price: resting or on its way in
+    uint64_t intent_id[OWN_ORDERS]           # who it is, in the gateway's epoch
+    uint8_t layer[OWN_ORDERS]                # the rung it was placed for; NO_LAYER for a take
+    uint8_t state[OWN_ORDERS]                # OrderState
+    uint8_t reduce_only[OWN_ORDERS]          # 1 = reduce-only
+    uint8_t keepable[OWN_ORDERS]             # 1 = a quote of NORMAL may reuse its price: resting or on its way in
 
 cdef struct Live:
     int64_t position_lots                    # signed

@@ -32,10 +32,18 @@ cdef void insert(LiveSide *live, const Own *own, int row) noexcept nogil:
         live.remaining_lots[at] = live.remaining_lots[at - 1]
         live.ts_ack_ns[at] = live.ts_ack_ns[at - 1]
         live.keepable[at] = live.keepable[at - 1]
+        live.intent_id[at] = live.intent_id[at - 1]
+        live.layer[at] = live.layer[at - 1]
+        live.state[at] = live.state[at - 1]
+        live.reduce_only[at] = live.reduce_only[at - 1]
         at -= 1
     live.price_ticks[at] = price
     live.remaining_lots[at] = own.remaining_lots[row]
     live.ts_ack_ns[at] = own.ts_ack_ns[row]
+    live.intent_id[at] = own.intent_id[row]
+    live.layer[at] = own.layer[row]
+    live.state[at] = own.state[row]
+    live.reduce_only[at] = own.reduce_only[row]
     live.keepable[at] = own.layer[row] != NO_LAYER and not own.reduce_only[row] and (
         own.state[row] == ORDER_OPEN or own.state[row] == ORDER_PENDING_NEW or own.state[row] == ORDER_PENDING_AMEND
     )

@@ -17,6 +17,11 @@ cdef struct Market:                  # what a decision knows of the market; doub
     double funding                   # predicted rate per venue interval, smoothed; 0 when the mark is stale
     double tox_scale                 # >= 1: widening while the flow is toxic
     double skew_anchor               # the ratio the skew is anchored at, -1..1
+    double inventory_sizes           # q of the model papers: inventory in near sizes, signed
+    double vpin                      # 0..1; 0.5 until enough buckets are full
+    double stoikov_ticks             # fitted micro-price minus mid; 0 without a table
+    double intensity_a_per_s         # arrivals at distance 0: lambda = A * exp(-k * distance)
+    double intensity_k_per_tick
 
 cdef struct ModelQuote:              # what a model answers, in ticks
     double skew_ticks

@@ -5,7 +5,7 @@ from phx._core.decide cimport Verdict
 from phx._core.live cimport Live
 from phx._core.model cimport Market
 from phx._core.modes cimport Conditions, ModeState, Transition
-from phx._core.records cimport Bbo, Book, Ladder, Operator, Own, Params, QuoterCounters
+from phx._core.records cimport Bbo, Book, ExecEvent, Ladder, Operator, Own, Params, QuoterCounters
 from phx._core.ring cimport RingReader, RingWriter
 from phx._core.signals cimport Signals, Touch
 
@@ -14,7 +14,7 @@ cdef enum:
 
 cdef class QuoterCore:
     # What it reads. A record whose seq is 0 is not known yet, or void since its writer's last life.
-    cdef RingReader bbo_ring, book_ring, tape_ring, leader_ring, own_ring, params_ring, operator_ring
+    cdef RingReader bbo_ring, book_ring, tape_ring, leader_ring, own_ring, exec_ring, params_ring, operator_ring
     cdef Bbo bbo
     cdef Book book
     cdef Bbo leader                          # top of book of the instrument that leads
@@ -68,6 +68,8 @@ cdef class QuoterCore:
 
     # Leaves.
     cdef bint read_own(self) noexcept nogil
+    cdef bint read_exec(self) noexcept nogil
+    cdef void on_exec(self, const ExecEvent *event) noexcept nogil
     cdef bint read_control(self) noexcept nogil
     cdef bint read_market(self, bint own_changed) noexcept nogil
     cdef bint read_tape(self) noexcept nogil

@@ -17,7 +17,7 @@ from phx._core.enums cimport (
 from phx._core.histogram cimport record
 from phx._core.live cimport sort_live
 from phx._core.modes cimport advance
-from phx._core.records cimport LADDER_LAYERS, MAX_SYMBOLS, Decision, QuoterState, TapeEvent
+from phx._core.records cimport LADDER_LAYERS, MAX_SYMBOLS, Decision, ExecEvent, QuoterState, TapeEvent
 from phx._core.ring cimport RING_LAPPED, RING_OK
 from phx._core.signals cimport foreign_touch
 
@@ -33,6 +33,7 @@ SOURCES = {
     "tape": records.TAPE,
     "leader": records.BBO,
     "own": records.OWN,
+    "exec": records.EXEC,
     "params": records.PARAMS,
     "operator": records.OPERATOR,
 }
@@ -81,6 +82,12 @@ cdef class QuoterCore:
             else:
                 self.tape_ring.attach(memory, SOURCES[source])
             self.tape_seq = 0
+            return
+        if source == "exec":
+            if self.exec_ring is None:
+                self.exec_ring = RingReader(memory, SOURCES[source])
+            else:
+                self.exec_ring.attach(memory, SOURCES[source])
             return
         ring = RingReader(memory, SOURCES[source])
         # Only the newest record of these counts, and one that is there already is news.
@@ -146,6 +153,7 @@ cdef class QuoterCore:
         # Own orders first: quote on the inventory we have, not on the one we had.
         cdef bint own_changed = self.read_own()
         cdef bint news = self.read_control() or own_changed
+        news = self.read_exec() or news
         cdef bint ticked = self.read_market(own_changed)
         cdef bint published = False
         self.count_time(now_ns)
@@ -177,6 +185,7 @@ cdef class QuoterCore:
             (self.bbo_ring is not None and self.bbo_ring.has_news())
             or (self.book_ring is not None and self.book_ring.has_news())
             or (self.own_ring is not None and self.own_ring.has_news())
+            or (self.exec_ring is not None and self.exec_ring.has_news())
             or (self.tape_ring is not None and self.tape_ring.has_news())
             or (self.leader_ring is not None and self.leader_ring.has_news())
             or (self.params_ring is not None and self.params_ring.has_news())
@@ -198,6 +207,28 @@ cdef class QuoterCore:
             return False
         sort_live(&self.own, &self.live)
         return True
+
+    cdef bint read_exec(self) noexcept nogil:
+        """Read what happened to our orders, in order; return whether anything did. Bounded by what the ring holds."""
+        cdef ExecEvent event
+        cdef bint happened = False
+        cdef int result
+        if self.exec_ring is None:
+            return False
+        while self.exec_ring.has_news():
+            result = self.exec_ring.read(&event)
+            if result == RING_LAPPED:
+                continue
+            if result != RING_OK:
+                break
+            happened = True
+            self.on_exec(&event)
+        self.counters.exec_lost = self.exec_ring.lost
+        return happened
+
+    cdef void on_exec(self, const ExecEvent *event) noexcept nogil:
+        """Tell everybody who learns from our own events; `own` alone says what exists."""
+        pass
 
     cdef bint read_control(self) noexcept nogil:
         cdef Params params

@@ -13,6 +13,12 @@ cdef enum:
     OWN_ORDERS = 128
     MAX_SYMBOLS = 64
     HISTOGRAM_BUCKETS = 1024
+    MODES = 8                             # words of Mode, MODE_NONE included
+    MARK_OUT_LAYERS = 33                  # rungs 0..31, then takes
+    MARK_OUT_HORIZONS = 3                 # 1 s, 10 s, 60 s
+    MARK_OUT_CELLS = 792                  # [mode][layer][horizon]
+    STOIKOV_CELLS = 40                    # imbalance buckets times spreads of the fitted micro-price
+    FLATTEN_STEPS = 3                     # limits of a flattening's slices before it goes to market
 
 cdef enum:
     SEGMENT_MAGIC = 0x50485831            # "PHX1"
@@ -202,12 +208,12 @@ cdef struct Params:
     uint32_t max_open_orders              # C27
     uint32_t max_in_flight                # C29
     uint16_t symbol_id                    # index into the instrument table
-    uint8_t fair_source                   # 0 mid, 1 micro, 2 leader
+    uint8_t fair_source                   # FairSource
     uint8_t ladder_shape                  # 0 near_far, 1 geometric
     uint8_t far_shape                     # 0 linear, 1 geometric
     uint8_t enabled                       # 0 = traded no more: cancel and stay out
     uint8_t imbalance_levels              # n of the imbalance signal, 1..BOOK_LEVELS
-    uint8_t reserved0                     # zero
+    uint8_t model                         # QuotingModel
     double vol_initial                    # fraction
     double vol_gain
     double vol_ref                        # fraction
@@ -244,7 +250,76 @@ cdef struct Params:
     int64_t min_qty_lots                  # the venue's smallest order
     int64_t min_notional_ticklots         # the venue's smallest order value, rounded up
     int64_t ticklot_e8                    # what one tick times one lot is worth
-    uint64_t reserved1[11]                # zero
+    double base_maker_fee                 # fraction: the venue's lowest public tier, to compare with
+    double base_taker_fee
+    double as_gamma                       # risk aversion, per near_size and tick
+    double as_horizon_s                   # rolling horizon
+    double glft_gamma
+    double glft_xi                        # of the fill term; equal to gamma in the standard model
+    double intensity_a_per_s              # A of A * exp(-k * distance), before it is fitted
+    double intensity_k_per_tick           # k likewise
+    double intensity_half_life_s          # of the online fit
+    double vpin_multiplier                # tox_scale = 1 + this * vpin while widening
+    double vpin_widen                     # widens above,
+    double vpin_narrow                    # until below
+    double vpin_pause                     # pauses above,
+    double vpin_resume                    # re-armed below
+    double pin_enter                      # |ratio| thresholds of the modes
+    double pin_exit
+    double pin_size                       # of near_size
+    double pin_far_start                  # fraction of the mid
+    double pin_far_end
+    double grind_enter
+    double grind_exit
+    double grind_max_sigma                # sigma_30m above which it is not entered,
+    double grind_leave_sigma              # and above which it is left
+    double grind_maker_offset             # second reducing order: fraction from the fair price
+    double grind_maker_size               # of near_size, before the safety factor
+    double grind_slice                    # taker slice: share of |inventory|
+    double grind_max_slip                 # fraction through the touch
+    double grind_loss_budget              # of net_max * mid, in grind_budget_window
+    double stop_loss                      # of |inventory| * mark
+    double stop_min_notional              # of net_max * mark: smaller positions are not stopped
+    double stop_drawdown                  # of stop_loss * net_max * mark
+    double stop_emergency                 # |ratio| beyond it flattens
+    double max_equity_loss                # stop_loss * net_max * mark may be this share of the equity, checked at start
+    double flatten_slip[FLATTEN_STEPS]    # fraction through the touch, step by step; then market orders
+    double post_only_step_ticks           # a layer refused as post-only widens by so much,
+    double post_only_half_life_s          # and forgets it so fast
+    double queue_power                    # of the queue model
+    double keep_queue_value               # price edge, per lot, that a queue place at the front is worth, of distance_0
+    double stoikov_ticks[STOIKOV_CELLS]   # fitted: fair minus mid, by spread then imbalance bucket
+    int64_t vpin_bucket_lots
+    int64_t vpin_pause_ns
+    int64_t pin_min_requote_ns
+    int64_t pin_patience_ns
+    int64_t grind_interval_ns
+    int64_t grind_budget_window_ns
+    int64_t mode_dwell_ns
+    int64_t halt_ns                       # time in COOLING
+    int64_t flatten_blind_ns              # without a synced book, then market orders
+    int64_t flatten_cancel_wait_ns
+    int64_t flatten_step_ns
+    int64_t flatten_target_lots
+    int64_t pin_far_size_lots
+    uint32_t pin_back_ticks               # outward only when so much better than the foreign touch
+    uint32_t pin_far_layers
+    uint32_t vpin_buckets                 # in the mean
+    uint32_t intensity_min_trades         # before so many, A and k of the configuration hold
+    uint32_t flatten_empty_slices         # a step further after so many
+    uint16_t stoikov_buckets              # of the imbalance; 0 = no table
+    uint16_t stoikov_spreads              # 1, 2, … ticks; the last one holds all wider
+    uint8_t pin_enabled
+    uint8_t pin_improve                   # 1 = one tick inside a foreign spread of two ticks or more
+    uint8_t pin_far_adding                # 1 = protective layers on the adding side too
+    uint8_t pin_far_shape                 # 0 linear, 1 geometric
+    uint8_t grind_enabled
+    uint8_t vpin_enabled
+    uint8_t stop_latches                  # 1 = a stop ends in a latch instead of COOLING
+    uint8_t intensity_fitted              # 1 = A and k follow the trades
+    uint8_t queue_model                   # QueueModel of the keep rule
+    uint8_t queue_valued                  # 1 = the keep rule weighs the place in the queue
+    uint8_t reserved1[14]                 # zero
 
 cdef struct Operator:
     uint64_t seq                          # ring sequence; 0 while the slot is being written
@@ -282,11 +357,36 @@ cdef struct QuoterState:
     int64_t worst_sell_lots               # position if every live and wanted sell fills
     int64_t quoted_both_ns                # time with both sides wanted, since start
     int64_t quotable_ns                   # time in which it could have been, since start
+    double vpin                           # 0..1; 0.5 until enough buckets are full
+    double vpin_imbalance_lots            # of the bucket that fills: buys minus sells
+    double vpin_filled_lots               # in that bucket
+    double stoikov_ticks                  # fitted micro-price minus mid
+    double intensity_a_per_s              # fitted, or as configured
+    double intensity_k_per_tick
+    double net_pnl_ticklots               # realised + unrealised - fees + funding
+    double peak_pnl_ticklots              # its peak since the last COOLING
+    double unrealised_ticklots
+    double grind_loss_ticklots            # used of the loss budget, in its window
+    double grind_reserved_ticklots        # reserved by live orders of GRINDING
+    double grind_budget_ticklots          # what it may lose
+    double safety                         # factor of the grinding maker's size
+    double gap_ticks                      # own nearest bid to own nearest ask, 0 = a side is empty
+    double top_bid_error_ticks            # nearest live bid's distance from its target, outward positive
+    double top_ask_error_ticks
+    int64_t cooling_until_mono_ns         # 0 = not cooling
+    int64_t take_lots                     # of the take that is wanted now, signed by its side
+    int64_t front_buy_lots                # estimated quantity ahead of our nearest bid, -1 = unknown
+    int64_t front_sell_lots
+    uint32_t intensity_trades             # in the fit so far
     uint32_t vol_samples
     uint16_t symbol_id
     uint8_t mode                          # Mode
     uint8_t reason                        # Reason
-    uint64_t reserved0[3]                 # zero
+    uint8_t flatten_step                  # 0..FLATTEN_STEPS; the last is market orders
+    uint8_t widening                      # 1 = vpin widens
+    uint8_t leader_led                    # 1 = the leader takes part in the fair price now
+    uint8_t vpin_full                     # full buckets, at most 255
+    uint64_t reserved0[6]                 # zero
 
 cdef struct Decision:
     uint64_t seq                          # ring sequence; 0 while the slot is being written
@@ -409,6 +509,21 @@ cdef struct QuoterCounters:               # counters.quoter.<symbol>
     uint64_t stale_books                  # decisions withheld for stale or unsynced market data
     uint64_t leader_stale                 # decisions without the leader because it was stale
     uint64_t freezes                      # turns after which the process found it had not run
+    uint64_t takes                        # takes wanted
+    uint64_t takes_filled_lots            # filled by them
+    uint64_t stops                        # flattenings begun
+    uint64_t escalations                  # steps of a flattening
+    uint64_t post_only_learned            # layers widened after a post-only reject
+    uint64_t queue_kept                   # layers kept outside the tolerance for their place in the queue
+    uint64_t exec_lost                    # own events lost to lapping
+    uint64_t top_ns                       # time with a wanted nearest layer, both sides added up
+    uint64_t top_within_ns                # of it: a live order within the tolerance of its target
+    uint64_t mode_ns[MODES]               # time in each mode
+    uint64_t mode_entries[MODES]          # transitions into each mode
+    uint64_t mark_out_fills[MARK_OUT_CELLS]    # fills judged, by mode, layer, horizon
+    uint64_t mark_out_lots[MARK_OUT_CELLS]     # quantity judged
+    int64_t mark_out_half_ticklots[MARK_OUT_CELLS]   # gain against the mid then, in half ticks times lots
+    uint64_t reserved0[7]                 # zero
     uint64_t tick_to_ladder_ns[HISTOGRAM_BUCKETS]     # from frame receipt to the published ladder
     uint64_t decide_ns[HISTOGRAM_BUCKETS]             # of the decision itself
 

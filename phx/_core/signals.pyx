@@ -205,6 +205,9 @@ cdef class Signals:
         market.sigma_1s_ticks = sqrt(self.variance_1s) if self.variance_1s > 0 else 0
         market.funding = self.funding_ema if now_ns - self.mark_recv_mono_ns <= MARK_MAX_AGE_NS else 0
         market.tox_scale = 1                # widens once volume-synchronised toxicity (vpin) is measured
+        market.vpin = 0.5
+        market.stoikov_ticks = market.intensity_a_per_s = market.intensity_k_per_tick = 0
+        market.inventory_sizes = 0
         market.fair_ticks = self.fair_ticks(market, leader_mid_ticks, params)
 
     cdef double sigma_30m(self, double mid_ticks, const Params *params) noexcept nogil:

@@ -49,8 +49,9 @@ COUNTER_STRUCTS = {
 
 
 def counter_fields(kind: str) -> list[Field]:
-    """Return the metrics of a counter block: its fields without the reserved ones."""
-    return [field for field in structs()[COUNTER_STRUCTS[kind]] if not field.name.startswith("reserved")]
+    """Return the metrics of a counter block: its numbers and histograms. Tables by mode have their own metrics."""
+    fields = structs()[COUNTER_STRUCTS[kind]]
+    return [f for f in fields if not f.name.startswith("reserved") and (is_histogram(f) or not f.count)]
 
 
 def is_histogram(field: Field) -> bool:

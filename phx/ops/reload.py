@@ -15,7 +15,7 @@ HOT = (
     "ops.snapshot_max_age_s",
 )
 # Exceptions from the above: read once, when a process starts.
-COLD = ("symbols.*.leader.symbol", "symbols.*.quoting.model")
+COLD = ("symbols.*.leader.symbol",)
 
 
 class Change(msgspec.Struct, frozen=True):

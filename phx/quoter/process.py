@@ -92,7 +92,7 @@ class Quoter:
 
     def _sources(self) -> list[Source]:
         config, core = self.process.config, self.core
-        names = {kind: f"{kind}.{self.symbol}" for kind in ("bbo", "book", "tape", "own", "params")}
+        names = {kind: f"{kind}.{self.symbol}" for kind in ("bbo", "book", "tape", "own", "exec", "params")}
         names["operator"] = "operator"
         if leader := config.leader_of(self.symbol):
             names["leader"] = f"bbo.{leader}"
