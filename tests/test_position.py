@@ -53,6 +53,14 @@ def test_the_open_cost_is_the_average_price_within_the_rounding_of_each_close(tr
     assert abs(book.state()["open_cost_ticklots"] - average * held) <= closes
 
 
+def test_volume_taken_is_told_from_volume_made():
+    book = PositionBook()
+    book.fill(1, 100, 10)
+    book.fill(-1, 101, 4, maker=False)
+    state = book.state()
+    assert (state["volume_ticklots"], state["taker_volume_ticklots"]) == (1404, 404)
+
+
 def test_a_flip_closes_at_the_average_and_opens_at_the_price():
     book = PositionBook()
     book.fill(1, 100, 10)

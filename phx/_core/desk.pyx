@@ -100,7 +100,8 @@ cdef class Desk:
 
         What was booked before is void: the trades that the totals do not hold are to be booked again.
         """
-        self.position = totals
+        # Books that an older phx wrote do not tell makers from takers: all of it counts as made.
+        self.position = {"taker_volume_ticklots": 0} | totals
         self.trades = TradeIds(newest_trade_id)
         if self.position.position_lots and self.market.value_ticks == 0:
             # It counts as exposure also before there is a market: at what it cost.
@@ -567,6 +568,7 @@ cdef class Desk:
         own.realised_ticklots, own.fees_e8 = self.position.realised_ticklots, self.position.fees_e8
         own.funding_e8, own.volume_ticklots = self.position.funding_e8, self.position.volume_ticklots
         own.fills, own.newest_trade_id = self.position.fills, self.trades.newest
+        own.taker_volume_ticklots = self.position.taker_volume_ticklots
         own.allowance_buy_lots, own.allowance_sell_lots = self.allowance_lots(1), self.allowance_lots(-1)
         if self.take.intent_id == 0:
             own.last_take_epoch, own.last_take_n = self.take.epoch, self.take.n

@@ -383,7 +383,7 @@ cdef class GatewayCore:
                 entry.price_ticks, entry.position_lots = price_ticks, desk.position.position_lots
                 self.account.write_journal(&entry, now_ns)
             return fee != 0
-        add_fill(&desk.position, side, price_ticks, qty_lots)
+        add_fill(&desk.position, side, price_ticks, qty_lots, maker)
         desk.counters.fills += 1
         if side > 0:
             desk.counters.volume_buy_lots += qty_lots

@@ -10,7 +10,7 @@ cdef extern from *:
     ctypedef long long int128_t "__int128"
 
 
-cdef void add_fill(Position *position, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
+cdef void add_fill(Position *position, int side, int64_t price_ticks, int64_t qty_lots, bint maker) noexcept nogil:
     cdef int64_t held = position.position_lots
     cdef int64_t closing = 0, cost
     if held * side < 0:
@@ -22,6 +22,8 @@ cdef void add_fill(Position *position, int side, int64_t price_ticks, int64_t qt
     position.open_cost_ticklots += side * (qty_lots - closing) * price_ticks
     position.position_lots += side * qty_lots
     position.volume_ticklots += qty_lots * price_ticks
+    if not maker:
+        position.taker_volume_ticklots += qty_lots * price_ticks
     position.fills += 1
 
 
@@ -43,11 +45,11 @@ cdef class PositionBook:
     def __init__(self, int64_t ticklot_e8=1):
         self.ticklot_e8 = ticklot_e8
 
-    def fill(self, int side, int64_t price_ticks, int64_t qty_lots, int64_t fee_e8=0):
+    def fill(self, int side, int64_t price_ticks, int64_t qty_lots, int64_t fee_e8=0, bint maker=True):
         """Apply one fill."""
         if side not in (1, -1) or price_ticks <= 0 or qty_lots <= 0:
             raise ValueError(f"fill: side {side}, price {price_ticks} ticks, quantity {qty_lots} lots")
-        add_fill(&self.position, side, price_ticks, qty_lots)
+        add_fill(&self.position, side, price_ticks, qty_lots, maker)
         self.position.fees_e8 += fee_e8
 
     def fund(self, int64_t amount_e8):

@@ -152,7 +152,8 @@ cdef struct Own:
     uint8_t blocked                       # RejectReason that stops adding orders now, 0 = none
     uint8_t reserved0[10]                 # zero
     int64_t newest_trade_id               # largest trade id in the totals above
-    int64_t reserved1[3]                  # zero
+    int64_t taker_volume_ticklots         # of volume_ticklots: filled as taker
+    int64_t reserved1[2]                  # zero
     uint64_t intent_id[OWN_ORDERS]        # client order id's counter, unique in an epoch
     int64_t price_ticks[OWN_ORDERS]
     int64_t remaining_lots[OWN_ORDERS]    # what may still fill; pending amend: the larger of old and new
@@ -523,7 +524,9 @@ cdef struct QuoterCounters:               # counters.quoter.<symbol>
     uint64_t mark_out_fills[MARK_OUT_CELLS]    # fills judged, by mode, layer, horizon
     uint64_t mark_out_lots[MARK_OUT_CELLS]     # quantity judged
     int64_t mark_out_half_ticklots[MARK_OUT_CELLS]   # gain against the mid then, in half ticks times lots
-    uint64_t reserved0[7]                 # zero
+    int64_t mark_out_ticklots[MARK_OUT_CELLS]  # what the fills judged were worth at their own prices
+    uint64_t mark_outs_dropped            # judgements given up: no trusted mid in time, or too many fills pending
+    uint64_t reserved0[6]                 # zero
     uint64_t tick_to_ladder_ns[HISTOGRAM_BUCKETS]     # from frame receipt to the published ladder
     uint64_t decide_ns[HISTOGRAM_BUCKETS]             # of the decision itself
 

@@ -20,6 +20,7 @@ TOTALS = (
     "fees_e8",
     "funding_e8",
     "volume_ticklots",
+    "taker_volume_ticklots",
     "fills",
 )
 

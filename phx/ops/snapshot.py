@@ -24,6 +24,7 @@ OWN_FIELDS = (
     "fees_e8",
     "funding_e8",
     "volume_ticklots",
+    "taker_volume_ticklots",
     "fills",
 )
 STATE_FIELDS = ("mode", "sigma_30m", "sigma_1s_ticks", "funding_ema", "leader_ratio_ema", "skew_anchor", "vol_samples")
