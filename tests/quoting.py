@@ -142,6 +142,7 @@ class Rig:
             "tape": private_memory(records.TAPE, 8192),
             "leader": private_memory(records.BBO, 1024),
             "own": private_memory(records.OWN, 8),
+            "exec": private_memory(records.EXEC, 4096),
             "params": private_memory(records.PARAMS, 4),
             "operator": private_memory(records.OPERATOR, 4),
             "ladder": private_memory(records.LADDER, 64),
@@ -156,7 +157,7 @@ class Rig:
         self.decisions = RingReader(self.memory["decisions"], records.DECISION)
         self.states = RingReader(self.memory["state"], records.QUOTER_STATE)
         self.writers = {}
-        for source in ("bbo", "book", "tape", "own", "params", "operator"):
+        for source in ("bbo", "book", "tape", "own", "exec", "params", "operator"):
             self.attach(source)
         self.update_id = 0
 

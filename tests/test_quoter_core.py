@@ -7,7 +7,8 @@ import pytest
 from quoting import SECOND_NS, Rig, bbo, mark, own, params, sides
 
 from phx._core import records
-from phx._core.enums import BookFlag, Mode, OperatorState, Reason
+from phx._core.enums import BookFlag, ExecKind, Mode, OperatorState, Reason
+from phx._core.mark_outs import table
 from phx._core.quoter import QuoterCore
 from phx.segment import private_memory
 
@@ -305,6 +306,67 @@ def test_state_tells_mode_signals_and_worst_case(quoting):
     assert state["ts_ns"] == T + 200 * MS + 5
     assert (state["worst_buy_lots"], state["worst_sell_lots"]) == (144, -144)
     assert state["quoted_both_ns"] == state["quotable_ns"] == 200 * MS
+
+
+def test_state_tells_the_gap_between_our_own_nearest_orders(quoting):
+    now = T
+    for orders, gap in (([(1, 649_900, 6), (1, 649_950, 6), (-1, 650_070, 6)], 120), ([(1, 649_900, 6)], 0), ([], 0)):
+        now += 200 * MS
+        quoting.write("own", own(orders))
+        quoting.tick(now)
+        quoting.step(now)
+        assert quoting.states.read_newest()["gap_ticks"] == gap
+
+
+def test_time_and_entries_are_counted_by_mode(quoting):
+    quoting.tick(T + 300 * MS)
+    quoting.step(T + 300 * MS)
+    quoting.step(T + 700 * MS, feed_alive=False)  # the time until now was still quoted in
+    quoting.step(T + 900 * MS, feed_alive=False)
+    counted = quoting.counters[0]
+    assert counted["mode_ns"][Mode.MODE_NORMAL] == 700 * MS
+    assert counted["mode_ns"][Mode.MODE_PAUSED] == 200 * MS
+    assert counted["mode_entries"].tolist() == [0, 1, 0, 0, 0, 0, 1, 0]
+
+
+def fill_of_ours(now_ns, side, price, lots, **fields):
+    record = np.zeros(1, records.EXEC)
+    record["kind"], record["recv_mono_ns"] = ExecKind.EXEC_FILL, now_ns
+    record["side"], record["price_ticks"], record["qty_lots"], record["mode"] = side, price, lots, Mode.MODE_NORMAL
+    for name, value in fields.items():
+        record[name] = value
+    return record
+
+
+def judged(rig, horizon=0):
+    cells = {field: table(rig.counters[0], field)[Mode.MODE_NORMAL, 0, horizon] for field in ("fills", "half_ticklots")}
+    return int(cells["fills"]), int(cells["half_ticklots"])
+
+
+def test_a_fill_is_judged_at_the_mid_without_us_a_second_later(quoting):
+    quoting.write("exec", fill_of_ours(T + 5 * MS, 1, 649_990, 6))
+    quoting.step(T + 5 * MS)
+    quoting.tick(T + 900 * MS, bid=649_989, ask=649_992)
+    quoting.step(T + 900 * MS)
+    quoting.step(T + 1004 * MS)
+    assert judged(quoting) == (0, 0)
+    quoting.step(T + 1005 * MS)
+    assert judged(quoting) == (1, 2 * 3)  # bought at 649 990, the mid is 649 990.5
+
+
+def test_no_fill_is_judged_by_a_market_that_cannot_be_trusted(quoting):
+    quoting.write("exec", fill_of_ours(T, -1, 650_010, 6))
+    quoting.write("exec", fill_of_ours(T, -1, 650_010, 6, kind=ExecKind.EXEC_ACK))
+    quoting.step(T)
+    for flags, trusted in ((BookFlag.BOOK_UNSYNCED, 0), (BookFlag.BOOK_CROSSED, 0), (0, 1)):
+        now = T + (1100 + 300 * trusted) * MS
+        quoting.tick(now, flags=flags)
+        quoting.step(now)
+        assert judged(quoting)[0] == trusted
+    assert quoting.counters["mark_outs_dropped"] == 0
+    quoting.step(T + 11 * SECOND_NS)  # the book is older than it may be: too late for the ten seconds soon
+    quoting.step(T + 11 * SECOND_NS + 1)
+    assert judged(quoting, horizon=1)[0] == 0 and quoting.counters["mark_outs_dropped"] == 1
 
 
 def test_the_first_sample_of_each_second_enters_the_window(quoting):

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from phx._core.decide cimport Verdict
 from phx._core.live cimport Live
+from phx._core.mark_outs cimport MarkOuts
 from phx._core.model cimport Market
 from phx._core.modes cimport Conditions, ModeState, Transition
 from phx._core.records cimport Bbo, Book, ExecEvent, Ladder, Operator, Own, Params, QuoterCounters
@@ -29,6 +30,7 @@ cdef class QuoterCore:
 
     # What it knows.
     cdef readonly Signals signals
+    cdef readonly MarkOuts mark_outs         # fills that wait for their judgement
     cdef Live live                           # of `own`
     cdef Touch touch                         # of book, top of book and `live`
     cdef int64_t tick_recv_mono_ns           # receipt of the newest tick, the leader's included
@@ -74,6 +76,8 @@ cdef class QuoterCore:
     cdef bint read_market(self, bint own_changed) noexcept nogil
     cdef bint read_tape(self) noexcept nogil
     cdef bint sample(self, int64_t now_ns) noexcept nogil
+    cdef bint mid_trusted(self, int64_t now_ns) noexcept nogil
+    cdef void judge_fills(self, int64_t now_ns) noexcept nogil
     cdef bint advance_mode(self, int64_t now_ns) noexcept nogil
     cdef void look(self, Conditions *conditions, int64_t now_ns) noexcept nogil
     cdef double leader_mid_ticks(self, int64_t now_ns) noexcept nogil

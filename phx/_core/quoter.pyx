@@ -6,6 +6,7 @@ bit: give another core the same records in the order of `decisions` and it decid
 
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdlib cimport llabs
 from libc.string cimport memcmp, memcpy, memset
 
 from phx._core.asmm cimport anchored
@@ -16,6 +17,7 @@ from phx._core.enums cimport (
 )
 from phx._core.histogram cimport record
 from phx._core.live cimport sort_live
+from phx._core.mark_outs cimport MarkOuts
 from phx._core.modes cimport advance
 from phx._core.records cimport LADDER_LAYERS, MAX_SYMBOLS, Decision, ExecEvent, QuoterState, TapeEvent
 from phx._core.ring cimport RING_LAPPED, RING_OK
@@ -71,6 +73,7 @@ cdef class QuoterCore:
         self.counters = &counters[0]
         self.counters_memory = counters
         self.signals = Signals()
+        self.mark_outs = MarkOuts()
         self.mode_state.mode = MODE_PAUSED
         self.mode_state.reason = REASON_WARMING_UP
 
@@ -157,6 +160,7 @@ cdef class QuoterCore:
         cdef bint ticked = self.read_market(own_changed)
         cdef bint published = False
         self.count_time(now_ns)
+        self.judge_fills(now_ns)
         news = self.read_tape() or news
         news = self.sample(now_ns) or news
         news = self.advance_mode(now_ns) or news
@@ -228,7 +232,7 @@ cdef class QuoterCore:
 
     cdef void on_exec(self, const ExecEvent *event) noexcept nogil:
         """Tell everybody who learns from our own events; `own` alone says what exists."""
-        pass
+        self.mark_outs.add(event, self.counters)
 
     cdef bint read_control(self) noexcept nogil:
         cdef Params params
@@ -280,17 +284,29 @@ cdef class QuoterCore:
         """Take this second's sample if the market can be trusted; return whether one was due."""
         if not self.signals.sample_due(now_ns) or not self.params.seq or not self.book.seq or not self.bbo.seq:
             return False
-        cdef Conditions now
-        self.look(&now, now_ns)
-        if not now.two_sided or now.book_flags & (BOOK_UNSYNCED | BOOK_CROSSED):
-            return False
-        if now.data_age_ns > now.data_max_age_ns:
+        if not self.mid_trusted(now_ns):
             return False
         self.signals.sample(
             now_ns, self.touch.bids.price_ticks[0] + self.touch.asks.price_ticks[0], self.leader_mid_ticks(now_ns),
             &self.params,
         )
         return True
+
+    cdef bint mid_trusted(self, int64_t now_ns) noexcept nogil:
+        """Whether the market without us has a middle that is fresh and of a synced book."""
+        cdef Conditions now
+        self.look(&now, now_ns)
+        if not now.known or not now.two_sided or now.book_flags & (BOOK_UNSYNCED | BOOK_CROSSED):
+            return False
+        return now.data_age_ns <= now.data_max_age_ns
+
+    cdef void judge_fills(self, int64_t now_ns) noexcept nogil:
+        """Compare the fills that have reached a horizon with the mid now."""
+        if self.mark_outs.due(now_ns):
+            self.mark_outs.judge(
+                now_ns, self.touch.bids.price_ticks[0] + self.touch.asks.price_ticks[0], self.mid_trusted(now_ns),
+                self.counters,
+            )
 
     cdef double leader_mid_ticks(self, int64_t now_ns) noexcept nogil:
         """Return the leader's mid in its own ticks, 0 when there is none or it is stale."""
@@ -330,6 +346,7 @@ cdef class QuoterCore:
         if not advance(&self.mode_state, &now, now_ns):
             return False
         self.counters.mode_changes += old != self.mode_state.mode
+        self.counters.mode_entries[self.mode_state.mode] += old != self.mode_state.mode
         transition = &self.transitions[self.transitions_made % TRANSITIONS]
         transition.at_mono_ns, transition.old, transition.new = now_ns, old, self.mode_state.mode
         transition.reason, transition.ratio = self.mode_state.reason, self.verdict.ratio
@@ -451,16 +468,25 @@ cdef class QuoterCore:
         state.worst_buy_lots, state.worst_sell_lots = self.verdict.worst_buy_lots, self.verdict.worst_sell_lots
         state.quoted_both_ns, state.quotable_ns = self.quoted_both_ns, self.quotable_ns
         state.vol_samples = <unsigned int>self.signals.window.samples
+        state.gap_ticks = gap_ticks(&self.live)
         self.state_ring.publish(&state)
         self.state_mono_ns = now_ns
 
     cdef void count_time(self, int64_t now_ns) noexcept nogil:
         cdef int64_t elapsed_ns = now_ns - self.step_mono_ns if self.step_mono_ns else 0
         self.step_mono_ns = now_ns
+        self.counters.mode_ns[self.mode_state.mode] += elapsed_ns
         if self.mode_state.mode == MODE_NORMAL:
             self.quotable_ns += elapsed_ns
             if self.published.bid_layers and self.published.ask_layers:
                 self.quoted_both_ns += elapsed_ns
+
+
+cdef int64_t gap_ticks(const Live *live) noexcept nogil:
+    """Return the distance between our nearest live bid and ask, 0 while a side has none."""
+    if live.sides[0].orders == 0 or live.sides[1].orders == 0:
+        return 0
+    return llabs(live.sides[0].price_ticks[0] - live.sides[1].price_ticks[0])
 
 
 cdef bint differ_in_shape(const Ladder *a, const Ladder *b) noexcept nogil:

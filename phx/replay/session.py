@@ -91,6 +91,7 @@ class Trader:
             ("book", self.market.book),
             ("tape", self.market.tape),
             ("own", self.own),
+            ("exec", self.exec),
             ("params", self.params),
         ):
             quoter.attach(source, ring.memory)
