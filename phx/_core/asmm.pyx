@@ -6,15 +6,10 @@ product of risk terms replaced by one coefficient: `skew_coeff` of the mid at fu
 
 from libc.math cimport fabs
 
-from phx._core.model cimport Market, ModelQuote
+from phx._core.model cimport Market, ModelQuote, clamp, funding_bias_ticks
 from phx._core.records cimport Params
 
-cdef double FUNDING_SHARE = 0.25         # of the full skew: funding shades the price, inventory decides it
 cdef double HALF_A_TICK = 0.5            # the narrowest half spread a grid of ticks can show
-
-
-cdef inline double clamp(double value, double low, double high) noexcept nogil:
-    return low if value < low else high if value > high else value
 
 
 cdef double anchored(double anchor, double ratio, double dead_band) noexcept nogil:
@@ -26,14 +21,9 @@ cdef double anchored(double anchor, double ratio, double dead_band) noexcept nog
 
 cdef void asmm(const Market *market, double d_0_ticks, const Params *params, ModelQuote *quote) noexcept nogil:
     cdef double mid = market.mid_ticks
-    cdef double full_skew_ticks = params.skew_coeff * mid
-    cdef double funding_limit_ticks = FUNDING_SHARE * full_skew_ticks
 
-    # Long inventory lowers the reservation price; a positive funding rate means longs pay, so it lowers it too.
-    quote.skew_ticks = -market.skew_anchor * full_skew_ticks
-    quote.funding_bias_ticks = clamp(
-        -market.funding * params.funding_coeff * mid, -funding_limit_ticks, funding_limit_ticks
-    )
+    quote.skew_ticks = -market.skew_anchor * params.skew_coeff * mid
+    quote.funding_bias_ticks = funding_bias_ticks(market, params)
     quote.reservation_ticks = market.fair_ticks + quote.skew_ticks + quote.funding_bias_ticks
 
     quote.vol_scale = clamp(

@@ -34,3 +34,12 @@ cdef struct ModelQuote:              # what a model answers, in ticks
 
 # d_0_ticks: the shape's own offset of the nearest layer.
 ctypedef void (*Model)(const Market *, double d_0_ticks, const Params *, ModelQuote *) noexcept nogil
+
+cdef inline double clamp(double value, double low, double high) noexcept nogil:
+    return low if value < low else high if value > high else value
+
+# Funding shades the price, inventory decides it: at most this share of asmm's full skew.
+cdef inline double funding_bias_ticks(const Market *market, const Params *params) noexcept nogil:
+    cdef double limit_ticks = 0.25 * params.skew_coeff * market.mid_ticks
+    # A positive funding rate means longs pay, so it lowers the reservation price whatever our side.
+    return clamp(-market.funding * params.funding_coeff * market.mid_ticks, -limit_ticks, limit_ticks)

@@ -13,7 +13,7 @@ from phx._core.asmm cimport anchored
 from phx._core.decide cimport decide, ladder_hash
 from phx._core.enums cimport (
     BOOK_CROSSED, BOOK_ONE_SIDED, BOOK_UNSYNCED, MODE_NORMAL, MODE_PAUSED, OPERATOR_NONE, REASON_BOOK_STALE,
-    REASON_BOOK_UNSYNCED, REASON_WARMING_UP, TAPE_MARK,
+    REASON_BOOK_UNSYNCED, REASON_WARMING_UP, TAPE_MARK, TAPE_TRADE,
 )
 from phx._core.histogram cimport record
 from phx._core.live cimport sort_live
@@ -272,7 +272,11 @@ cdef class QuoterCore:
             if result != RING_OK:
                 break
             self.tape_seq = event.seq
-            if event.kind == TAPE_MARK and self.params.seq:
+            if not self.params.seq:
+                continue
+            if event.kind == TAPE_TRADE:
+                self.signals.on_trade(&event, &self.params)
+            elif event.kind == TAPE_MARK:
                 marked = True
                 self.signals.on_mark(
                     event.recv_mono_ns, event.funding_rate_e8 / ONE_E8, event.next_funding_s, &self.params
@@ -286,10 +290,7 @@ cdef class QuoterCore:
             return False
         if not self.mid_trusted(now_ns):
             return False
-        self.signals.sample(
-            now_ns, self.touch.bids.price_ticks[0] + self.touch.asks.price_ticks[0], self.leader_mid_ticks(now_ns),
-            &self.params,
-        )
+        self.signals.sample(now_ns, &self.touch, self.leader_mid_ticks(now_ns), &self.params)
         return True
 
     cdef bint mid_trusted(self, int64_t now_ns) noexcept nogil:
@@ -380,6 +381,7 @@ cdef class QuoterCore:
         cdef double ratio = self.live.position_lots / <double>self.params.net_max_lots
         self.skew_anchor = anchored(self.skew_anchor, ratio, self.params.skew_dead_band)
         self.market.skew_anchor = self.skew_anchor
+        self.market.inventory_sizes = self.live.position_lots / <double>max(1, self.params.near_size_lots)
         self.signals.read(&self.touch, leader_mid_ticks, &self.params, now_ns, &self.market)
         self.counters.leader_stale += self.leader_ring is not None and leader_mid_ticks <= 0
         decide(&self.market, &self.live, &self.params, now_ns, &self.wanted, &self.verdict)
@@ -459,15 +461,11 @@ cdef class QuoterCore:
         state.funding_bias_ticks = self.verdict.quote.funding_bias_ticks
         state.half_spread_ticks = self.verdict.quote.half_spread_ticks
         state.distance_0_ticks = self.verdict.quote.distance_0_ticks
-        state.vol_scale, state.tox_scale = self.verdict.quote.vol_scale, self.market.tox_scale
-        state.sigma_30m, state.sigma_1s_ticks = self.market.sigma_30m, self.market.sigma_1s_ticks
-        state.imbalance, state.ratio = self.market.imbalance, self.verdict.ratio
-        state.funding_ema = self.signals.funding_ema
-        state.leader_ratio_ema = self.signals.leader_ratio_ema
+        state.vol_scale, state.ratio = self.verdict.quote.vol_scale, self.verdict.ratio
+        self.signals.save(&self.market, &state)
         state.skew_anchor = self.skew_anchor
         state.worst_buy_lots, state.worst_sell_lots = self.verdict.worst_buy_lots, self.verdict.worst_sell_lots
         state.quoted_both_ns, state.quotable_ns = self.quoted_both_ns, self.quotable_ns
-        state.vol_samples = <unsigned int>self.signals.window.samples
         state.gap_ticks = gap_ticks(&self.live)
         self.state_ring.publish(&state)
         self.state_mono_ns = now_ns

@@ -1,9 +1,11 @@
 # Signals of one symbol: updated on events, O(1) each, without allocation.
 from libc.stdint cimport int64_t, uint32_t
 
+from phx._core.intensity cimport Intensity
 from phx._core.live cimport Live
 from phx._core.model cimport Market
-from phx._core.records cimport BOOK_LEVELS, Bbo, Book, Params, QuoterState
+from phx._core.records cimport BOOK_LEVELS, Bbo, Book, Params, QuoterState, TapeEvent
+from phx._core.vpin cimport Vpin
 
 cdef enum:
     WINDOW_SAMPLES = 7200                    # the longest sigma_30m window, in samples of one second
@@ -38,6 +40,8 @@ cdef class Window:                           # sigma_30m: exact sums over the sa
 
 cdef class Signals:
     cdef readonly Window window
+    cdef readonly Vpin vpin
+    cdef readonly Intensity intensity
     cdef int64_t last_second                 # of the newest sample; 0 = none yet
     cdef int64_t last_half_ticks             # the mid then
     cdef double deviation_ticks              # of the window, renewed with each sample
@@ -48,9 +52,13 @@ cdef class Signals:
     cdef uint32_t next_funding_s             # the interval the EMA belongs to; 0 = unknown
     cdef int64_t mark_recv_mono_ns
     cdef double leader_ratio_ema             # own mid over leader mid; 0 = none yet
-    cdef void sample(
-        self, int64_t now_ns, int64_t half_ticks, double leader_mid_ticks, const Params *
+    cdef int64_t leader_second               # of its newest sample
+    cdef void sample(self, int64_t now_ns, const Touch *, double leader_mid_ticks, const Params *) noexcept nogil
+    cdef void add_sample(
+        self, int64_t now_ns, int64_t half_ticks, double spread_ticks, double leader_mid_ticks, const Params *
     ) noexcept nogil
+    cdef void on_trade(self, const TapeEvent *trade, const Params *) noexcept nogil
+    cdef bint toxic(self, int64_t now_ns) noexcept nogil             # vpin asks for a pause now
     cdef bint sample_due(self, int64_t now_ns) noexcept nogil
     cdef void on_mark(self, int64_t recv_mono_ns, double rate, uint32_t next_funding_s, const Params *) noexcept nogil
     cdef void read(
@@ -58,4 +66,5 @@ cdef class Signals:
     ) noexcept nogil
     cdef double sigma_30m(self, double mid_ticks, const Params *) noexcept nogil
     cdef double fair_ticks(self, const Market *, double leader_mid_ticks, const Params *) noexcept nogil
+    cdef void save(self, const Market *, QuoterState *state) noexcept nogil
     cdef void restore(self, const QuoterState *state) noexcept nogil

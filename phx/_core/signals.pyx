@@ -1,13 +1,18 @@
-"""Signals: the market without ourselves, volatility, funding, and a leading instrument's price."""
+"""Signals: the market without ourselves, volatility, funding, a leading instrument's price, the flow of trades."""
 
 cimport cython
 from libc.math cimport exp2, fabs, sqrt
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.string cimport memset
 
-from phx._core.enums cimport BUY, SELL
+from phx._core.enums cimport (
+    BUY, FAIR_LEADER, FAIR_MID, FAIR_STOIKOV, ORIGIN_INSURANCE, ORIGIN_LIQUIDATION, ORIGIN_MARKET, ORIGIN_NONE, SELL,
+)
+from phx._core.intensity cimport Intensity
 from phx._core.live cimport Live, LiveSide, side_index, sort_live
 from phx._core.model cimport Market
-from phx._core.records cimport NO_PRICE, Bbo, Book, Own, Params, QuoterState
+from phx._core.records cimport NO_PRICE, STOIKOV_CELLS, Bbo, Book, Own, Params, QuoterState, TapeEvent
+from phx._core.vpin cimport Vpin
 
 cdef extern from *:
     """
@@ -25,8 +30,6 @@ cdef enum:
 
 # The venue sends a mark price each 1 or 3 s; five missed ones are silence.
 cdef int64_t MARK_MAX_AGE_NS = 15 * <int64_t>1_000_000_000
-
-cdef int FAIR_MID = 0, FAIR_LEADER = 2       # Params.fair_source; 1 is the microprice
 
 
 # ---- the market without us
@@ -152,15 +155,24 @@ cdef class Signals:
 
     def __cinit__(self):
         self.window = Window()
+        self.vpin = Vpin()
+        self.intensity = Intensity()
         self.variance_1s = -1
 
     cdef bint sample_due(self, int64_t now_ns) noexcept nogil:
         return now_ns // SECOND_NS > self.last_second
 
     cdef void sample(
-        self, int64_t now_ns, int64_t half_ticks, double leader_mid_ticks, const Params *params
+        self, int64_t now_ns, const Touch *touch, double leader_mid_ticks, const Params *params
     ) noexcept nogil:
-        """Take the sample of this second; half_ticks is best bid plus best ask. leader_mid_ticks: 0 = no leader."""
+        """Take the sample of this second. leader_mid_ticks: 0 = no leader."""
+        cdef int64_t bid = touch.bids.price_ticks[0], ask = touch.asks.price_ticks[0]
+        self.add_sample(now_ns, bid + ask, ask - bid, leader_mid_ticks, params)
+
+    cdef void add_sample(
+        self, int64_t now_ns, int64_t half_ticks, double spread_ticks, double leader_mid_ticks, const Params *params
+    ) noexcept nogil:
+        """half_ticks: best bid plus best ask."""
         cdef int64_t second = now_ns // SECOND_NS
         cdef double change_ticks
         self.window.add(second, half_ticks, params.vol_window_s)
@@ -172,9 +184,13 @@ cdef class Signals:
             )
         if leader_mid_ticks > 0:
             self.leader_ratio_ema = follow(
-                self.leader_ratio_ema, half_ticks / 2.0 / leader_mid_ticks, 1, params.leader_half_life_s,
+                self.leader_ratio_ema, half_ticks / 2.0 / leader_mid_ticks,
+                second - self.leader_second if self.leader_second else 1, params.leader_half_life_s,
                 self.leader_ratio_ema == 0,
             )
+            self.leader_second = second
+        self.intensity.on_spread(spread_ticks)
+        self.intensity.fit()
         self.last_second = second
         self.last_half_ticks = half_ticks
 
@@ -188,11 +204,29 @@ cdef class Signals:
         self.funding_known = True
         self.next_funding_s = next_funding_s
         self.mark_recv_mono_ns = recv_mono_ns
+        self.intensity.on_time(recv_mono_ns, params)
+
+    cdef void on_trade(self, const TapeEvent *trade, const Params *params) noexcept nogil:
+        """Follow the flow of trades. Forced ones say nothing about takers; those inside the spread reach no quote."""
+        if trade.origin == ORIGIN_NONE or trade.origin == ORIGIN_LIQUIDATION or trade.origin == ORIGIN_INSURANCE:
+            return
+        self.vpin.on_trade(trade.aggressor, trade.qty_lots, trade.recv_mono_ns, params)
+        if trade.origin == ORIGIN_MARKET:
+            self.intensity.on_trade(
+                trade.ts_event_ns, trade.recv_mono_ns, trade.aggressor, trade.price_ticks, params
+            )
+
+    cdef bint toxic(self, int64_t now_ns) noexcept nogil:
+        """Whether the trade flow asks for quotes to be pulled now."""
+        return self.vpin.toxic(now_ns)
 
     cdef void read(
         self, const Touch *touch, double leader_mid_ticks, const Params *params, int64_t now_ns, Market *market
     ) noexcept nogil:
-        """Fill in what a decision needs; the skew's anchor is the caller's. leader_mid_ticks: 0 = none or stale."""
+        """Fill in what a decision needs; what depends on the inventory is the caller's.
+
+        leader_mid_ticks: 0 = none or stale.
+        """
         cdef double bid = touch.bids.price_ticks[0], ask = touch.asks.price_ticks[0]
         cdef double bid_qty = touch.bids.qty_lots[0], ask_qty = touch.asks.qty_lots[0]
         market.bid_price_ticks = touch.venue_bid_ticks
@@ -204,10 +238,15 @@ cdef class Signals:
         market.sigma_30m = self.sigma_30m(market.mid_ticks, params)
         market.sigma_1s_ticks = sqrt(self.variance_1s) if self.variance_1s > 0 else 0
         market.funding = self.funding_ema if now_ns - self.mark_recv_mono_ns <= MARK_MAX_AGE_NS else 0
-        market.tox_scale = 1                # widens once volume-synchronised toxicity (vpin) is measured
-        market.vpin = 0.5
-        market.stoikov_ticks = market.intensity_a_per_s = market.intensity_k_per_tick = 0
-        market.inventory_sizes = 0
+        market.tox_scale = self.vpin.scale(params)
+        market.vpin = self.vpin.value()
+        market.stoikov_ticks = stoikov_ticks(bid_qty / (bid_qty + ask_qty), ask - bid, params)
+        if self.intensity.known(params):
+            market.intensity_a_per_s = self.intensity.a_per_s
+            market.intensity_k_per_tick = self.intensity.k_per_tick
+        else:
+            market.intensity_a_per_s = params.intensity_a_per_s
+            market.intensity_k_per_tick = params.intensity_k_per_tick
         market.fair_ticks = self.fair_ticks(market, leader_mid_ticks, params)
 
     cdef double sigma_30m(self, double mid_ticks, const Params *params) noexcept nogil:
@@ -220,12 +259,29 @@ cdef class Signals:
         cdef double leader, furthest
         if params.fair_source == FAIR_MID:
             return market.mid_ticks
+        if params.fair_source == FAIR_STOIKOV and params.stoikov_buckets:
+            return market.mid_ticks + market.stoikov_ticks
         if params.fair_source != FAIR_LEADER or leader_mid_ticks <= 0 or self.leader_ratio_ema <= 0:
             return micro
         leader = leader_mid_ticks * self.leader_ratio_ema
         furthest = params.leader_max_dev * micro
         leader = min(max(leader, micro - furthest), micro + furthest)
         return (1 - params.leader_weight) * micro + params.leader_weight * leader
+
+    cdef void save(self, const Market *market, QuoterState *state) noexcept nogil:
+        """Write what people look at and what the next life begins with; market: of the newest decision."""
+        state.sigma_30m, state.sigma_1s_ticks = market.sigma_30m, market.sigma_1s_ticks
+        state.imbalance, state.stoikov_ticks = market.imbalance, market.stoikov_ticks
+        state.tox_scale = market.tox_scale
+        state.intensity_a_per_s, state.intensity_k_per_tick = market.intensity_a_per_s, market.intensity_k_per_tick
+        state.intensity_trades = <uint32_t>min(self.intensity.orders, 4e9)
+        state.funding_ema = self.funding_ema
+        state.leader_ratio_ema = self.leader_ratio_ema
+        state.vpin = self.vpin.value()
+        state.vpin_full = <uint8_t>self.vpin.full
+        state.vpin_filled_lots, state.vpin_imbalance_lots = self.vpin.filled_lots, self.vpin.imbalance_lots
+        state.widening = self.vpin.widening
+        state.vol_samples = <uint32_t>self.window.samples
 
     cdef void restore(self, const QuoterState *state) noexcept nogil:
         """Begin warm, with what an earlier life left; its window of samples is not among it."""
@@ -238,12 +294,39 @@ cdef class Signals:
             self.funding_known = True
         if state.leader_ratio_ema > 0:
             self.leader_ratio_ema = state.leader_ratio_ema
+        self.vpin.restore(state)
+        self.intensity.restore(state)
 
     # For tests and research: the same methods on plain values.
 
-    def sample_now(self, int64_t now_ns, int64_t half_ticks, const Params[::1] params, double leader_mid_ticks=0):
+    def sample_now(
+        self, int64_t now_ns, int64_t half_ticks, const Params[::1] params, double leader_mid_ticks=0,
+        double spread_ticks=1,
+    ):
         """Take one sample; half_ticks is best bid plus best ask."""
-        self.sample(now_ns, half_ticks, leader_mid_ticks, &params[0])
+        self.add_sample(now_ns, half_ticks, spread_ticks, leader_mid_ticks, &params[0])
+
+    def trade(self, const TapeEvent[::1] trades, const Params[::1] params):
+        """Read trades, oldest first."""
+        cdef Py_ssize_t i
+        for i in range(trades.shape[0]):
+            self.on_trade(&trades[i], &params[0])
+
+    def toxic_at(self, int64_t now_ns):
+        """Return whether the trade flow asks for quotes to be pulled."""
+        return self.toxic(now_ns)
+
+    def saved(self, Market market):
+        """Return what the next life begins with, given the newest Market as a dict."""
+        cdef QuoterState state
+        memset(&state, 0, sizeof(QuoterState))
+        state.spread_ticks = market.spread_ticks
+        self.save(&market, &state)
+        return state
+
+    def begin_from(self, QuoterState state):
+        """Begin warm with what `saved` returned."""
+        self.restore(&state)
 
     def mark(self, int64_t recv_mono_ns, double rate, uint32_t next_funding_s, const Params[::1] params):
         """Read one mark price event's funding rate."""
@@ -260,9 +343,19 @@ cdef class Signals:
         sort_live(&own[0], &live)
         if not foreign_touch(&book[0], &bbo[0], &live, max(1, params[0].imbalance_levels), &touch):
             return None
-        market.skew_anchor = 0
+        market.skew_anchor = market.inventory_sizes = 0
         self.read(&touch, leader_mid_ticks, &params[0], now_ns, &market)
         return market
+
+
+cdef double stoikov_ticks(double bid_share, double spread_ticks, const Params *params) noexcept nogil:
+    """Return the fitted micro-price minus the mid; bid_share: of the quantity at the best prices."""
+    cdef int buckets = params.stoikov_buckets, spreads = params.stoikov_spreads
+    if buckets == 0 or spreads == 0 or buckets * spreads > STOIKOV_CELLS:
+        return 0
+    cdef int bucket = min(<int>(bid_share * buckets), buckets - 1)
+    cdef int row = <int>min(max(spread_ticks, 1), spreads) - 1
+    return params.stoikov_ticks[row * buckets + bucket]
 
 
 cdef inline double follow(
