@@ -18,6 +18,7 @@ from phx.topology import WATCHED_FROM
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 Positive = Annotated[float, Meta(gt=0.0)]
 NotNegative = Annotated[float, Meta(ge=0.0)]
+Fee = Annotated[float, Meta(ge=-0.01, le=0.01)]
 Count = Annotated[int, Meta(ge=1)]
 Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{3,20}$")]
 WaitPolicy = Literal["block", "yield", "spin"]
@@ -50,6 +51,8 @@ class Venue(Strict):
     confirm: str = ""
     recv_window_ms: Annotated[int, Meta(ge=100, le=5000)] = 2000
     orders_by: Literal["ws_api", "rest"] = "ws_api"
+    base_maker_fee: Fee = 0.0002
+    base_taker_fee: Fee = 0.0005
 
 
 class Limits(Strict):

@@ -207,6 +207,8 @@ def fill_limits(record, symbol: SymbolConfig, config: Config, instrument: Instru
     simulated = config.sim if config.venue.environment == "sim" else None
     record["maker_fee"] = simulated.maker_fee if simulated else 0
     record["taker_fee"] = simulated.taker_fee if simulated else 0
+    record["base_maker_fee"] = config.venue.base_maker_fee
+    record["base_taker_fee"] = config.venue.base_taker_fee
 
 
 def broken_rules(record, symbol: SymbolConfig, name: str, price_ticks: int | None) -> list[str]:

@@ -56,6 +56,8 @@ def metrics_page() -> str:
     ]
     tables = [("Symbols", "symbol", [(f"phx_{name}", "gauge", text) for name, text, _ in metrics.SYMBOL_GAUGES])]
     tables[0][2].append(("phx_strategy_mode", "gauge", metrics.MODE_TEXT))
+    tables[0][2].extend((f"phx_{name}_total", "counter", text) for name, text, _ in metrics.MODE_COUNTERS)
+    tables[0][2].extend((f"phx_{name}", "gauge", text) for name, text, _ in metrics.MARK_OUT_GAUGES)
     tables.append(("Account", "", [(f"phx_{name}", "gauge", text) for name, text, *_ in metrics.ACCOUNT_GAUGES]))
     tables[1][2].append(("phx_deadman_remaining_seconds", "gauge", metrics.DEADMAN_TEXT))
     for kind in fields.COUNTER_STRUCTS:

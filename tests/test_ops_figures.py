@@ -39,6 +39,37 @@ def test_profit_is_counted_in_quote_currency(written):
     assert found.pnl == pytest.approx(0.5 + 0.3015 - 2 + 1)
 
 
+def test_profit_is_told_at_three_fees_and_by_the_mark_price(written):
+    written.quoting()
+    found = figures(written.instance, "BTCUSDC")
+    assert found.pnl_no_fees == pytest.approx(0.5 + 0.3015 + 1)
+    # 600 quote currency were filled, 240 of them as taker
+    assert found.taker_volume == pytest.approx(240)
+    assert found.pnl_base_fees == pytest.approx(found.pnl_no_fees - 360 * 0.0002 - 240 * 0.0005)
+    assert found.mark == pytest.approx(60009.0)
+    assert found.unrealised_mark == pytest.approx(0.030 * 9.0)
+    assert found.gap == pytest.approx(20.0)
+
+
+def test_without_a_mark_price_nothing_is_said_about_it(written):
+    written.quoting()
+    written.segment("tape.BTCUSDC", anew=True)
+    found = figures(written.instance, "BTCUSDC")
+    assert math.isnan(found.mark) and math.isnan(found.unrealised_mark)
+    assert "by the mark price -" in "\n".join(View(written.instance).screen())
+
+
+def test_the_screen_tells_mode_reason_and_three_profits(written):
+    written.quoting()
+    written.publish("state.BTCUSDC", mode=Mode.MODE_PINNING, reason=Reason.REASON_RATIO_ROSE, ratio=0.62)
+    assert View(written.instance).screen()[3:5] == [
+        "BTCUSDC   pinning   60,010.05    60,000.00    60,020.00    +0.03       -0.20     3      2+1     "
+        "1.0       10.1 us/1.01 ms      -",
+        "          ratio rose; inventory +62.0% of net_max, gap 20.0000; PnL without fees +1.80, at base fees +1.61, "
+        "by the mark price -0.23",
+    ]
+
+
 def test_a_short_position_gains_when_the_price_falls(written):
     written.quoting()
     written.publish("own.BTCUSDC", position_lots=-30, open_cost_ticklots=-30 * 600200)
@@ -168,6 +199,34 @@ def test_each_fault_alone_makes_a_run_unhealthy(healthy):
     assert summarised(healthy, faults=["supervisord died"]).faults == ["supervisord died"]
     healthy.publish("own.ETHUSDC", **BOTH_SIDES, state=[5])
     assert summarised(healthy).faults == ["ETHUSDC has 1 orders with an unknown outcome"]
+
+
+def test_the_summary_of_a_symbol_reads_like_this(healthy):
+    healthy.quoting()
+    quoting = watched_for(healthy)
+    quoting.seconds = 60.0
+    healthy.publish("state.BTCUSDC", mode=Mode.MODE_GRINDING, reason=Reason.REASON_PATIENCE)
+    ns = [0, 90 * 10**9, 6 * 10**9, 4 * 10**9]
+    block = healthy.segment("counters.quoter.BTCUSDC").records[0]
+    block["mode_ns"][: len(ns)], block["mode_entries"][: len(ns)], block["mark_outs_dropped"] = ns, [0, 1, 2, 1], 1
+    healthy.judge("BTCUSDC", Mode.MODE_NORMAL, 0, 0, fills=2, half_ticklots=300, ticklots=6_000_000)
+    lines = report.lines(summarised(healthy, quoting=quoting))
+    assert lines[0] == "60 s quoting on sim"
+    assert lines[1 : lines.index("ETHUSDC")] == [
+        "BTCUSDC",
+        "  both sides live 100.0% of the time, wanted -, mode grinding (patience)",
+        "  time normal 90.0%, pinning 6.0%, grinding 4.0%; entered normal 1, pinning 2, grinding 1",
+        "  ladders 7, orders 4, amends 0, cancels 1 (0.0/min while quoting)",
+        "  fills 3, nearest layer filled 40.0%, volume 600.00",
+        "  position +0.03, PnL -0.1985 (realised +0.5000, unrealised +0.3015, fees 2.0000, funding +1.0000)",
+        "  PnL without fees +1.8015, at the public lowest tier's +1.6095",
+        "  mark-outs        fills                 after 1 s                after 10 s                after 60 s",
+        "  all                  2         +0.25 bps +0.0150                         -                         -",
+        "  normal 0             2         +0.25 bps +0.0150                         -                         -",
+        "  1 mark-outs without a trusted mid in time",
+        "  tick-to-ladder p50/p99 10.1 us/1.01 ms, tick-to-wire -, acknowledged -",
+        "  gaps 1, resyncs 2, refused by phx 0, by the venue 0, unknown outcomes 0",
+    ]
 
 
 @pytest.mark.parametrize("missing, fault", [(6, True), (5, False)])

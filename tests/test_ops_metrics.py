@@ -7,6 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from written_instance import Written
 
+from phx._core.enums import Mode
 from phx._core.histogram import bucket_of
 from phx.ops.fields import COUNTER_STRUCTS, counter_fields, is_histogram, metric_name, structs
 from phx.ops.metrics import ACCOUNT_GAUGES, FOLDED_NS, SYMBOL_GAUGES, Metrics, folded, serve
@@ -85,6 +86,23 @@ def test_figures_of_a_symbol_are_served(written, served):
     assert found["phx_strategy_mode", ("mode", "normal"), btc] == 1
     assert found["phx_strategy_mode", ("mode", "paused"), btc] == 0
     assert found[("phx_total_notional",)] == 1800
+
+
+def test_modes_and_mark_outs_are_served_for_what_happened(written, served):
+    written.quoting()
+    block = written.segment("counters.quoter.BTCUSDC").records[0]
+    block["mode_ns"][Mode.MODE_PINNING], block["mode_entries"][Mode.MODE_PINNING] = 2_500_000_000, 3
+    written.judge("BTCUSDC", Mode.MODE_PINNING, 32, 2, fills=2, half_ticklots=-300, ticklots=6_000_000)
+    found = samples(served()[1])
+    btc, pinning = ("symbol", "BTCUSDC"), ("mode", "pinning")
+    assert found["phx_mode_seconds_total", pinning, btc] == 2.5
+    assert found["phx_mode_entries_total", pinning, btc] == 3
+    cell = (("horizon", "60s"), ("layer", "take"), pinning, btc)
+    values = {name: found[f"phx_mark_out_{name}", *cell] for name in ("fills", "volume", "gain", "bps")}
+    assert values == pytest.approx({"fills": 2, "volume": 600, "gain": -0.015, "bps": -0.25})
+    assert sum(key[0] == "phx_mark_out_bps" for key in found) == 1, "cells without fills are absent"
+    assert found["phx_own_gap", btc] == pytest.approx(20.0)
+    assert found["phx_pnl_no_fees", btc] == pytest.approx(1.8015)
 
 
 def test_drawdown_comes_from_who_watches(written, served):

@@ -4,8 +4,9 @@ from decimal import Decimal
 
 import numpy as np
 
-from phx._core.enums import Mode, OrderState
+from phx._core.enums import Mode, OrderState, TapeKind
 from phx._core.histogram import count_into
+from phx._core.mark_outs import table
 from phx._core.ring import RingWriter
 from phx.instruments import Instrument, write_table
 from phx.ops.instance import Instance
@@ -64,6 +65,17 @@ class Written:
             else:
                 block[field] = value
 
+    def judge(self, symbol: str, mode: Mode, layer: int, horizon: int, fills: int, half_ticklots: int, ticklots: int):
+        """Set a cell of the mark-outs."""
+        block = self.segment(f"counters.quoter.{symbol}").records[0]
+        for field, value in {
+            "fills": fills,
+            "lots": fills,
+            "half_ticklots": half_ticklots,
+            "ticklots": ticklots,
+        }.items():
+            table(block, field)[mode, layer, horizon] = value
+
     def quoting(self, symbol: str = "BTCUSDC") -> None:
         """Publish a symbol that quotes: long 30 lots bought at 600000 ticks, mid 600100.5, two buys and a sell."""
         self.publish(f"bbo.{symbol}", bid_price_ticks=600100, ask_price_ticks=600101)
@@ -76,6 +88,7 @@ class Written:
             fees_e8=2 * 10**8,
             funding_e8=10**8,
             volume_ticklots=10 * 600000,
+            taker_volume_ticklots=4 * 600000,
             fills=3,
             orders=3,
             side=[1, 1, -1],
@@ -94,6 +107,8 @@ class Written:
             quoted_both_ns=99 * 10**9,
             worst_buy_lots=42,
         )
+        self.publish(f"tape.{symbol}", kind=TapeKind.TAPE_MARK, price_ticks=600090)
+        self.publish(f"tape.{symbol}", kind=TapeKind.TAPE_TRADE, price_ticks=600777)
         self.count(f"counters.quoter.{symbol}", ladders=7, tick_to_ladder_ns=[10_000] * 99 + [1_000_000])
         self.count(f"counters.gateway.{symbol}", places=4, cancels=1, placed_near_lots=100, filled_near_lots=40)
         self.count(f"counters.feed.{symbol}", gaps=1, resyncs=2)

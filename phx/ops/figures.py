@@ -5,6 +5,7 @@ import math
 import numpy as np
 from msgspec import Struct
 
+from phx import earnings
 from phx._core.enums import Mode, OrderState, Reason
 from phx._core.histogram import quantile_ns
 from phx._core.records import ABSENT_PRICE_TICKS
@@ -42,6 +43,7 @@ class Figures(Struct):
     spread: float = NAN
     own_bid: float = NAN  # our nearest live orders
     own_ask: float = NAN
+    gap: float = NAN  # from own bid to own ask
     position: float = 0.0
     notional: float = 0.0  # signed
     realised: float = 0.0
@@ -49,7 +51,12 @@ class Figures(Struct):
     fees: float = 0.0
     funding: float = 0.0
     pnl: float = 0.0  # realised + unrealised - fees + funding
+    pnl_no_fees: float = 0.0  # the same as if no fee had been paid,
+    pnl_base_fees: float = 0.0  # and with those of the public lowest tier
+    mark: float = NAN  # the venue's mark price
+    unrealised_mark: float = 0.0  # inventory at the mark price minus what it cost
     volume: float = 0.0
+    taker_volume: float = 0.0  # of it: filled as taker
     fills: int = 0
     buy_orders: int = 0
     sell_orders: int = 0
@@ -70,6 +77,10 @@ class Figures(Struct):
     live_share: float = NAN  # of the time watched, orders of both sides were live; set by who watches
     quoted_share: float = NAN  # of the time in which it could quote, both sides were wanted
     quotable_s: float = 0.0
+    mode_s: dict[str, float] = {}  # time in each mode, seconds
+    mode_entries: dict[str, int] = {}  # transitions into each mode
+    mark_outs: list[earnings.MarkOut] = []
+    mark_outs_dropped: int = 0
     ratio: float = NAN
     skew: float = NAN
     vol_scale: float = NAN
@@ -113,6 +124,8 @@ def read_market(found: Figures, instance, instrument) -> None:
     bid_ticks, ask_ticks = int(bbo["bid_price_ticks"]), int(bbo["ask_price_ticks"])
     found.mid = instrument.price((bid_ticks + ask_ticks) / 2)
     found.spread = instrument.price(ask_ticks - bid_ticks)
+    if (mark_ticks := instance.mark_ticks(found.symbol)) is not None:
+        found.mark = instrument.price(mark_ticks)
 
 
 def read_state(found: Figures, instance, instrument) -> None:
@@ -145,11 +158,18 @@ def read_own(found: Figures, instance, instrument) -> None:
     found.fees = int(own["fees_e8"]) / ONE_E8
     found.funding = int(own["funding_e8"]) / ONE_E8
     found.volume = instrument.quote(int(own["volume_ticklots"]))
+    found.taker_volume = instrument.quote(int(own["taker_volume_ticklots"]))
     found.fills = int(own["fills"])
+    value_ticks = cost_ticklots / lots if lots else 0.0  # without a market it is worth what it cost
     if lots and not math.isnan(found.mid):
+        value_ticks = found.mid / instrument.price(1)
         found.notional = found.position * found.mid
         found.unrealised = found.notional - instrument.quote(cost_ticklots)
-    found.pnl = found.realised + found.unrealised - found.fees + found.funding
+    if lots:
+        found.unrealised_mark = found.position * found.mark - instrument.quote(cost_ticklots)
+    venue = instance.config.venue
+    earned = earnings.profit(own, instrument, value_ticks, venue.base_maker_fee, venue.base_taker_fee)
+    found.pnl, found.pnl_no_fees, found.pnl_base_fees = earned.own_fees, earned.no_fees, earned.base_fees
     rows = slice(0, int(own["orders"]))
     sides, states = own["side"][rows], own["state"][rows]
     prices, remaining_lots = own["price_ticks"][rows], own["remaining_lots"][rows]
@@ -162,6 +182,7 @@ def read_own(found: Figures, instance, instrument) -> None:
         found.own_bid = instrument.price(int(prices[buys].max()))
     if found.sell_orders:
         found.own_ask = instrument.price(int(prices[sells].min()))
+    found.gap = found.own_ask - found.own_bid
 
 
 def read_counters(found: Figures, instance, instrument) -> None:
@@ -172,6 +193,9 @@ def read_counters(found: Figures, instance, instrument) -> None:
     if quoter is not None:
         found.ladders = int(quoter["ladders"])
         found.tick_to_ladder = Latency.of(quoter["tick_to_ladder_ns"])
+        found.mode_s, found.mode_entries = earnings.mode_seconds(quoter), earnings.mode_entries(quoter)
+        found.mark_outs = earnings.mark_outs(quoter, instrument)
+        found.mark_outs_dropped = int(quoter["mark_outs_dropped"])
     gateway = instance.block(f"counters.gateway.{found.symbol}")
     if gateway is not None:
         for name in ("places", "amends", "cancels", "rejects_own", "rejects_venue"):

@@ -4,6 +4,7 @@ import os
 import time
 
 from phx import topology
+from phx._core.enums import TapeKind
 from phx._core.ring import RingReader
 from phx.instruments import Instrument, read_table
 from phx.segment import Segment, SegmentMissing, SegmentRefused
@@ -46,6 +47,14 @@ class Instance:
         """Return the newest record of a ring, or None."""
         reader = self.reader(name)
         return None if reader is None else reader.read_newest()
+
+    def mark_ticks(self, symbol: str) -> int | None:
+        """Return the newest mark price that the symbol's tape still holds, rounded to the tick, or None."""
+        tape = self.segment(f"tape.{symbol}")
+        if tape is None:
+            return None
+        marks = tape.records[tape.records["kind"] == TapeKind.TAPE_MARK]
+        return int(marks["price_ticks"][marks["seq"].argmax()]) if len(marks) else None
 
     def block(self, name: str):
         """Return a copy of a counter block, or None."""

@@ -36,6 +36,9 @@ SYMBOL_GAUGES = (
     ("pnl_realised", "closed profit before fees, quote currency", lambda f: f.realised),
     ("pnl_unrealised", "inventory at mid minus what it cost, quote currency", lambda f: f.unrealised),
     ("pnl_total", "realised + unrealised - fees + funding, quote currency", lambda f: f.pnl),
+    ("pnl_no_fees", "the same as if no fee had been paid, quote currency", lambda f: f.pnl_no_fees),
+    ("pnl_base_fees", "the same at the fees of the public lowest tier, quote currency", lambda f: f.pnl_base_fees),
+    ("pnl_unrealised_mark", "inventory at the mark price minus what it cost", lambda f: f.unrealised_mark),
     ("fees", "paid, rebates negative, quote currency", lambda f: f.fees),
     ("funding_paid", "funding received minus paid, quote currency", lambda f: f.funding),
     ("max_drawdown", "largest fall of the total PnL from its peak, quote currency", lambda f: f.max_drawdown),
@@ -46,10 +49,13 @@ SYMBOL_GAUGES = (
     ("unknown_orders", "orders whose outcome is unknown now", lambda f: f.unknown_orders),
     ("own_bid", "price of the nearest live buy order", lambda f: f.own_bid),
     ("own_ask", "price of the nearest live sell order", lambda f: f.own_ask),
+    ("own_gap", "from the nearest live buy order to the nearest live sell order, quote currency", lambda f: f.gap),
     ("mid", "middle of the venue's best bid and ask", lambda f: f.mid),
+    ("mark", "the venue's mark price", lambda f: f.mark),
     ("spread", "the venue's best ask minus best bid, quote currency", lambda f: f.spread),
     ("funding_rate", "smoothed predicted funding rate, fraction per interval", lambda f: f.funding_rate),
     ("volume", "filled notional of both sides, quote currency", lambda f: f.volume),
+    ("taker_volume", "of it: filled as taker, quote currency", lambda f: f.taker_volume),
     ("worst_case_buy", "inventory if every live and wanted buy fills, base currency", lambda f: f.worst_buy),
     ("worst_case_sell", "inventory if every live and wanted sell fills, base currency", lambda f: f.worst_sell),
     ("cancels_per_minute", "cancels sent in the last minute", lambda f: f.cancels_per_minute),
@@ -61,6 +67,19 @@ SYMBOL_GAUGES = (
     ("gateway_ready", "1 = orders may be sent", lambda f: f.ready),
 )
 MODE_TEXT = "1 for the mode a symbol is in, label mode"
+# (name, HELP, what of a mode's time and entries), labels symbol and mode.
+MODE_COUNTERS = (
+    ("mode_seconds", "time in a mode, label mode", lambda f: f.mode_s),
+    ("mode_entries", "transitions into a mode, label mode", lambda f: f.mode_entries),
+)
+# (name, HELP, what of a mark-out), labels symbol, mode, layer and horizon; only what has fills.
+MARK_OUT_LABELS = ("symbol", "mode", "layer", "horizon")
+MARK_OUT_GAUGES = (
+    ("mark_out_fills", "fills judged after the horizon, labels mode, layer, horizon", lambda m: m.fills),
+    ("mark_out_volume", "their notional at their own prices, quote currency", lambda m: m.volume),
+    ("mark_out_gain", "their gain against the mid then, positive is good, quote currency", lambda m: m.gain),
+    ("mark_out_bps", "the same in basis points of the volume", lambda m: m.bps),
+)
 DEADMAN_TEXT = "until the venue cancels all if phx falls silent"
 HEARTBEAT_TEXT = "age of a process's last sign of life; absent when not ready"
 ACCOUNT_GAUGES = (
@@ -122,6 +141,8 @@ class Metrics:
                 name = word.name.removeprefix("MODE_")
                 mode.add_metric([found.symbol, name.lower()], float(found.mode == name))
         yield mode
+        yield from mode_families(read)
+        yield from mark_out_families(read)
 
     def figures_of(self, symbol: str) -> Figures:
         found = figures(self.instance, symbol)
@@ -143,6 +164,26 @@ class Metrics:
         for name in topology.processes(self.config):
             if (age_ns := self.instance.heartbeat_age_ns(name)) is not None:
                 family.add_metric([name], age_ns / 1e9)
+        yield family
+
+
+def mode_families(read: list[Figures]):
+    """Return time and transitions by mode; both count within a quoter's life."""
+    for name, text, value in MODE_COUNTERS:
+        family = CounterMetricFamily(f"phx_{name}", text, labels=["symbol", "mode"])
+        for found in read:
+            for mode, amount in value(found).items():
+                family.add_metric([found.symbol, mode], amount)
+        yield family
+
+
+def mark_out_families(read: list[Figures]):
+    """Return what fills were worth later, by mode, layer and horizon."""
+    for name, text, value in MARK_OUT_GAUGES:
+        family = GaugeMetricFamily(f"phx_{name}", text, labels=MARK_OUT_LABELS)
+        for found in read:
+            for m in found.mark_outs:
+                family.add_metric([found.symbol, m.mode, m.layer, f"{m.horizon_s}s"], float(value(m)))
         yield family
 
 

@@ -6,7 +6,7 @@ import time
 import msgspec
 from msgspec import Struct
 
-from phx import topology
+from phx import earnings, topology
 from phx.ops.figures import Figures, figures
 
 QUOTED_SHARE = 0.95
@@ -125,12 +125,16 @@ def lines(summary: Summary) -> list[str]:
         wanted = f"{f.quoted_share:.1%} of {f.quotable_s:.0f} s" if f.quotable_s else "-"
         out += [
             f"{f.symbol}",
-            f"  both sides live {live} of the time, wanted {wanted}, mode {f.mode.lower()}",
+            f"  both sides live {live} of the time, wanted {wanted}, mode {f.mode.lower()}{because(f)}",
+            f"  time {earnings.mode_share_text(f.mode_s)}; entered {entries_text(f.mode_entries)}",
             f"  ladders {f.ladders}, orders {f.places}, amends {f.amends}, cancels {f.cancels} "
             f"({f.cancels_per_minute:.1f}/min while quoting)",
             f"  fills {f.fills}, nearest layer filled {fill_rate}, volume {f.volume:,.2f}",
             f"  position {f.position:+.6g}, PnL {f.pnl:+.4f} (realised {f.realised:+.4f}, unrealised "
             f"{f.unrealised:+.4f}, fees {f.fees:.4f}, funding {f.funding:+.4f})",
+            f"  PnL without fees {f.pnl_no_fees:+.4f}, at the public lowest tier's {f.pnl_base_fees:+.4f}",
+            *(f"  {line}" for line in earnings.mark_out_lines(f.mark_outs)),
+            *([f"  {f.mark_outs_dropped} mark-outs without a trusted mid in time"] if f.mark_outs_dropped else []),
             f"  tick-to-ladder p50/p99 {f.tick_to_ladder.text()}, tick-to-wire {f.tick_to_wire.text()}, "
             f"acknowledged {f.ack.text()}",
             f"  gaps {f.gaps}, resyncs {f.resyncs}, refused by phx {f.rejects_own}, by the venue {f.rejects_venue}, "
@@ -141,6 +145,14 @@ def lines(summary: Summary) -> list[str]:
     out.append(f"own orders left at the venue: {'unknown' if orders is None else orders}")
     out += [f"not healthy: {fault}" for fault in summary.faults] or ["healthy"]
     return out
+
+
+def because(f: Figures) -> str:
+    return "" if f.reason == "NONE" else f" ({f.reason.lower().replace('_', ' ')})"
+
+
+def entries_text(entries: dict[str, int]) -> str:
+    return ", ".join(f"{mode} {n}" for mode, n in entries.items()) or "-"
 
 
 def by_process(errors: dict[str, int]) -> str:

@@ -28,8 +28,7 @@ class View:
         for symbol in self.config.traded():
             found = figures(self.instance, symbol)
             lines.append(self.row(found))
-            if why := why_not_quoting(found):
-                lines.append(f"{'':10}{why}")
+            lines.append(f"{'':10}{second_row(found)}")
         lines += ["", self.process_line()]
         latched = Latches(self.config.run_folder()).all()
         return lines + [f"latched: {latch.name}: {latch.reason}; phx enable clears it" for latch in latched]
@@ -76,6 +75,17 @@ class View:
 
     def age_s(self) -> float:
         return self.instance.age_s("gateway") or 0.0
+
+
+def second_row(f: Figures) -> str:
+    """Return why it is in its mode, how full it is, and what it earned under other fees and by the mark price."""
+    why = why_not_quoting(f) or ("quoting" if f.reason == "NONE" else f.reason.lower().replace("_", " "))
+    ratio = "-" if math.isnan(f.ratio) else f"{f.ratio:+.1%}"
+    by_mark = f.pnl - f.unrealised + f.unrealised_mark
+    return (
+        f"{why}; inventory {ratio} of net_max, gap {price(f.gap)}; PnL without fees {f.pnl_no_fees:+.2f}, "
+        f"at base fees {f.pnl_base_fees:+.2f}, by the mark price {'-' if math.isnan(by_mark) else f'{by_mark:+.2f}'}"
+    )
 
 
 def why_not_quoting(f: Figures) -> str:
