@@ -5,7 +5,6 @@ import numpy as np
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memset
 
-from phx._core.asmm cimport asmm
 from phx._core.enums cimport BUY, MODE_NORMAL, REASON_NONE, REASON_WORST_CASE, SELL
 from phx._core.ladder_finish cimport (
     KeepBand, LadderSide, capacity_lots, clamp_post_only, drop_own_cross, drop_small, keep_prices, match_orders,
@@ -14,6 +13,7 @@ from phx._core.ladder_finish cimport (
 from phx._core.ladder_shape cimport adding_layers, raw_offsets
 from phx._core.live cimport Live, LiveSide, side_index, sort_live
 from phx._core.model cimport Market
+from phx._core.models cimport model_of
 from phx._core.records cimport LADDER_LAYERS, Own, Params
 from phx._core.records import LADDER
 
@@ -28,7 +28,7 @@ cdef void decide(
     cdef int layers = raw_offsets(params, market.mid_ticks, distance_ticks)
     memset(verdict, 0, sizeof(Verdict))
     verdict.ratio = live.position_lots / <double>params.net_max_lots
-    asmm(market, distance_ticks[0], params, &verdict.quote)          # the one place where a model is chosen
+    model_of(params)(market, distance_ticks[0], params, &verdict.quote)
     stretch(distance_ticks, layers, verdict.quote.distance_0_ticks, verdict.quote.scale)
 
     bids.side, asks.side = BUY, SELL

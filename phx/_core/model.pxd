@@ -36,10 +36,16 @@ cdef struct ModelQuote:              # what a model answers, in ticks
 ctypedef void (*Model)(const Market *, double d_0_ticks, const Params *, ModelQuote *) noexcept nogil
 
 cdef inline double clamp(double value, double low, double high) noexcept nogil:
-    return low if value < low else high if value > high else value
+    # Written so that what is no number becomes `low`.
+    return low if not value >= low else high if value > high else value
 
 # Funding shades the price, inventory decides it: at most this share of asmm's full skew.
 cdef inline double funding_bias_ticks(const Market *market, const Params *params) noexcept nogil:
     cdef double limit_ticks = 0.25 * params.skew_coeff * market.mid_ticks
     # A positive funding rate means longs pay, so it lowers the reservation price whatever our side.
     return clamp(-market.funding * params.funding_coeff * market.mid_ticks, -limit_ticks, limit_ticks)
+
+# The answer of a model that names its own skew per near size and half spread: the frame around the papers' formulas.
+cdef void quote_around(
+    const Market *, double skew_per_size_ticks, double half_spread_ticks, const Params *, ModelQuote *
+) noexcept nogil
