@@ -16,6 +16,7 @@ WIDE = {
     "reservation_ticks": 1e9,
     "tolerance_ticks": 5.0,
     "growth": 1.2,
+    "queue_ticks": 0.0,
     "nearest_ticks": 0.0,
     "limit_ticks": 10**9,
 }
@@ -57,11 +58,11 @@ def test_live_orders_stand_nearest_first_and_closed_or_filled_ones_not_at_all(or
         assert [price for price, _ in found] == sorted((price for price, _ in expected), reverse=True)
 
 
-def test_a_market_order_counts_but_has_no_price(plain):
+def test_a_market_order_counts_but_has_no_price():
     take = {"side": 1, "price_ticks": ABSENT_PRICE_TICKS, "remaining_lots": 5, "layer": 255}
     draft = Draft(1, own([take]), [(100, 6)])
     assert draft.live_orders == []
-    draft.trim_worst_case(6, plain)
+    draft.trim_worst_case(6)
     assert shown(draft) == [(100, 1)]
 
 
@@ -168,64 +169,65 @@ def test_capacity_is_the_room_to_the_worst_case_and_reducing_is_always_allowed(
     assert capacity(side, position, allowance, plain) == expected
 
 
-def trimmed(plain, side, layers, room, live=(), match=None):
+def trimmed(side, layers, room, live=(), match=None, min_ticklots=0):
     draft = Draft(side, own([(side, *order) for order in live]), layers)
     draft.match_orders(match or band(side, tolerance_ticks=0.0))
-    gone = draft.trim_worst_case(room, plain)
+    gone = draft.trim_worst_case(room, 1, min_ticklots)
     return draft, gone
 
 
-def test_trimming_begins_at_the_far_end_and_cuts_the_last_one_in_part(plain):
-    draft, gone = trimmed(plain, 1, [(100, 6), (99, 6), (98, 6), (97, 6)], 15)
+def test_trimming_begins_at_the_far_end_and_cuts_the_last_one_in_part():
+    draft, gone = trimmed(1, [(100, 6), (99, 6), (98, 6), (97, 6)], 15)
     assert shown(draft) == [(100, 6), (99, 6), (98, 3)]
     assert gone == 1
 
 
-def test_all_may_go(plain):
-    draft, gone = trimmed(plain, 1, [(100, 6), (99, 6)], 0)
+def test_all_may_go():
+    draft, gone = trimmed(1, [(100, 6), (99, 6)], 0)
     assert shown(draft) == []
     assert gone == 2
 
 
-def test_an_order_on_its_way_out_still_counts(plain):
+def test_an_order_on_its_way_out_still_counts():
     leaving = {"side": 1, "price_ticks": 90, "remaining_lots": 10, "state": OrderState.ORDER_PENDING_CANCEL}
     draft = Draft(1, own([leaving]), [(100, 6), (99, 6)])
     draft.match_orders(band(1))
-    draft.trim_worst_case(18, plain)
+    draft.trim_worst_case(18)
     assert shown(draft) == [(100, 6), (99, 2)]
 
 
 @pytest.mark.parametrize("state", [OrderState.ORDER_UNKNOWN, OrderState.ORDER_PENDING_CANCEL])
-def test_unknown_and_leaving_orders_serve_no_layer_and_count_in_full(plain, state):
+def test_unknown_and_leaving_orders_serve_no_layer_and_count_in_full(state):
     order = {"side": 1, "price_ticks": 100, "remaining_lots": 6, "state": state}
     draft = Draft(1, own([order]), [(100, 6)])
     draft.match_orders(band(1))
-    draft.trim_worst_case(6, plain)
+    draft.trim_worst_case(6)
     assert shown(draft) == []
 
 
 @pytest.mark.parametrize("state", [OrderState.ORDER_OPEN, OrderState.ORDER_PENDING_NEW, OrderState.ORDER_PENDING_AMEND])
-def test_an_order_that_serves_a_layer_counts_once(plain, state):
+def test_an_order_that_serves_a_layer_counts_once(state):
     order = {"side": 1, "price_ticks": 100, "remaining_lots": 6, "state": state}
     draft = Draft(1, own([order]), [(100, 6)])
     draft.match_orders(band(1))
-    draft.trim_worst_case(6, plain)
+    draft.trim_worst_case(6)
     assert shown(draft) == [(100, 6)]
 
 
-def test_a_near_layer_waits_until_the_far_order_it_displaces_has_gone(plain):
+def test_a_near_layer_waits_until_the_far_order_it_displaces_has_gone():
     # The far order is no longer wanted, but it is live: the near layer gets its room a decision later.
-    draft, _ = trimmed(plain, 1, [(100, 6), (90, 6)], 6, live=[(90, 6)])
+    draft, _ = trimmed(1, [(100, 6), (90, 6)], 6, live=[(90, 6)])
     assert shown(draft) == []
-    draft, _ = trimmed(plain, 1, [(100, 6), (90, 6)], 6)
+    draft, _ = trimmed(1, [(100, 6), (90, 6)], 6)
     assert shown(draft) == [(100, 6)]
 
 
-def test_a_part_below_the_venues_minimum_is_dropped(plain):
-    small = plain.copy()
-    small["min_notional_ticklots"] = 400
-    draft, _ = trimmed(small, 1, [(100, 6), (99, 6)], 9)
-    assert shown(draft) == [(100, 6)]
+def test_a_part_below_the_venues_minimum_is_dropped_unless_the_venue_exempts_it():
+    layers = [(100, 6), (99, 6)]
+    assert shown(trimmed(1, layers, 9, min_ticklots=400)[0]) == [(100, 6)]
+    assert shown(trimmed(1, layers, 9, min_ticklots=297)[0]) == [(100, 6), (99, 3)]
+    # What only reduces has no smallest value: its caller asks for none.
+    assert shown(trimmed(1, layers, 9)[0]) == [(100, 6), (99, 3)]
 
 
 layer_lists = st.lists(st.integers(1, 20), min_size=1, max_size=16).map(
@@ -236,8 +238,8 @@ live_lists = st.lists(st.tuples(st.integers(800, 1000), st.integers(1, 20)), max
 
 @settings(max_examples=300, deadline=None)
 @given(layer_lists, live_lists, st.integers(0, 400), st.floats(0, 30))
-def test_wanted_and_live_together_never_exceed_the_room(plain, layers, live, room, tolerance):
-    draft, _ = trimmed(plain, 1, layers, room, live, band(1, tolerance_ticks=tolerance))
+def test_wanted_and_live_together_never_exceed_the_room(layers, live, room, tolerance):
+    draft, _ = trimmed(1, layers, room, live, band(1, tolerance_ticks=tolerance))
     remaining = [lots for _, lots, _ in draft.live_orders]
     added = sum(qty - (min(qty, remaining[order]) if order >= 0 else 0) for _, _, qty, order in draft.layers)
     assert sum(qty for _, qty in shown(draft)) <= room
@@ -246,8 +248,8 @@ def test_wanted_and_live_together_never_exceed_the_room(plain, layers, live, roo
 
 @settings(max_examples=200, deadline=None)
 @given(layer_lists, st.integers(0, 400))
-def test_without_live_orders_what_is_left_is_the_near_end_of_what_was_wanted(plain, layers, room):
-    draft, _ = trimmed(plain, 1, layers, room)
+def test_without_live_orders_what_is_left_is_the_near_end_of_what_was_wanted(layers, room):
+    draft, _ = trimmed(1, layers, room)
     expected, left = [], room
     for price, qty in layers:
         if min(qty, left) > 0:

@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
-from phx._core.decide cimport Verdict, decide
+from phx._core.decide cimport Learned, Verdict, decide
 from phx._core.live cimport Live
 from phx._core.model cimport Market
 from phx._core.records cimport Ladder, Params
@@ -15,9 +15,11 @@ def decisions(const Params[::1] params, double mid_ticks, uint64_t count):
     cdef Live live
     cdef Ladder ladder
     cdef Verdict verdict
+    cdef Learned learned
     cdef uint64_t i, layers = 0
     memset(&market, 0, sizeof(market))
     memset(&live, 0, sizeof(live))
+    memset(&learned, 0, sizeof(learned))
     live.allowance_lots[0] = live.allowance_lots[1] = <int64_t>1 << 40
     market.spread_ticks, market.tox_scale, market.sigma_30m, market.sigma_1s_ticks = 1, 1, 0.001, 3
     with nogil:
@@ -26,6 +28,6 @@ def decisions(const Params[::1] params, double mid_ticks, uint64_t count):
             market.ask_price_ticks = market.bid_price_ticks + 1
             market.mid_ticks = <double>market.bid_price_ticks + 0.5
             market.micro_ticks = market.fair_ticks = market.mid_ticks + 0.1
-            decide(&market, &live, &params[0], <int64_t>i, &ladder, &verdict)
+            decide(&market, &live, &learned, &params[0], <int64_t>i, &ladder, &verdict)
             layers += ladder.bid_layers + ladder.ask_layers
     return layers

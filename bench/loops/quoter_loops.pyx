@@ -1,8 +1,9 @@
 """Loops over the quoter's decision and over its whole step, without Python in between."""
 
 from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
 
-from phx._core.decide cimport Verdict, decide
+from phx._core.decide cimport Learned, Verdict, decide
 from phx._core.live cimport Live, sort_live
 from phx._core.model cimport Market
 from phx._core.quoter cimport QuoterCore
@@ -15,12 +16,14 @@ def decisions(Market market, const Own[::1] own, const Params[::1] params, uint6
     cdef Live live
     cdef Ladder ladder
     cdef Verdict verdict
+    cdef Learned learned
     cdef uint64_t i, kept = 0
+    memset(&learned, 0, sizeof(Learned))
     sort_live(&own[0], &live)
     with nogil:
         for i in range(count):
             market.fair_ticks += 1 if i & 1 else -1
-            decide(&market, &live, &params[0], <int64_t>i, &ladder, &verdict)
+            decide(&market, &live, &learned, &params[0], <int64_t>i, &ladder, &verdict)
             kept += verdict.kept_layers
     return kept
 

@@ -8,20 +8,22 @@ from libc.string cimport memset
 from phx._core.enums cimport BUY, MODE_NORMAL, REASON_NONE, REASON_WORST_CASE, SELL
 from phx._core.ladder_finish cimport (
     KeepBand, LadderSide, capacity_lots, clamp_post_only, drop_own_cross, drop_small, keep_prices, match_orders,
-    merge_ticks, round_away, trim_worst_case,
+    merge_ticks, round_away, trim_worst_case, widen_refused,
 )
 from phx._core.ladder_shape cimport adding_layers, raw_offsets
 from phx._core.live cimport Live, LiveSide, side_index, sort_live
 from phx._core.model cimport Market
 from phx._core.models cimport model_of
-from phx._core.records cimport LADDER_LAYERS, Own, Params
+from phx._core.records cimport LADDER_LAYERS, NO_PRICE, OWN_ORDERS, Own, Params
 from phx._core.records import LADDER
 
 cdef double NEAREST_SHARE = 0.5              # of distance_0: a kept order is never nearer the reservation price
+cdef double SCARCE_TOLERANCE = 2             # while orders are scarce, prices follow the market half as closely
 
 
 cdef void decide(
-    const Market *market, const Live *live, const Params *params, int64_t now_ns, Ladder *ladder, Verdict *verdict
+    const Market *market, const Live *live, const Learned *learned, const Params *params, int64_t now_ns,
+    Ladder *ladder, Verdict *verdict,
 ) noexcept nogil:
     cdef double[LADDER_LAYERS] distance_ticks
     cdef LadderSide bids, asks
@@ -32,8 +34,8 @@ cdef void decide(
     stretch(distance_ticks, layers, verdict.quote.distance_0_ticks, verdict.quote.scale)
 
     bids.side, asks.side = BUY, SELL
-    verdict.bids_trimmed_away = make_side(&bids, market, distance_ticks, layers, live, params, verdict)
-    verdict.asks_trimmed_away = make_side(&asks, market, distance_ticks, layers, live, params, verdict)
+    verdict.bids_trimmed_away = make_side(&bids, market, distance_ticks, layers, live, learned, params, verdict)
+    verdict.asks_trimmed_away = make_side(&asks, market, distance_ticks, layers, live, learned, params, verdict)
 
     memset(ladder, 0, sizeof(Ladder))
     ladder.decided_mono_ns = now_ns
@@ -57,20 +59,25 @@ cdef inline void stretch(double *offset_ticks, int layers, double distance_0_tic
 
 cdef bint make_side(
     LadderSide *side, const Market *market, const double *distance_ticks, int layers, const Live *live,
-    const Params *params, Verdict *verdict,
+    const Learned *learned, const Params *params, Verdict *verdict,
 ) noexcept nogil:
     """Finish one side; return whether the worst case took all of it."""
-    cdef const LiveSide *own = &live.sides[side_index(side.side)]
+    cdef int s = side_index(side.side)
+    cdef const LiveSide *own = &live.sides[s]
     cdef const LiveSide *opposite = &live.sides[side_index(-side.side)]
     cdef const ModelQuote *quote = &verdict.quote
     cdef int64_t best_opposite = market.ask_price_ticks if side.side == BUY else market.bid_price_ticks
     cdef int64_t capacity = capacity_lots(
-        side.side, live.position_lots, live.allowance_lots[side_index(side.side)], params
+        side.side, live.position_lots, live.allowance_lots[s], params
     )
     cdef int before
     cdef KeepBand band
     band.reservation_ticks = quote.reservation_ticks
     band.tolerance_ticks = params.keep_tolerance * quote.distance_0_ticks
+    verdict.top_tolerance_ticks = band.tolerance_ticks
+    if learned.scarce:
+        band.tolerance_ticks *= SCARCE_TOLERANCE
+    band.queue_ticks = params.keep_queue_value * quote.distance_0_ticks if params.queue_valued else 0
     band.growth = params.keep_growth
     band.nearest_ticks = max(quote.half_spread_ticks, NEAREST_SHARE * quote.distance_0_ticks)
     band.limit_ticks = best_opposite - side.side
@@ -80,13 +87,16 @@ cdef bint make_side(
     round_away(side, quote.reservation_ticks, distance_ticks, layers, params)
     if clamp_post_only(side, band.limit_ticks):
         verdict.clamped_layers += side.layers
+    if learned.refused_ticks[s] != NULL:
+        widen_refused(side, learned.refused_ticks[s])
     verdict.merged_layers += merge_ticks(side, <int64_t>(params.max_merge * params.near_size_lots))
     verdict.dropped_layers += drop_small(side, params.min_qty_lots, params.min_notional_ticklots)
-    match_orders(side, own, &band)
+    verdict.queue_kept_layers += match_orders(side, own, learned.place[s], &band)
     before = side.layers
-    verdict.trimmed_layers += trim_worst_case(side, own, capacity, params)
+    verdict.trimmed_layers += trim_worst_case(side, own, capacity, params.min_qty_lots, params.min_notional_ticklots)
     cdef bint trimmed_away = before > 0 and side.layers == 0
     verdict.crossing_layers += drop_own_cross(side, own, opposite)
+    verdict.top_target_ticks[s] = side.price_ticks[0] if side.layers else NO_PRICE
     verdict.kept_layers += keep_prices(side, own)
     return trimmed_away
 
@@ -127,11 +137,15 @@ cdef uint64_t ladder_hash(const Ladder *ladder) noexcept nogil:
     return value
 
 
-def decide_ladder(Market market, const Own[::1] own, const Params[::1] params, int64_t now_ns):
+def decide_ladder(
+    Market market, const Own[::1] own, const Params[::1] params, int64_t now_ns, places=None, refused=None,
+    bint scarce=False,
+):
     """Return (LADDER array of one record, the verdict as a dict) for a market given as a dict; for tests, research.
 
-    market: the fields of Market. own, params: arrays of one record. A market without a positive mid or parameters
-    without net_max or near layers raise ValueError.
+    market: the fields of Market. own, params: arrays of one record. places: by side (1, -1), how well its live orders,
+    nearest first, stand in their queues. refused: by side, by how many ticks its rungs go out farther. A market
+    without a positive mid or parameters without net_max or near layers raise ValueError.
     """
     if not (market.mid_ticks > 0 and params[0].net_max_lots > 0 and params[0].near_layers > 0):
         raise ValueError("decide: mid_ticks, net_max_lots and near_layers must be positive")
@@ -140,5 +154,19 @@ def decide_ladder(Market market, const Own[::1] own, const Params[::1] params, i
     ladder = np.zeros(1, LADDER)
     cdef Ladder[::1] view = ladder
     sort_live(&own[0], &live)
-    decide(&market, &live, &params[0], now_ns, &view[0], &verdict)
+    cdef Learned learned
+    cdef double[2][OWN_ORDERS] place
+    cdef int64_t[2][LADDER_LAYERS] refused_ticks
+    memset(&learned, 0, sizeof(Learned))
+    memset(place, 0, sizeof(place))
+    memset(refused_ticks, 0, sizeof(refused_ticks))
+    for side in (1, -1):
+        for i, value in enumerate((places or {}).get(side, ())):
+            place[side_index(side)][i] = value
+        for i, ticks in enumerate((refused or {}).get(side, ())):
+            refused_ticks[side_index(side)][i] = ticks
+        learned.place[side_index(side)] = place[side_index(side)]
+        learned.refused_ticks[side_index(side)] = refused_ticks[side_index(side)]
+    learned.scarce = scarce
+    decide(&market, &live, &learned, &params[0], now_ns, &view[0], &verdict)
     return ladder, verdict

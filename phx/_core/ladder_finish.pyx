@@ -6,6 +6,7 @@ already, quantities shrink, layers go. Deciding again on what a decision brought
 
 from libc.math cimport floor, isfinite
 from libc.stdint cimport int16_t, int64_t, uint8_t
+from libc.stdlib cimport llabs
 
 from phx._core.ladder_shape cimport layer_lots
 from phx._core.live cimport Live, LiveSide, side_index, sort_live
@@ -48,6 +49,20 @@ cdef int64_t clamp_post_only(LadderSide *side, int64_t limit_ticks) noexcept nog
     for layer in range(side.layers):
         side.price_ticks[layer] -= s * beyond
     return beyond
+
+
+cdef void widen_refused(LadderSide *side, const int64_t *ticks) noexcept nogil:
+    """Move the layers that the venue refused farther out, after the clamp: it would bring them back to the touch."""
+    cdef int layer, at
+    for layer in range(side.layers):
+        side.price_ticks[layer] -= side.side * ticks[side.layer[layer]]
+    for layer in range(1, side.layers):
+        at = layer
+        while at > 0 and side.side * (side.price_ticks[at] - side.price_ticks[at - 1]) > 0:
+            swap_layers(side, at)
+            at -= 1
+    while side.layers and side.price_ticks[side.layers - 1] < 1:
+        side.layers -= 1
 
 
 # ---- 3. merge and minima
@@ -96,15 +111,29 @@ cdef int drop_small(LadderSide *side, int64_t min_lots, int64_t min_ticklots) no
 
 # ---- 4. the worst case
 
-cdef void match_orders(LadderSide *side, const LiveSide *live, const KeepBand *band) noexcept nogil:
-    """Find for each layer the live order whose price it will keep.
+cdef int match_orders(
+    LadderSide *side, const LiveSide *live, const double *place, const KeepBand *band
+) noexcept nogil:
+    """Find for each layer the live order whose price it will keep; return how many are kept for their place alone.
 
-    First the orders that lie exactly where a layer wants them, then, from the nearest layer outward, the closest order
-    inside the layer's band. In that order the result is its own fixed point: a layer that found nothing gets an order
-    at its exact price, which nobody else may claim the next time.
+    The keep rule. An order that is left alone keeps its place in the queue and uses no order of the account's budget.
+    So a layer takes over the price of a live order while moving it would gain less than it loses:
+
+    - up to the layer's tolerance, outward or inward, a better price is not worth an order; the caller doubles the
+      tolerance while the account's orders are scarce, so that they go where risk or a larger gain asks for them;
+    - beyond it, what a better price gains is held against the place in the queue. An order with a whole level behind it
+      is worth `queue_ticks` per lot, the last one of a level nothing, one in between the share of the level that stands
+      behind it. Where the level is empty or out of sight there is no place to lose.
+
+    Never kept is what would take, lies nearer the reservation price than allowed, or is larger than its layer; and what
+    is kept counts in the worst case like everything else. One order serves one layer.
+
+    First come the orders that lie exactly where a layer wants them, then, from the nearest layer outward, the one that
+    a layer gives up least for. In that order the result is its own fixed point: a layer that found nothing gets an
+    order at its exact price, which nobody else may claim the next time.
     """
     cdef uint8_t[OWN_ORDERS] taken
-    cdef int order, layer = 0
+    cdef int order, layer = 0, valued = 0
     # Layers and orders both run outward, so each list is walked once. What lies exactly where a layer wants to be is
     # that layer's or nobody's: two layers never end on one price.
     for order in range(live.orders):
@@ -123,32 +152,37 @@ cdef void match_orders(LadderSide *side, const LiveSide *live, const KeepBand *b
             tolerance *= band.growth
             rung += 1
         if side.order[layer] == NO_ORDER:
-            order = closest(side, layer, live, band, tolerance, taken)
+            order = cheapest(side, layer, live, place, band, tolerance, taken)
             if order != NO_ORDER:
                 side.order[layer] = <int16_t>order
+                valued += llabs(side.price_ticks[layer] - live.price_ticks[order]) > tolerance
                 take_price(live, live.price_ticks[order], taken)
+    return valued
 
 
-cdef int closest(
-    const LadderSide *side, int layer, const LiveSide *live, const KeepBand *band, double tolerance_ticks,
-    const uint8_t *taken,
+cdef int cheapest(
+    const LadderSide *side, int layer, const LiveSide *live, const double *place, const KeepBand *band,
+    double tolerance_ticks, const uint8_t *taken,
 ) noexcept nogil:
     cdef int s = side.side
     cdef int order, best = NO_ORDER
-    cdef int64_t off, best_off = 0
+    cdef int64_t off
+    cdef double cost, best_cost = tolerance_ticks
     for order in range(live.orders):
         off = s * (side.price_ticks[layer] - live.price_ticks[order])      # positive: outward
-        if off > tolerance_ticks:
+        if off > tolerance_ticks + band.queue_ticks:
             break                                                           # nearest first: only farther ones follow
-        off = off if off >= 0 else -off
-        if taken[order] or off > tolerance_ticks or live.remaining_lots[order] > side.qty_lots[layer]:
+        cost = off if off >= 0 else -off
+        if place != NULL:
+            cost -= place[order] * band.queue_ticks
+        if taken[order] or cost > tolerance_ticks or live.remaining_lots[order] > side.qty_lots[layer]:
             continue
         if s * (live.price_ticks[order] - band.limit_ticks) > 0:
             continue
         if s * (band.reservation_ticks - live.price_ticks[order]) < band.nearest_ticks:
             continue
-        if best == NO_ORDER or off < best_off:
-            best, best_off = order, off
+        if best == NO_ORDER or cost < best_cost:
+            best, best_cost = order, cost
     return best
 
 
@@ -172,7 +206,9 @@ cdef int64_t capacity_lots(
     return max(reducing, min(most, reducing + max(allowance_lots, 0)))
 
 
-cdef int trim_worst_case(LadderSide *side, const LiveSide *live, int64_t capacity, const Params *params) noexcept nogil:
+cdef int trim_worst_case(
+    LadderSide *side, const LiveSide *live, int64_t capacity, int64_t min_lots, int64_t min_ticklots
+) noexcept nogil:
     """Drop layers from the far end, the last one in part, until all orders of the side together fit.
 
     Two sums must fit. `room`: the wanted layers alone, once orders on their way out are gone. `fresh`: everything that
@@ -192,7 +228,7 @@ cdef int trim_worst_case(LadderSide *side, const LiveSide *live, int64_t capacit
         if qty - standing > fresh:
             qty = standing + fresh
         fresh -= qty - standing
-        if large_enough(qty, side.price_ticks[layer], params.min_qty_lots, params.min_notional_ticklots):
+        if large_enough(qty, side.price_ticks[layer], min_lots, min_ticklots):
             copy_layer(side, layer, kept)
             side.qty_lots[kept] = qty
             kept += 1
@@ -294,11 +330,24 @@ cdef class Draft:
     def drop_small(self, int64_t min_lots, int64_t min_ticklots):
         return drop_small(&self.side, min_lots, min_ticklots)
 
-    def match_orders(self, KeepBand band):
-        match_orders(&self.side, &self.live.sides[side_index(self.side.side)], &band)
+    def widen_refused(self, ticks):
+        """Widen by rung; rungs beyond the list are not."""
+        cdef int64_t[LADDER_LAYERS] widened
+        for i in range(LADDER_LAYERS):
+            widened[i] = ticks[i] if i < len(ticks) else 0
+        widen_refused(&self.side, widened)
 
-    def trim_worst_case(self, int64_t capacity, const Params[::1] params):
-        return trim_worst_case(&self.side, &self.live.sides[side_index(self.side.side)], capacity, &params[0])
+    def match_orders(self, KeepBand band, places=()):
+        """places: how well each live order stands in its queue, 0..1, nearest first; the rest stand last."""
+        cdef double[OWN_ORDERS] place
+        for i in range(OWN_ORDERS):
+            place[i] = places[i] if i < len(places) else 0
+        return match_orders(&self.side, &self.live.sides[side_index(self.side.side)], place, &band)
+
+    def trim_worst_case(self, int64_t capacity, int64_t min_lots=1, int64_t min_ticklots=0):
+        return trim_worst_case(
+            &self.side, &self.live.sides[side_index(self.side.side)], capacity, min_lots, min_ticklots
+        )
 
     def drop_own_cross(self):
         return drop_own_cross(

@@ -1,14 +1,17 @@
 # The quoter's pure half: rings in, ladder, state and decisions out. It is told the time, opens and waits for nothing.
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
-from phx._core.decide cimport Verdict
+from phx._core.decide cimport Learned, Verdict
 from phx._core.live cimport Live
 from phx._core.mark_outs cimport MarkOuts
 from phx._core.model cimport Market
 from phx._core.modes cimport Conditions, ModeState, Transition
-from phx._core.records cimport Bbo, Book, ExecEvent, Ladder, Operator, Own, Params, QuoterCounters
+from phx._core.own_queue cimport OwnQueue
+from phx._core.post_only cimport Refused
+from phx._core.records cimport LADDER_LAYERS, Bbo, Book, ExecEvent, Ladder, Operator, Own, Params, QuoterCounters
 from phx._core.ring cimport RingReader, RingWriter
 from phx._core.signals cimport Signals, Touch
+from phx._core.top_error cimport TopError
 
 cdef enum:
     TRANSITIONS = 16                         # kept for the shell to log
@@ -37,6 +40,13 @@ cdef class QuoterCore:
     cdef int64_t tick_update_id              # its venue sequence number
     cdef bint two_sided                      # `touch` has somebody else's order on both sides
     cdef double skew_anchor
+    cdef OwnQueue own_queue                  # where our live orders stand in their queues
+    cdef bint saw_book                       # in this step: a new book,
+    cdef bint saw_top                        # or a new top of book
+    cdef Refused refused                     # what post-only refusals taught
+    cdef int64_t refused_ticks[2][LADDER_LAYERS]
+    cdef Learned learned                     # the same two, as a decision is given them
+    cdef TopError top_error                  # our nearest orders against where they should be
     cdef ModeState mode_state
     cdef Market market                       # of the newest decision
     cdef Verdict verdict                     # likewise
@@ -75,6 +85,8 @@ cdef class QuoterCore:
     cdef bint read_control(self) noexcept nogil
     cdef bint read_market(self, bint own_changed) noexcept nogil
     cdef bint read_tape(self) noexcept nogil
+    cdef void see_queues(self) noexcept nogil
+    cdef void recall(self, int64_t now_ns) noexcept nogil
     cdef bint sample(self, int64_t now_ns) noexcept nogil
     cdef bint mid_trusted(self, int64_t now_ns) noexcept nogil
     cdef void judge_fills(self, int64_t now_ns) noexcept nogil

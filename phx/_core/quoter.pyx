@@ -12,22 +12,26 @@ from libc.string cimport memcmp, memcpy, memset
 from phx._core.asmm cimport anchored
 from phx._core.decide cimport decide, ladder_hash
 from phx._core.enums cimport (
-    BOOK_CROSSED, BOOK_ONE_SIDED, BOOK_UNSYNCED, MODE_NORMAL, MODE_PAUSED, OPERATOR_NONE, REASON_BOOK_STALE,
-    REASON_BOOK_UNSYNCED, REASON_WARMING_UP, TAPE_MARK, TAPE_TRADE,
+    BOOK_CROSSED, BOOK_ONE_SIDED, BOOK_UNSYNCED, BUY, EXEC_REJECT, MODE_NORMAL, MODE_PAUSED, OPERATOR_NONE, REASON_BOOK_STALE,
+    REASON_BOOK_UNSYNCED, REASON_WARMING_UP, SELL, TAPE_MARK, TAPE_TRADE,
 )
 from phx._core.histogram cimport record
 from phx._core.live cimport sort_live
 from phx._core.mark_outs cimport MarkOuts
 from phx._core.modes cimport advance
+from phx._core.own_queue cimport follow_orders, front_lots, see_book, see_top, see_trade
+from phx._core.post_only cimport note_refused, refused_ticks
 from phx._core.records cimport LADDER_LAYERS, MAX_SYMBOLS, Decision, ExecEvent, QuoterState, TapeEvent
 from phx._core.ring cimport RING_LAPPED, RING_OK
 from phx._core.signals cimport foreign_touch
+from phx._core.top_error cimport count_top, measure_top
 
 from phx._core import records
 
 cdef int64_t STATE_NS = 100_000_000          # state for people and for the next life: at most ten times a second
 cdef int64_t REPUBLISH_NS = 500_000_000      # as long as no parameters are known
 cdef double ONE_E8 = 1e8
+cdef int POST_ONLY_REFUSED = -5022           # the venue's code
 
 SOURCES = {
     "bbo": records.BBO,
@@ -108,6 +112,7 @@ cdef class QuoterCore:
             self.own_ring = ring
             memset(&self.own, 0, sizeof(Own))
             memset(&self.live, 0, sizeof(Live))
+            memset(&self.own_queue, 0, sizeof(OwnQueue))
         elif source == "params":
             self.params_ring = ring          # an earlier life's parameters stay valid until ops says otherwise
         else:
@@ -162,6 +167,7 @@ cdef class QuoterCore:
         self.count_time(now_ns)
         self.judge_fills(now_ns)
         news = self.read_tape() or news
+        self.see_queues()
         news = self.sample(now_ns) or news
         news = self.advance_mode(now_ns) or news
         self.cause_recv_mono_ns = 0
@@ -173,6 +179,7 @@ cdef class QuoterCore:
             if published:
                 self.publish(now_ns, ticked)
             self.write_decision(now_ns, self.published.seq if published else 0)
+            measure_top(&self.top_error, &self.verdict, &self.live)
         if now_ns - self.state_mono_ns >= STATE_NS:
             self.write_state(now_ns)
         return published
@@ -210,6 +217,7 @@ cdef class QuoterCore:
         if not refresh(self.own_ring, &self.own, sizeof(Own), &scratch):
             return False
         sort_live(&self.own, &self.live)
+        follow_orders(&self.own_queue, &self.live, self.own.epoch)
         return True
 
     cdef bint read_exec(self) noexcept nogil:
@@ -233,6 +241,9 @@ cdef class QuoterCore:
     cdef void on_exec(self, const ExecEvent *event) noexcept nogil:
         """Tell everybody who learns from our own events; `own` alone says what exists."""
         self.mark_outs.add(event, self.counters)
+        if event.kind == EXEC_REJECT and event.venue_code == POST_ONLY_REFUSED and self.params.seq:
+            note_refused(&self.refused, event.side, event.layer, &self.params, event.recv_mono_ns)
+            self.counters.post_only_learned += 1
 
     cdef bint read_control(self) noexcept nogil:
         cdef Params params
@@ -244,8 +255,9 @@ cdef class QuoterCore:
         cdef Book book
         cdef Bbo bbo
         cdef bint led = refresh(self.leader_ring, &self.leader, sizeof(Bbo), &bbo)
-        cdef bint ticked = refresh(self.book_ring, &self.book, sizeof(Book), &book)
-        ticked = refresh(self.bbo_ring, &self.bbo, sizeof(Bbo), &bbo) or ticked
+        self.saw_book = refresh(self.book_ring, &self.book, sizeof(Book), &book)
+        self.saw_top = refresh(self.bbo_ring, &self.bbo, sizeof(Bbo), &bbo)
+        cdef bint ticked = self.saw_book or self.saw_top
         if (ticked or own_changed) and self.book.seq and self.bbo.seq:
             self.two_sided = foreign_touch(
                 &self.book, &self.bbo, &self.live, max(1, <int>self.params.imbalance_levels), &self.touch
@@ -276,6 +288,7 @@ cdef class QuoterCore:
                 continue
             if event.kind == TAPE_TRADE:
                 self.signals.on_trade(&event, &self.params)
+                see_trade(&self.own_queue, &event)
             elif event.kind == TAPE_MARK:
                 marked = True
                 self.signals.on_mark(
@@ -283,6 +296,13 @@ cdef class QuoterCore:
                 )
         self.counters.lost_records = self.tape_ring.lost
         return marked
+
+    cdef void see_queues(self) noexcept nogil:
+        """Follow our orders' queues through what this step read: depth comes after the trades that it holds."""
+        if self.saw_book and not self.book.flags & BOOK_UNSYNCED and self.params.seq:
+            see_book(&self.own_queue, &self.book, &self.params)
+        if self.saw_top and self.touch.top_is_newer and not self.bbo.flags & BOOK_UNSYNCED:
+            see_top(&self.own_queue, &self.bbo)
 
     cdef bint sample(self, int64_t now_ns) noexcept nogil:
         """Take this second's sample if the market can be trusted; return whether one was due."""
@@ -384,14 +404,28 @@ cdef class QuoterCore:
         self.market.inventory_sizes = self.live.position_lots / <double>max(1, self.params.near_size_lots)
         self.signals.read(&self.touch, leader_mid_ticks, &self.params, now_ns, &self.market)
         self.counters.leader_stale += self.leader_ring is not None and leader_mid_ticks <= 0
-        decide(&self.market, &self.live, &self.params, now_ns, &self.wanted, &self.verdict)
+        self.recall(now_ns)
+        decide(&self.market, &self.live, &self.learned, &self.params, now_ns, &self.wanted, &self.verdict)
         self.count_verdict()
         return True
+
+    cdef void recall(self, int64_t now_ns) noexcept nogil:
+        """Say what is known of our orders: their places, what was refused, and whether more of them can be afforded."""
+        cdef bint refused = refused_ticks(&self.refused, &self.params, now_ns, self.refused_ticks)
+        cdef int s
+        for s in range(2):
+            self.learned.place[s] = self.own_queue.sides[s].place
+            self.learned.refused_ticks[s] = self.refused_ticks[s] if refused else NULL
+        self.learned.scarce = (
+            2 * self.own.orders_10s > self.own.orders_10s_limit > 0
+            or 2 * self.own.orders_60s > self.own.orders_60s_limit > 0
+        )
 
     cdef void count_verdict(self) noexcept nogil:
         cdef QuoterCounters *counters = self.counters
         counters.decisions += 1
         counters.kept_layers += self.verdict.kept_layers
+        counters.queue_kept += self.verdict.queue_kept_layers
         counters.trimmed_layers += self.verdict.trimmed_layers
         counters.clamped_layers += self.verdict.clamped_layers
         counters.merged_layers += self.verdict.merged_layers
@@ -467,6 +501,9 @@ cdef class QuoterCore:
         state.worst_buy_lots, state.worst_sell_lots = self.verdict.worst_buy_lots, self.verdict.worst_sell_lots
         state.quoted_both_ns, state.quotable_ns = self.quoted_both_ns, self.quotable_ns
         state.gap_ticks = gap_ticks(&self.live)
+        state.front_buy_lots = front_lots(&self.own_queue, BUY)
+        state.front_sell_lots = front_lots(&self.own_queue, SELL)
+        state.top_bid_error_ticks, state.top_ask_error_ticks = self.top_error.ticks[0], self.top_error.ticks[1]
         self.state_ring.publish(&state)
         self.state_mono_ns = now_ns
 
@@ -478,6 +515,7 @@ cdef class QuoterCore:
             self.quotable_ns += elapsed_ns
             if self.published.bid_layers and self.published.ask_layers:
                 self.quoted_both_ns += elapsed_ns
+            count_top(&self.top_error, elapsed_ns, self.counters)
 
 
 cdef int64_t gap_ticks(const Live *live) noexcept nogil:
