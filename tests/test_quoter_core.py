@@ -466,10 +466,9 @@ def test_a_recorded_run_replays_to_the_same_ladders(plain):
         if event > 0.8:
             live.write("tape", mark(int(random.integers(-9000, 9000)), 7 + i // 1000, now))
         if event > 0.6:
-            position += int(random.integers(-9, 10))
-            live.write(
-                "own", live.placed(live.newest_ladder(), position=position, must_see_seq=i if event > 0.9 else 0)
-            )
+            position = max(-140, min(140, position + int(random.integers(-9, 10))))
+            held = {"position": position, "open_cost_ticklots": position * mid}
+            live.write("own", live.placed(live.newest_ladder(), must_see_seq=i if event > 0.9 else 0, **held))
         live.step(now)
     decisions = live.all_decisions()
     assert len(decisions) > 2000

@@ -229,4 +229,5 @@ def test_no_configuration_raises_a_limit_above_the_ceilings_in_code():
     assert wild["max_order_notional_e8"] == 1_000_000 * E8
     assert wild["max_gross_notional_e8"] == 20_000_000 * E8
     assert wild["max_daily_loss_e8"] == 1_000_000 * E8
-    assert wild["collar_mid_e6"] == wild["collar_mark_e6"] == wild["collar_far_e6"] == 100_000
+    assert wild["collar_mid_e6"] == wild["collar_mark_e6"] == 100_000
+    assert wild["collar_far_e6"] == 200_000

@@ -58,7 +58,9 @@ cdef class Desk:
     cdef public bint loss_stop                       # C10 has struck
     # What it keeps for itself.
     cdef readonly bint latch_wanted                  # too many refusals in a row: the shell sets the latch
-    cdef uint64_t must_see_seq
+    cdef uint64_t must_see_seq                       # the own record of the newest fill or reject
+    cdef uint64_t placed_seq                         # the own record that shows the newest order that was placed,
+    cdef uint64_t placed_ladder_seq                  # and the ladder that wanted it
     cdef bint dirty                                  # own must be published
     cdef uint8_t blocked                             # RejectReason, as last published
     cdef bint ladder_void                            # the ladder in hand may not be followed
@@ -88,6 +90,8 @@ cdef class Desk:
     cdef bint begins_to_wait(self, uint8_t reason) noexcept nogil
     cdef void step_take(self, int64_t now_ns) noexcept nogil
     cdef void answer_take(self, int64_t filled_lots, int64_t now_ns) noexcept nogil
+    cdef bint way_is_clear(self, const Intent *take, int64_t now_ns) noexcept nogil
+    cdef bint has_seen_all(self) noexcept nogil
     cdef int64_t reducible_lots(self, int side) noexcept nogil
     cdef int64_t allowance_lots(self, int side) noexcept nogil
     cdef bint allowance_moved(self) noexcept nogil

@@ -13,9 +13,10 @@ from phx._core.account cimport Account
 from phx._core.action cimport ACTION_CANCEL, ACTION_PLACE, GTX, IOC, MARKET, Action
 from phx._core.diff cimport Changes, Wanted, diff_side
 from phx._core.enums cimport (
-    EXEC_REJECT, EXEC_UNKNOWN, JOURNAL_CANCEL, JOURNAL_PLACE, JOURNAL_TAKE_DONE, OPERATOR_NONE, OPERATOR_RUN,
+    EXEC_REJECT, EXEC_UNKNOWN, JOURNAL_CANCEL, JOURNAL_PLACE, JOURNAL_TAKE_DONE, MODE_GRINDING, OPERATOR_NONE,
+    OPERATOR_RUN,
     ORDER_UNKNOWN, REJECT_DAILY_LOSS, REJECT_LATCHED, REJECT_NO_PROOF, REJECT_NONE,
-    REJECT_NOT_ALLOWED, REJECT_NOT_READY, REJECT_OPERATOR, REJECT_POSITION, REJECT_STALE_LADDER,
+    REJECT_NOT_ALLOWED, REJECT_NOT_READY, REJECT_OLD_LADDER, REJECT_OPERATOR, REJECT_POSITION, REJECT_STALE_LADDER,
     REJECT_STALE_MARKET, REJECT_TABLE_FULL, REJECT_UNKNOWN_ORDER, REJECT_USER_STREAM)
 from phx._core.market_view cimport MarketView
 from phx._core.orders cimport (
@@ -33,7 +34,7 @@ cdef enum:
 
 cdef int64_t ANSWER_NS = 1_000 * MS             # a request without an answer for so long has an unknown outcome
 cdef int64_t CANCEL_AGAIN_NS = 1_000 * MS       # a cancel may be repeated; an order never
-cdef int64_t MARK_MAX_AGE_NS = 10_000 * MS      # it comes every second
+cdef int64_t MARK_MAX_AGE_NS = 10_000_000_000   # it comes every second
 cdef int64_t LADDER_MAX_AGE_NS = 2_000 * MS     # at least; four of the quoter's republish intervals if that is more
 
 
@@ -383,6 +384,8 @@ cdef class Desk:
             if intent.qty_lots == 0:
                 return REJECT_POSITION
         intent.adding_lots = max(<int64_t>0, intent.qty_lots - reducible)
+        if intent.reduce_only and self.ladder.mode == MODE_GRINDING and not self.has_seen_all():
+            return REJECT_OLD_LADDER
         self.look_around(intent, &situation, now_ns)
         reason = check(intent, &situation, &self.limits, &self.rules)
         if reason:
@@ -399,6 +402,7 @@ cdef class Desk:
         count(&self.account.orders_sent, now_ns)
         self.add_to_measure(order)
         self.value()
+        self.placed_ladder_seq, self.placed_seq = self.ladder.seq, self.own_writer.seq + 1
         memset(&action, 0, sizeof(action))
         action.epoch, action.intent_id = self.account.epoch, order.intent_id
         action.price_ticks, action.qty_lots = intent.price_ticks, intent.qty_lots
@@ -413,6 +417,12 @@ cdef class Desk:
             self.counters.placed_near_lots += intent.qty_lots
         self.dirty = True
         return REJECT_NONE
+
+    cdef bint has_seen_all(self) noexcept nogil:
+        # GRINDING reckons what all its orders together may lose: what one ladder wants was added up, but a ladder that
+        # was decided before it could know of the newest order or fill has left that out.
+        return self.ladder.own_epoch == <uint32_t>self.account.epoch and self.ladder.own_seq >= self.must_see_seq and (
+            self.ladder.seq == self.placed_ladder_seq or self.ladder.own_seq >= self.placed_seq)
 
     cdef void look_around(self, const Intent *intent, Situation *out, int64_t now_ns) noexcept nogil:
         cdef int s = side_index(intent.side), i
@@ -478,10 +488,9 @@ cdef class Desk:
     # ---- takes ---------------------------------------------------------------------------------------------------
 
     cdef void step_take(self, int64_t now_ns) noexcept nogil:
+        # The one-shot order of the ladder: run at most once, answered whatever becomes of it.
         cdef Intent intent
-        cdef Order *order
-        cdef int i
-        cdef bint clear = True
+        cdef uint8_t reason
         self.take.waiting = self.take.intent_id != 0
         if not self.takes_seen or self.ladder_void or self.take.intent_id or self.ladder.take_n == 0:
             return
@@ -497,25 +506,42 @@ cdef class Desk:
             self.answer_take(0, now_ns)
             return
         self.take.waiting = True
-        # The own quotes it could meet leave first, and those that also reduce make room for it.
+        if not self.way_is_clear(&intent, now_ns) or self.ladder.own_epoch != <uint32_t>self.account.epoch:
+            return
+        if self.must_see_seq > self.ladder.own_seq:
+            return
+        reason = self.place(&intent, self.ladder.take_n, now_ns)
+        if passes_by_itself(reason):
+            return                          # what it needs may come before its deadline
+        if reason:
+            self.take.waiting = False
+            self.counters.rejects_own += 1
+            self.refuse(&intent, reason, now_ns)
+            self.answer_take(0, now_ns)
+            return
+        self.take.epoch, self.take.n, self.take.filled_lots = self.ladder.quoter_epoch, self.ladder.take_n, 0
+        self.take.intent_id = self.account.table.next_intent_id - 1
+
+    cdef bint way_is_clear(self, const Intent *take, int64_t now_ns) noexcept nogil:
+        """Have the orders leave that the take could meet, and those that leave it nothing to reduce; until then wait.
+
+        Reduce-only orders beside it stay as long as all of them together fit the position.
+        """
+        cdef Order *order
+        cdef int i
+        cdef bint clear = True
+        cdef bint fits = self.reducible_lots(take.side) >= min(take.qty_lots, llabs(self.position.position_lots))
         for i in range(self.account.table.live_count[self.symbol_id]):
             order = &self.account.table.slots[self.account.table.live[self.symbol_id][i]]
-            if order.side == intent.side and not order.reduce_only:
+            if order.side == take.side and fits:
                 continue
-            if order.side == -intent.side and intent.price_ticks != NO_PRICE and (
-                    intent.side * (intent.price_ticks - order.price_ticks) < 0):
+            if order.side == -take.side and take.price_ticks != NO_PRICE and (
+                    take.side * (take.price_ticks - order.price_ticks) < 0):
                 continue
             clear = False
             if not is_leaving(order):
                 self.cancel(order, now_ns, True)
-        if not clear or self.must_see_seq > self.ladder.own_seq:
-            return
-        self.take.epoch, self.take.n, self.take.filled_lots = self.ladder.quoter_epoch, self.ladder.take_n, 0
-        if self.place(&intent, self.ladder.take_n, now_ns):
-            self.take.waiting = False
-            self.answer_take(0, now_ns)
-            return
-        self.take.intent_id = self.account.table.next_intent_id - 1
+        return clear
 
     cdef void answer_take(self, int64_t filled_lots, int64_t now_ns) noexcept nogil:
         cdef JournalEntry entry

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from phx._core.decide cimport Learned, Verdict
+from phx._core.exits cimport Exits, Surroundings
 from phx._core.live cimport Live
 from phx._core.mark_outs cimport MarkOuts
 from phx._core.model cimport Market
@@ -28,7 +29,8 @@ cdef class QuoterCore:
     cdef uint64_t tape_seq
     cdef public int64_t feed_heartbeat_mono_ns      # given by the shell before each step
     cdef public int64_t utc_minus_mono_ns           # given by the shell: state is stamped with UTC
-    cdef public bint latched                        # given by the shell: a latch stops this symbol
+    cdef public bint latched                        # given by the shell: a latch stops this symbol as it is
+    cdef public bint loss_latched                   # likewise: the account's daily loss, so close the position first
     cdef bint froze                                 # given by the shell: this process did not run for too long
 
     # What it knows.
@@ -48,6 +50,11 @@ cdef class QuoterCore:
     cdef Learned learned                     # the same two, as a decision is given them
     cdef TopError top_error                  # our nearest orders against where they should be
     cdef ModeState mode_state
+    cdef Exits exits                         # what PINNING, GRINDING and FLATTENING do
+    cdef int64_t mark_ticks                  # the venue's mark price,
+    cdef int64_t mark_mono_ns                # and when it came
+    cdef int64_t decided_mono_ns             # the newest decision
+    cdef int64_t seen_mono_ns                # when the signals were read
     cdef Market market                       # of the newest decision
     cdef Verdict verdict                     # likewise
 
@@ -79,7 +86,7 @@ cdef class QuoterCore:
     cdef int64_t idle_ns(self, int64_t now_ns) noexcept nogil
 
     # Leaves.
-    cdef bint read_own(self) noexcept nogil
+    cdef bint read_own(self, int64_t now_ns) noexcept nogil
     cdef bint read_exec(self) noexcept nogil
     cdef void on_exec(self, const ExecEvent *event) noexcept nogil
     cdef bint read_control(self) noexcept nogil
@@ -90,10 +97,17 @@ cdef class QuoterCore:
     cdef bint sample(self, int64_t now_ns) noexcept nogil
     cdef bint mid_trusted(self, int64_t now_ns) noexcept nogil
     cdef void judge_fills(self, int64_t now_ns) noexcept nogil
+    cdef bint see_market(self, int64_t now_ns) noexcept nogil
+    cdef void weigh(self, int64_t now_ns) noexcept nogil
+    cdef double valuation_ticks(self, int64_t now_ns) noexcept nogil
+    cdef void surround(self, Surroundings *surroundings, int64_t now_ns) noexcept nogil
     cdef bint advance_mode(self, int64_t now_ns) noexcept nogil
     cdef void look(self, Conditions *conditions, int64_t now_ns) noexcept nogil
     cdef double leader_mid_ticks(self, int64_t now_ns) noexcept nogil
     cdef void consider(self, int64_t now_ns) noexcept nogil
+    cdef void look_at_inventory(self, Conditions *conditions, int64_t now_ns) noexcept nogil
+    cdef void count_exits(self) noexcept nogil
+    cdef void blank(self, int64_t now_ns) noexcept nogil
     cdef bint quote(self, int64_t now_ns) noexcept nogil
     cdef void count_verdict(self) noexcept nogil
     cdef bint must_publish(self, int64_t now_ns) noexcept nogil

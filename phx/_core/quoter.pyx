@@ -5,6 +5,7 @@ bit: give another core the same records in the order of `decisions` and it decid
 """
 
 cimport cython
+from libc.math cimport fabs
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport llabs
 from libc.string cimport memcmp, memcpy, memset
@@ -12,24 +13,31 @@ from libc.string cimport memcmp, memcpy, memset
 from phx._core.asmm cimport anchored
 from phx._core.decide cimport decide, ladder_hash
 from phx._core.enums cimport (
-    BOOK_CROSSED, BOOK_ONE_SIDED, BOOK_UNSYNCED, BUY, EXEC_REJECT, MODE_NORMAL, MODE_PAUSED, OPERATOR_NONE, REASON_BOOK_STALE,
-    REASON_BOOK_UNSYNCED, REASON_WARMING_UP, SELL, TAPE_MARK, TAPE_TRADE,
+    BOOK_CROSSED, BOOK_ONE_SIDED, BOOK_UNSYNCED, BUY, EXEC_FILL, EXEC_REJECT, MODE_COOLING, MODE_FLATTENING, MODE_GRINDING, MODE_HALTED,
+    MODE_NORMAL, MODE_PAUSED, MODE_PINNING, OPERATOR_NONE, REASON_BOOK_STALE, REASON_BOOK_UNSYNCED,
+    REASON_DAILY_LOSS, REASON_NONE, REASON_WARMING_UP, SELL, TAPE_MARK, TAPE_TRADE,
 )
+from phx._core.exits cimport Exits, Surroundings
 from phx._core.histogram cimport record
 from phx._core.live cimport sort_live
 from phx._core.mark_outs cimport MarkOuts
-from phx._core.modes cimport advance
+from phx._core.modes cimport advance, resume_mode
+from phx._core.pinning cimport out_of_patience
 from phx._core.own_queue cimport follow_orders, front_lots, see_book, see_top, see_trade
 from phx._core.post_only cimport note_refused, refused_ticks
 from phx._core.records cimport LADDER_LAYERS, MAX_SYMBOLS, Decision, ExecEvent, QuoterState, TapeEvent
 from phx._core.ring cimport RING_LAPPED, RING_OK
 from phx._core.signals cimport foreign_touch
+from phx._core.stops cimport forget_peak, stop_reason, value_gains
+from phx._core.takes cimport show_take
 from phx._core.top_error cimport count_top, measure_top
 
 from phx._core import records
 
 cdef int64_t STATE_NS = 100_000_000          # state for people and for the next life: at most ten times a second
 cdef int64_t REPUBLISH_NS = 500_000_000      # as long as no parameters are known
+cdef int64_t EXITS_NS = 20_000_000           # modes that reduce are thought about at least so often
+cdef int64_t MARK_MAX_AGE_NS = 10_000_000_000    # the mark comes every second
 cdef double ONE_E8 = 1e8
 cdef int POST_ONLY_REFUSED = -5022           # the venue's code
 
@@ -78,6 +86,7 @@ cdef class QuoterCore:
         self.counters_memory = counters
         self.signals = Signals()
         self.mark_outs = MarkOuts()
+        self.exits = Exits(epoch)
         self.mode_state.mode = MODE_PAUSED
         self.mode_state.reason = REASON_WARMING_UP
 
@@ -122,6 +131,8 @@ cdef class QuoterCore:
         """Begin warm with what an earlier life published; the caller knows that it is young enough."""
         self.signals.restore(&state[0])
         self.skew_anchor = state[0].skew_anchor
+        self.exits.restore(&state[0])
+        resume_mode(&self.mode_state, &state[0])
 
     def note_freeze(self):
         """Say that this process did not run for longer than its limit: the next step pulls the quotes."""
@@ -148,6 +159,16 @@ cdef class QuoterCore:
         return published
 
     @property
+    def latch_wanted(self):
+        """The Reason to latch this symbol for, now that its position is closed; REASON_NONE = no latch is wanted."""
+        return self.mode_state.stop if self.mode_state.latch_wanted else REASON_NONE
+
+    @property
+    def flatten_step(self):
+        """How far a flattening has gone: 0..FLATTEN_STEPS."""
+        return self.exits.flattening.step
+
+    @property
     def mode(self):
         return self.mode_state.mode
 
@@ -159,7 +180,7 @@ cdef class QuoterCore:
 
     cdef bint step(self, int64_t now_ns) noexcept nogil:
         # Own orders first: quote on the inventory we have, not on the one we had.
-        cdef bint own_changed = self.read_own()
+        cdef bint own_changed = self.read_own(now_ns)
         cdef bint news = self.read_control() or own_changed
         news = self.read_exec() or news
         cdef bint ticked = self.read_market(own_changed)
@@ -169,6 +190,9 @@ cdef class QuoterCore:
         news = self.read_tape() or news
         self.see_queues()
         news = self.sample(now_ns) or news
+        if news or ticked:
+            self.see_market(now_ns)
+        self.weigh(now_ns)
         news = self.advance_mode(now_ns) or news
         self.cause_recv_mono_ns = 0
         self.decided = news or ticked or self.idle_ns(now_ns) <= 0
@@ -177,6 +201,8 @@ cdef class QuoterCore:
             self.consider(now_ns)
             published = self.must_publish(now_ns)
             if published:
+                if self.mode_state.mode == MODE_GRINDING:
+                    self.write_state(now_ns)     # what may be lost stands there before anything can lose it
                 self.publish(now_ns, ticked)
             self.write_decision(now_ns, self.published.seq if published else 0)
             measure_top(&self.top_error, &self.verdict, &self.live)
@@ -208,16 +234,22 @@ cdef class QuoterCore:
         cdef int64_t wait_ns = self.params.republish_ns if self.params.seq else REPUBLISH_NS
         if self.deferred:
             wait_ns = min(wait_ns, self.params.min_requote_ns)
-        return self.published_mono_ns + wait_ns - now_ns if self.published.seq else 0
+        if self.published.seq == 0:
+            return 0
+        wait_ns = self.published_mono_ns + wait_ns - now_ns
+        if MODE_PINNING <= self.mode_state.mode <= MODE_FLATTENING:
+            wait_ns = min(wait_ns, self.decided_mono_ns + EXITS_NS - now_ns)
+        return wait_ns
 
     # ---- reading
 
-    cdef bint read_own(self) noexcept nogil:
+    cdef bint read_own(self, int64_t now_ns) noexcept nogil:
         cdef Own scratch
         if not refresh(self.own_ring, &self.own, sizeof(Own), &scratch):
             return False
         sort_live(&self.own, &self.live)
         follow_orders(&self.own_queue, &self.live, self.own.epoch)
+        self.exits.read_own(&self.own, now_ns)
         return True
 
     cdef bint read_exec(self) noexcept nogil:
@@ -235,6 +267,8 @@ cdef class QuoterCore:
                 break
             happened = True
             self.on_exec(&event)
+        if self.exec_ring.lost != self.counters.exec_lost:
+            self.exits.on_lost_fills(self.step_mono_ns)
         self.counters.exec_lost = self.exec_ring.lost
         return happened
 
@@ -244,6 +278,9 @@ cdef class QuoterCore:
         if event.kind == EXEC_REJECT and event.venue_code == POST_ONLY_REFUSED and self.params.seq:
             note_refused(&self.refused, event.side, event.layer, &self.params, event.recv_mono_ns)
             self.counters.post_only_learned += 1
+        if event.kind == EXEC_FILL:
+            self.exits.on_fill(event, &self.params)
+            self.state_mono_ns = 0           # what it lost is written down in this step
 
     cdef bint read_control(self) noexcept nogil:
         cdef Params params
@@ -291,6 +328,7 @@ cdef class QuoterCore:
                 see_trade(&self.own_queue, &event)
             elif event.kind == TAPE_MARK:
                 marked = True
+                self.mark_ticks, self.mark_mono_ns = event.price_ticks, event.recv_mono_ns
                 self.signals.on_mark(
                     event.recv_mono_ns, event.funding_rate_e8 / ONE_E8, event.next_funding_s, &self.params
                 )
@@ -357,6 +395,59 @@ cdef class QuoterCore:
         now.data_age_ns = now_ns - max(self.bbo.recv_mono_ns, self.book.recv_mono_ns)
         now.data_max_age_ns = self.params.book_max_age_ns
         now.two_sided = self.two_sided
+        now.toxic = self.signals.toxic(now_ns)
+        now.measured = self.own.seq != 0 and self.params.net_max_lots > 0
+        if now.measured:
+            self.look_at_inventory(now, now_ns)
+
+    cdef void look_at_inventory(self, Conditions *now, int64_t now_ns) noexcept nogil:
+        cdef int64_t held = llabs(self.live.position_lots)
+        now.ratio = held / <double>self.params.net_max_lots
+        now.sigma_30m = self.market.sigma_30m
+        now.budget_empty = self.exits.exhausted
+        now.patience_over = self.mode_state.mode == MODE_PINNING and out_of_patience(
+            &self.exits.pin, now.ratio, &self.params, now_ns)
+        now.stop = stop_reason(&self.exits.gains, &self.own, self.valuation_ticks(now_ns), &self.params)
+        if self.loss_latched:
+            now.stop = REASON_DAILY_LOSS
+        # Less than the venue's smallest order cannot be closed.
+        now.flat = held <= self.params.flatten_target_lots or held < self.params.min_qty_lots
+
+    cdef bint see_market(self, int64_t now_ns) noexcept nogil:
+        """Read the signals if there is a market to read; return whether there is."""
+        cdef double leader_mid_ticks
+        if not self.params.seq or not self.two_sided or self.params.net_max_lots <= 0:
+            return False
+        self.seen_mono_ns = now_ns
+        leader_mid_ticks = self.leader_mid_ticks(now_ns)
+        self.signals.read(&self.touch, leader_mid_ticks, &self.params, now_ns, &self.market)
+        self.counters.leader_stale += self.leader_ring is not None and leader_mid_ticks <= 0
+        return True
+
+    cdef double valuation_ticks(self, int64_t now_ns) noexcept nogil:
+        """Return the price that stops are judged by: the mark, else a trusted mid, else 0."""
+        if self.mark_ticks > 0 and now_ns - self.mark_mono_ns <= MARK_MAX_AGE_NS:
+            return self.mark_ticks
+        cdef int64_t age_ns = now_ns - max(self.bbo.recv_mono_ns, self.book.recv_mono_ns)
+        return self.market.mid_ticks if self.two_sided and age_ns <= self.params.book_max_age_ns else 0
+
+    cdef void weigh(self, int64_t now_ns) noexcept nogil:
+        """Value the inventory, and what grinding it may still lose."""
+        cdef double price_ticks = self.valuation_ticks(now_ns)
+        cdef Surroundings s
+        if self.own.seq == 0 or self.params.net_max_lots <= 0:
+            return
+        self.verdict.ratio = self.live.position_lots / <double>self.params.net_max_lots
+        if price_ticks > 0:
+            value_gains(&self.exits.gains, &self.own, price_ticks, &self.params)
+        if fabs(self.verdict.ratio) >= self.params.pin_exit or self.mode_state.mode != MODE_NORMAL:
+            self.surround(&s, now_ns)
+            self.exits.weigh(&s)
+
+    cdef void surround(self, Surroundings *s, int64_t now_ns) noexcept nogil:
+        s.own, s.live, s.book, s.touch = &self.own, &self.live, &self.book, &self.touch
+        s.market, s.params, s.now_ns = &self.market, &self.params, now_ns
+        s.sees = self.mid_trusted(now_ns) and now_ns - self.feed_heartbeat_mono_ns <= self.feed_silent_ns
 
     cdef bint advance_mode(self, int64_t now_ns) noexcept nogil:
         cdef Conditions now
@@ -364,8 +455,13 @@ cdef class QuoterCore:
         cdef uint8_t old = self.mode_state.mode
         self.look(&now, now_ns)
         self.froze = False
-        if not advance(&self.mode_state, &now, now_ns):
+        if not advance(&self.mode_state, &now, &self.params, now_ns):
             return False
+        if old != self.mode_state.mode:
+            self.exits.change_mode(old, self.mode_state.mode, now_ns)
+            if old == MODE_COOLING or old == MODE_HALTED:
+                forget_peak(&self.exits.gains)
+            self.state_mono_ns = 0           # the next life must know, so it is written in this step
         self.counters.mode_changes += old != self.mode_state.mode
         self.counters.mode_entries[self.mode_state.mode] += old != self.mode_state.mode
         transition = &self.transitions[self.transitions_made % TRANSITIONS]
@@ -378,36 +474,55 @@ cdef class QuoterCore:
     # ---- deciding
 
     cdef void consider(self, int64_t now_ns) noexcept nogil:
-        """Make `wanted`: a ladder in NORMAL, an empty one in every other mode."""
-        if self.mode_state.mode != MODE_NORMAL or not self.quote(now_ns):
-            memset(&self.wanted, 0, sizeof(Ladder))
-            self.wanted.decided_mono_ns = now_ns
-            self.wanted.params_version = self.params.params_version
-            self.wanted.mode = self.mode_state.mode
-            self.wanted.reason = self.mode_state.reason
-            self.counters.stale_books += (
-                self.mode_state.reason == REASON_BOOK_UNSYNCED or self.mode_state.reason == REASON_BOOK_STALE
-            )
+        """Make `wanted`: what the mode shows, and the take that is wanted."""
+        cdef uint8_t mode = self.mode_state.mode
+        cdef Surroundings s
+        self.decided_mono_ns = now_ns
+        if mode != MODE_NORMAL or not self.quote(now_ns):
+            self.blank(now_ns)
+        if MODE_PINNING <= mode <= MODE_FLATTENING and self.own.seq:
+            self.surround(&s, now_ns)
+            if mode == MODE_PINNING:
+                self.exits.pin_ladder(&s, &self.wanted)
+            elif mode == MODE_GRINDING:
+                self.exits.grind_ladder(&s, &self.wanted)
+            else:
+                self.exits.flatten(&s)
+        show_take(&self.exits.take, &self.wanted)
+        self.count_exits()
         self.wanted.symbol_id = self.symbol_id
         self.wanted.quoter_epoch = self.epoch
         self.wanted.own_seq = self.own.seq
         self.wanted.own_epoch = self.own.epoch
         self.wanted.sync_id = self.book.sync_id
 
+    cdef void blank(self, int64_t now_ns) noexcept nogil:
+        memset(&self.wanted, 0, sizeof(Ladder))
+        self.wanted.decided_mono_ns = now_ns
+        self.wanted.params_version = self.params.params_version
+        self.wanted.mode = self.mode_state.mode
+        self.wanted.reason = self.mode_state.reason
+        self.counters.stale_books += (
+            self.mode_state.reason == REASON_BOOK_UNSYNCED or self.mode_state.reason == REASON_BOOK_STALE
+        )
+
     cdef bint quote(self, int64_t now_ns) noexcept nogil:
         if self.params.net_max_lots <= 0 or self.params.near_layers == 0:
             return False
-        cdef double leader_mid_ticks = self.leader_mid_ticks(now_ns)
         cdef double ratio = self.live.position_lots / <double>self.params.net_max_lots
         self.skew_anchor = anchored(self.skew_anchor, ratio, self.params.skew_dead_band)
         self.market.skew_anchor = self.skew_anchor
         self.market.inventory_sizes = self.live.position_lots / <double>max(1, self.params.near_size_lots)
-        self.signals.read(&self.touch, leader_mid_ticks, &self.params, now_ns, &self.market)
-        self.counters.leader_stale += self.leader_ring is not None and leader_mid_ticks <= 0
+        if self.seen_mono_ns != now_ns:
+            self.see_market(now_ns)
         self.recall(now_ns)
         decide(&self.market, &self.live, &self.learned, &self.params, now_ns, &self.wanted, &self.verdict)
         self.count_verdict()
         return True
+
+    cdef void count_exits(self) noexcept nogil:
+        self.counters.takes, self.counters.takes_filled_lots = self.exits.takes, self.exits.takes_filled_lots
+        self.counters.stops, self.counters.escalations = self.exits.stops, self.exits.escalations
 
     cdef void recall(self, int64_t now_ns) noexcept nogil:
         """Say what is known of our orders: their places, what was refused, and whether more of them can be afforded."""
@@ -501,6 +616,8 @@ cdef class QuoterCore:
         state.worst_buy_lots, state.worst_sell_lots = self.verdict.worst_buy_lots, self.verdict.worst_sell_lots
         state.quoted_both_ns, state.quotable_ns = self.quoted_both_ns, self.quotable_ns
         state.gap_ticks = gap_ticks(&self.live)
+        self.exits.save(&state)
+        state.cooling_until_mono_ns = self.mode_state.cooling_until_mono_ns
         state.front_buy_lots = front_lots(&self.own_queue, BUY)
         state.front_sell_lots = front_lots(&self.own_queue, SELL)
         state.top_bid_error_ticks, state.top_ask_error_ticks = self.top_error.ticks[0], self.top_error.ticks[1]
@@ -529,6 +646,8 @@ cdef bint differ_in_shape(const Ladder *a, const Ladder *b) noexcept nogil:
     """Whether anything but prices differs; unused layers are zero in both."""
     return (
         a.mode != b.mode or a.reason != b.reason or a.params_version != b.params_version
+        or a.take_n != b.take_n or a.take_deadline_mono_ns != b.take_deadline_mono_ns
+        or a.bid_reduce_only != b.bid_reduce_only or a.ask_reduce_only != b.ask_reduce_only
         or a.bid_layers != b.bid_layers or a.ask_layers != b.ask_layers
         or memcmp(a.bid_layer, b.bid_layer, LADDER_LAYERS) != 0 or memcmp(a.ask_layer, b.ask_layer, LADDER_LAYERS) != 0
         or memcmp(a.bid_qty_lots, b.bid_qty_lots, sizeof(a.bid_qty_lots)) != 0

@@ -26,6 +26,7 @@ cdef int64_t CEILING_ORDER_NOTIONAL_E8 = 1_000_000 * 100_000_000
 cdef int64_t CEILING_GROSS_NOTIONAL_E8 = 20_000_000 * 100_000_000
 cdef int64_t CEILING_DAILY_LOSS_E8 = 1_000_000 * 100_000_000
 cdef int64_t CEILING_COLLAR_E6 = 100_000
+cdef int64_t CEILING_COLLAR_FAR_E6 = 200_000     # what lies so far out is passive by nature
 cdef int64_t ONE_E6 = 1_000_000
 
 ctypedef const Intent *IntentPtr
@@ -63,8 +64,14 @@ cdef uint8_t is_ready(IntentPtr intent, SituationPtr now, LimitsPtr limits, Rule
     return REJECT_NONE if now.ready else REJECT_NOT_READY
 
 
+cdef inline bint only_leaves(IntentPtr intent) noexcept nogil:
+    # A take that cannot add.
+    return intent.layer == NO_LAYER and intent.reduce_only and intent.adding_lots == 0
+
+
 cdef uint8_t is_allowed(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
-    return REJECT_NONE if limits.params_version and limits.enabled else REJECT_NOT_ALLOWED
+    # A symbol that is traded no more may still be left.
+    return REJECT_NONE if limits.params_version and (limits.enabled or only_leaves(intent)) else REJECT_NOT_ALLOWED
 
 
 cdef uint8_t has_known_params(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
@@ -72,6 +79,8 @@ cdef uint8_t has_known_params(IntentPtr intent, SituationPtr now, LimitsPtr limi
 
 
 cdef uint8_t has_fresh_market(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
+    if intent.price_ticks == NO_PRICE and only_leaves(intent):
+        return REJECT_NONE                   # the last resort of a flattening, which needs no book to leave
     if not now.book_usable or now.now_ns - now.market_mono_ns > limits.book_max_age_ns:
         return REJECT_STALE_MARKET
     if now.bid_price_ticks <= 0 or now.ask_price_ticks <= now.bid_price_ticks or now.mark_price_ticks <= 0:
@@ -282,7 +291,7 @@ cdef void adopt(Limits *limits, const Params *params) noexcept nogil:
         may_rise, limits.collar_mid_e6, <int64_t>(params.collar_mid * 1e6)))
     limits.collar_mark_e6 = min(CEILING_COLLAR_E6, lower_unless(
         may_rise, limits.collar_mark_e6, <int64_t>(params.collar_mark * 1e6)))
-    limits.collar_far_e6 = min(CEILING_COLLAR_E6, lower_unless(
+    limits.collar_far_e6 = min(CEILING_COLLAR_FAR_E6, lower_unless(
         may_rise, limits.collar_far_e6, <int64_t>(params.collar_far * 1e6)))
     limits.max_open_orders = <uint32_t>lower_unless(may_rise, limits.max_open_orders, params.max_open_orders)
     limits.max_in_flight = <uint32_t>lower_unless(may_rise, limits.max_in_flight, params.max_in_flight)
