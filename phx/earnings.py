@@ -33,7 +33,11 @@ def profit(totals, instrument: Instrument, value_ticks: float, maker_fee: float,
     lots = int(totals["position_lots"])
     unrealised_ticklots = lots * value_ticks - int(totals["open_cost_ticklots"]) if lots else 0.0
     gained = instrument.quote(int(totals["realised_ticklots"]) + unrealised_ticklots)
-    no_fees = gained + int(totals["funding_e8"]) / ONE_E8
+    return under_fees(gained + int(totals["funding_e8"]) / ONE_E8, totals, instrument, maker_fee, taker_fee)
+
+
+def under_fees(no_fees: float, totals, instrument: Instrument, maker_fee: float, taker_fee: float) -> Profit:
+    """Return the three profits of one that was measured without fees."""
     taken = instrument.quote(int(totals["taker_volume_ticklots"]))
     made = instrument.quote(int(totals["volume_ticklots"])) - taken
     base_fees = no_fees - made * maker_fee - taken * taker_fee

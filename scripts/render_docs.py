@@ -1,11 +1,17 @@
-"""Render docs/records.md and docs/metrics.md from the code; with --check only say whether they are current."""
+"""Render the reference pages from the code: records, metrics, and the parameters at the end of docs/strategy.md.
 
+With --check it only says whether they are current.
+"""
+
+import re
 import sys
 from pathlib import Path
 
-from phx import topology
+import msgspec
+
+from phx import config, config_source, topology
 from phx._core import records
-from phx.ops import fields, metrics
+from phx.ops import fields, metrics, reload
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 NOTICE = "Rendered from the code by `make docs`; do not edit.\n"
@@ -73,13 +79,67 @@ def metrics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+PARAMETERS = "## Every parameter\n"
+EXAMPLE = DOCS.parent / "config.yaml.example"
+COMMENT = re.compile(r"#\s*(?:\[hot\]\s*)?(?P<range>[^:]+): (?P<meaning>.+)$")
+
+
+def parameters(struct: type = config.SymbolConfig, path: tuple = ()):
+    """Yield (path, field) of every key of a symbol, in the order of the file."""
+    for described in msgspec.structs.fields(struct):
+        here = (*path, described.encode_name)
+        if isinstance(described.type, type) and issubclass(described.type, msgspec.Struct):
+            yield from parameters(described.type, here)
+        else:
+            yield here, described
+
+
+def parameter_rows() -> list[tuple[str, str, str, str, str]]:
+    """Return (parameter, default, range and unit, effect, when it is adopted) as the example states them."""
+    text = EXAMPLE.read_text()
+    source, lines, rows = config_source.read_yaml(text.encode(), EXAMPLE.name), text.splitlines(), []
+    for path, _ in parameters():
+        whole = ("symbols", "BTCUSDC", *path)
+        line = lines[int(source.lines[whole].rpartition(":")[2]) - 1]
+        found = COMMENT.search(line)
+        if found is None:
+            raise SystemExit(f"config.yaml.example: {'.'.join(path)} needs a comment `range unit: effect`")
+        shown = line.split("#")[0].partition(":")[2].strip()
+        adopted = "hot" if reload.is_hot(".".join(whole)) else "restart"
+        rows.append((".".join(path), shown, found["range"], found["meaning"], adopted))
+    return rows
+
+
+def strategy_page() -> str:
+    """Return the page: what people wrote above the parameters stays, the table below is rendered."""
+    page = DOCS / "strategy.md"
+    written = page.read_text().partition(PARAMETERS)[0] if page.exists() else ""
+    lines = [written + PARAMETERS, "The keys of one symbol in `config.yaml`. This table is r" + NOTICE[1:]]
+    lines += [
+        "Fractions are of the price unless said otherwise. `hot`: adopted by `phx reload` while quoting; `restart`: by",
+        "the next start. The values are those of BTCUSDC, which hold for every symbol that leaves a key out (`net_max`",
+        "and the sizes must be given).",
+        "",
+        "| parameter | default | range and unit | what it does | adopted |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{name}` | {shown} | {span} | {effect} | {when} |" for name, shown, span, effect, when in parameter_rows()
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def type_of(field: fields.Field) -> str:
     return "histogram" if fields.is_histogram(field) else "gauge" if fields.is_gauge(field) else "counter"
 
 
 def pages() -> dict[Path, str]:
     """Return the text of every rendered page."""
-    return {DOCS / "records.md": records_page(), DOCS / "metrics.md": metrics_page()}
+    return {
+        DOCS / "records.md": records_page(),
+        DOCS / "metrics.md": metrics_page(),
+        DOCS / "strategy.md": strategy_page(),
+    }
 
 
 def main(arguments: list[str]) -> int:

@@ -23,11 +23,13 @@ def write(
     jump_s: float = 1.0,
     lose_at: float | None = None,
     snapshots_at: tuple[float, ...] = (0.1,),
+    marks: tuple[tuple[float, str, str, int], ...] = (),
 ) -> Path:
     """Write a recording of a symbol with tick 0.1 and lot 0.001.
 
     Every jump_s the market jumps by up to jump_ticks. lose_at: when a delta is missing. snapshots_at: when an answer of
-    REST /depth stands in the file.
+    REST /depth stands in the file. marks: (when, mark price, predicted funding rate, seconds from the beginning to the
+    next funding time).
     """
     dice, stamp, mid, update_id, trade_id = Random(seed), BEGIN_NS, 640_000, 1_000, 500
     lines, steps, due = [], int(seconds * 1e9 / STEP_NS), list(snapshots_at)
@@ -65,6 +67,10 @@ def write(
             trade_id += 1
             price, qty = bid[0] if maker_buys else ask[0], f"{dice.randint(1, 500) / 1000:.3f}"
             put({"e": "trade", **times, "t": trade_id, "p": price, "q": qty, "X": "MARKET", "m": maker_buys}, "trade")
+        for when, price, rate, next_s in marks:
+            if when <= at_s < when + STEP_NS / 1e9:
+                event = {"e": "markPriceUpdate", "E": now_ms, "s": symbol, "p": price, "r": rate}
+                put({**event, "T": BEGIN_NS // 10**6 + next_s * 1000}, "markPrice")
         if due and at_s >= due[0]:
             due.pop(0)
             whole = {

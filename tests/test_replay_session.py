@@ -157,12 +157,15 @@ def witnessed(session: Session, symbol: str) -> Witness:
     return witness
 
 
+TAKER_RATE = Fraction("0.0004")  # what a take costs here: the simulated venue's default
+
+
 def account_of(fills: list[Fill], ticklot_e8: int, rate: Fraction):
     """Return (position, cash, realised at average cost, fees): cash and realised in tick·lot, fees in 1e-8."""
     position, cash, realised, cost, fees = 0, 0, Fraction(0), Fraction(0), 0
     for fill in fills:
         cash -= fill.side * fill.price_ticks * fill.qty_lots
-        fees += int(fill.price_ticks * fill.qty_lots * ticklot_e8 * rate)
+        fees += int(fill.price_ticks * fill.qty_lots * ticklot_e8 * (rate if fill.maker else TAKER_RATE))
         closed = min(abs(position), fill.qty_lots) if position * fill.side < 0 else 0
         if closed:
             average = cost / abs(position)
@@ -272,6 +275,50 @@ def test_past_the_daily_loss_nothing_is_quoted_any_more(tmp_path):
     session.run()
     assert session.gateway.profit_e8() < -(10**8)
     assert session.gateway.desks[0].loss_stop and session.venue.open == {}
+
+
+def test_funding_is_paid_on_what_is_held_when_its_time_has_passed(tmp_path):
+    marks = (
+        (1.0, "64000.0", "0.00010000", 6),
+        (5.5, "64100.0", "0.00120000", 6),
+        (6.5, "64200.0", "0.00990000", 28800),
+    )
+    recording = write(tmp_path / "a.jsonl.gz", seconds=12, marks=marks)
+    session = session_of(configured(tmp_path, latency_ms=0), recording)
+    totals, held, paid = session.traders["BTCUSDC"].desk.totals, 0, []
+    for _ in session.steps():
+        if totals()["funding_e8"] != sum(paid):
+            # The rate and the mark that were said last before the time; a long pays at a positive rate.
+            paid.append(-int(Fraction(held, 1000) * 64100 * Fraction("0.0012") * 10**8))
+            assert totals()["funding_e8"] == paid[0] != 0
+        held = totals()["position_lots"]
+    assert len(paid) == 1
+
+
+def test_the_report_adds_up(tmp_path):
+    session = session_of(configured(tmp_path), write(tmp_path / "a.jsonl.gz", seconds=12))
+    (found,), _ = backtest.run(session)
+    trader = session.traders["BTCUSDC"]
+    totals = trader.desk.totals()
+    made = [f for f in session.venue.fills if f.maker]
+    taken = [f for f in session.venue.fills if not f.maker]
+    worth = [sum(f.price_ticks * f.qty_lots for f in fills) / 10_000 for fills in (made, taken)]
+    assert found.fills == len(session.venue.fills) > 0
+    assert found.profit.own_fees == pytest.approx(session.gateway.profit_e8(0) / 1e8)
+    assert found.profit.no_fees - found.profit.own_fees == pytest.approx(totals["fees_e8"] / 1e8)
+    assert found.profit.no_fees - found.profit.base_fees == pytest.approx(worth[0] * 0.0002 + worth[1] * 0.0005)
+    judged = [m for m in found.mark_outs if m.horizon_s == 1]
+    assert 0 < sum(m.fills for m in judged) <= len(session.venue.fills)
+    seconds = (session.time.now_ns - session.began_ns) / 1e9
+    assert sum(found.mode_s.values()) == pytest.approx(seconds, abs=0.1)
+
+
+def test_time_over_a_threshold_is_counted_while_the_inventory_is_there():
+    held = backtest.Held(0, (180.0, 225.0))
+    for now_s, lots in ((10, 179), (20, 180), (30, -225), (35, 0), (50, 300)):
+        held.becomes(lots, now_s * SECOND_NS)
+    held.becomes(held.lots, 60 * SECOND_NS)
+    assert held.over_ns == [25 * SECOND_NS, 15 * SECOND_NS] and held.max_lots == 300
 
 
 def test_two_symbols_share_the_account_and_their_books_agree_with_the_venue(tmp_path):

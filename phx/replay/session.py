@@ -131,7 +131,7 @@ class Session:
         paths: Iterable[Path | str],
         said=lambda error: None,
     ):
-        self.said = said
+        self.said, self.config = said, config
         settings = config.sim or Sim()
         self.paths = [Path(path) for path in paths]
         self.latency_ns = int(settings.latency_ms * 1_000_000)

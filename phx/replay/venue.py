@@ -16,6 +16,7 @@ from phx.config import Sim
 from phx.instruments import ONE_E8, Instrument
 from phx.recording import Frame
 from phx.replay.check import KINDS, kind_of
+from phx.replay.funding import Funding
 
 TIF = {TimeInForce.GTX: Tif.TIF_GTX, TimeInForce.IOC: Tif.TIF_IOC, TimeInForce.MARKET: Tif.TIF_MARKET}
 POST_ONLY_REFUSED, UNKNOWN_ORDER = -5022, -2011
@@ -54,6 +55,14 @@ class Ended(NamedTuple):
 
     def tell(self, gateway: GatewayCore, ts_ns: int, now_ns: int) -> None:
         gateway.on_end(self.intent_id, self.expired, self.filled_lots, ts_ns, now_ns)
+
+
+class FundingPaid(NamedTuple):
+    symbol_id: int
+    amount_e8: int  # received positive
+
+    def tell(self, gateway: GatewayCore, ts_ns: int, now_ns: int) -> None:
+        gateway.on_funding(*self, ts_ns, now_ns)
 
 
 class Fill(NamedTuple):
@@ -101,6 +110,8 @@ class Venue:
         self.order_ids: dict[int, int] = {}  # by intent id
         self.fills: list[Fill] = []  # all, oldest first: the account's own history
         self.marked: set[str] = set()  # symbols whose mark price is recorded
+        self.funding = {symbol: Funding(instrument) for symbol, instrument in instruments.items()}
+        self.positions = dict.fromkeys(traded, 0)  # lots by symbol_id
 
     def overlay(self, symbol: str) -> Overlay:
         return self.playback.instruments[self.index[symbol]].overlay
@@ -117,9 +128,17 @@ class Venue:
             return []
         elif kind == "markPrice":
             self.marked.add(item.symbol)
+            return self._funded(item)
         else:
             self.playback.frame(item.raw, now_ns)
         return self._said(item.symbol)
+
+    def _funded(self, item: Frame) -> list:
+        due = self.funding[item.symbol].due(item.payload)
+        if due is None:
+            return []
+        held = [(i, lots) for i, lots in self.positions.items() if lots and self.traded[i] == item.symbol]
+        return [FundingPaid(symbol_id, due.amount_e8(lots)) for symbol_id, lots in held]
 
     def depth(self, symbol: str, now_ns: int) -> bytes | None:
         """Return the answer to GET /depth, None while the recording has no book."""
@@ -194,6 +213,7 @@ class Venue:
         order = self.open[order_id]
         order.filled_lots += event.qty_lots
         order.remaining_lots -= event.qty_lots
+        self.positions[order.symbol_id] += order.side * event.qty_lots
         if order.remaining_lots == 0:
             self._forget(order_id)
         value_e8 = event.price_ticks * event.qty_lots * instrument.ticklot_e8
