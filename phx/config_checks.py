@@ -181,16 +181,9 @@ def check_symbols(source: Source, config) -> None:
         for key, value in (("net_max", entry.net_max), ("ladder.near.size", near.size), ("ladder.far.size", far.size)):
             if value <= 0:
                 source.refuse((*path, *key.split(".")), f"expected a positive quantity, found {value}")
-        at_least_zero = (
-            ("risk.max_order_qty", entry.risk.max_order_qty),
-            ("risk.max_order_notional", entry.risk.max_order_notional),
-            ("vpin.bucket_qty", entry.vpin.bucket_qty),
-            ("pin.far_size", entry.pin.far_size),
-            ("flatten.target", entry.flatten.target),
-        )
-        for key, value in at_least_zero:
-            if value < 0:
-                source.refuse((*path, *key.split(".")), f"expected 0 or more, found {value}")
+        for key in ("max_order_qty", "max_order_notional"):
+            if getattr(entry.risk, key) < 0:
+                source.refuse((*path, "risk", key), "expected 0 (derived) or more")
         if near.layers + far.layers > 32:
             source.refuse((*path, "ladder"), f"{near.layers} near and {far.layers} far layers, at most 32 together")
         if far.layers > 1 and far.end <= far.start:
@@ -200,10 +193,10 @@ def check_symbols(source: Source, config) -> None:
         for key in ("start", "first", "max_spacing"):
             if getattr(entry.ladder.geometric, key) <= 0:
                 source.refuse((*path, "ladder", "geometric", key), "expected a positive price distance")
-        check_leader(source, config, symbol)
+        check_fair(source, config, symbol)
 
 
-def check_leader(source: Source, config, symbol: str) -> None:
+def check_fair(source: Source, config, symbol: str) -> None:
     entry, path = config.symbols[symbol], ("symbols", symbol)
     leader = entry.leader
     if leader.symbol == symbol:
@@ -212,6 +205,8 @@ def check_leader(source: Source, config, symbol: str) -> None:
         source.refuse((*path, "leader", "symbol"), f"{leader.symbol} is not fed: add it to watch")
     if leader.weight > 0 and not leader.symbol:
         source.refuse((*path, "leader", "weight"), "needs leader.symbol")
+    if entry.quoting.fair == "stoikov" and not entry.quoting.micro_price_file:
+        source.refuse((*path, "quoting", "fair"), "stoikov needs quoting.micro_price_file")
     if entry.quoting.fair == "leader" and not (leader.symbol and leader.weight > 0):
         source.refuse((*path, "quoting", "fair"), "leader needs leader.symbol and a leader.weight above 0")
 

@@ -11,6 +11,8 @@ import numpy as np
 from phx._core import records
 from phx.config import Config, SymbolConfig
 from phx.instruments import ONE_E8, Instrument
+from phx.micro_price import MicroPriceError
+from phx.micro_price import load as load_micro_price
 
 FAIR_SOURCES = ("mid", "micro", "leader", "stoikov")
 MODELS = ("asmm", "avellaneda_stoikov", "glft")
@@ -19,7 +21,8 @@ LADDER_SHAPES = ("near_far", "geometric")
 FAR_SHAPES = ("linear", "geometric")
 
 NOTIONAL_MARGIN = Decimal("1.25")  # a layer stays above the venue's minimum when the price falls by a fifth
-SKEW_WITH_FUNDING = 1.25  # funding shades the price by at most a quarter of the full skew (asmm.pyx)
+FUNDING_SHARE = 0.25  # funding shades the price by at most so much of the full skew (model.pxd)
+MODEL_SHARE = 0.75  # of collar_far: what skew and half spread of a model-based quote take at most (model.pyx)
 
 
 class ParamsError(ValueError):
@@ -46,7 +49,8 @@ def params_record(
     fill_limits(record, symbol_config, config, instrument)
     record["symbol_id"] = instrument.symbol_id
     record["params_version"] = version
-    errors = broken_rules(record, symbol_config, instrument.symbol, price_ticks)
+    errors = fill_micro_price(record, symbol_config, instrument)
+    errors += broken_rules(record, symbol_config, instrument.symbol, price_ticks)
     if errors:
         raise ParamsError(errors)
     return record
@@ -127,6 +131,19 @@ def fill_model(record, symbol: SymbolConfig, instrument: Instrument) -> None:
     for name, value in values.items():
         record[name] = value
 
+
+def fill_micro_price(record, symbol: SymbolConfig, instrument: Instrument) -> list[str]:
+    """Fill in the fitted micro-price, if a file of one is named; return what is wrong with the file."""
+    path = symbol.quoting.micro_price_file
+    if not path:
+        return []
+    try:
+        table = load_micro_price(path, instrument.tick_size)
+    except MicroPriceError as error:
+        return [f"symbols.{instrument.symbol}.quoting.micro_price_file: {error}"]
+    record["stoikov_buckets"], record["stoikov_spreads"] = table.buckets, table.spreads
+    record["stoikov_ticks"] = table.cells()
+    return []
 
 
 def fill_modes(record, symbol: SymbolConfig, instrument: Instrument) -> None:
@@ -282,5 +299,9 @@ def widest_layer(symbol: SymbolConfig, record, price_ticks: int | None) -> float
             farthest += min(spacing, float(record["geometric_max_spacing_ticks"]))
             spacing *= ladder.geometric.mult
         farthest /= price_ticks
-    scale = symbol.vol.scale_max
-    return max(farthest * scale, symbol.quoting.min_spread / 2 * scale) + symbol.skew.coeff * SKEW_WITH_FUNDING
+    toxic = 1 + symbol.vpin.multiplier if symbol.vpin.enabled else 1
+    funding = FUNDING_SHARE * symbol.skew.coeff
+    if symbol.quoting.model != "asmm":
+        return max(MODEL_SHARE * symbol.risk.collar_far, symbol.quoting.min_spread / 2) + farthest * toxic + funding
+    scale = symbol.vol.scale_max * toxic
+    return max(farthest * scale, symbol.quoting.min_spread / 2 * scale) + symbol.skew.coeff + funding

@@ -12,7 +12,7 @@ orders of size D:
 Here D is 1, one near size. The bid's distance from the fair price at inventory q is half spread + skew q, the ask's
 half spread - skew q. With xi = gamma that is the 2013 form,
 
-    d_b = (1 / gamma) ln(1 + gamma / k) + (2 q + 1) / 2 * sqrt(sigma^2 gamma / (2 k A) * (1 + gamma / k)^(1 + k / gamma))
+    d_b = (1 / gamma) ln(1 + gamma / k) + (2 q + 1) / 2 sqrt(sigma^2 gamma / (2 k A) * (1 + gamma / k)^(1 + k / gamma))
 
 and xi -> 0 is the maker who takes fills as they come. Units: q in near sizes, prices in ticks, sigma in ticks per
 square root of a second, A per second, k per tick. At the bound of its inventory the paper's maker stops adding; here

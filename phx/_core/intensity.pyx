@@ -17,7 +17,7 @@ implementations): no buckets to choose, no empty one to leave out, and the weigh
 """
 
 cimport cython
-from libc.math cimport exp, exp2, expm1, log1p
+from libc.math cimport exp, expm1, log1p
 from libc.stdint cimport int64_t
 
 from phx._core.model cimport clamp
@@ -49,14 +49,15 @@ cdef class Intensity:
 
     cdef void on_time(self, int64_t now_ns, const Params *params) noexcept nogil:
         """Let time pass up to an event of the tape: trades and marks together show that it was watched."""
-        cdef double elapsed_s = (now_ns - self.seen_mono_ns) / 1e9
-        cdef double kept
+        cdef double decay_per_s = LN_2 / params.intensity_half_life_s
+        cdef double elapsed_s, kept
         if self.seen_mono_ns and 0 < now_ns - self.seen_mono_ns <= SILENCE_NS:
-            kept = exp2(-elapsed_s / params.intensity_half_life_s)
+            elapsed_s = (now_ns - self.seen_mono_ns) / 1e9
+            kept = exp(-elapsed_s * decay_per_s)
             self.orders *= kept
             self.excess_ticks *= kept
             # The integral of the weight over the time that passed, so that a rate is unbiased at any half life.
-            elapsed_s = (1 - kept) * params.intensity_half_life_s / LN_2
+            elapsed_s = -expm1(-elapsed_s * decay_per_s) / decay_per_s
             self.seconds = self.seconds * kept + elapsed_s
             self.half_spread_seconds = self.half_spread_seconds * kept + self.half_spread_ticks * elapsed_s
         self.seen_mono_ns = max(now_ns, self.seen_mono_ns)
