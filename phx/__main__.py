@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 OPERATOR_VERBS = {
     "pause": "pull all quotes until resume",
+    "flatten": "cancel all quotes, close the position, then stay paused until resume",
     "resume": "quote again",
 }
 GUARDIAN_VERBS = {

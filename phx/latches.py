@@ -11,6 +11,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+DAILY_LOSS = "daily loss limit reached"  # the one reason to close the position before staying down
+
 
 class Latch(Struct, frozen=True):
     """process: who set it. symbol: what it stops, "" = everything. who: the uid behind it, or the detector's name."""

@@ -6,6 +6,9 @@ from libc.string cimport memset
 from phx._core.records cimport FLATTEN_STEPS, Params
 
 
+MARKET_STEP = FLATTEN_STEPS                  # the last step: market orders
+
+
 cdef void begin_flattening(Flattening *flattening, int step, int64_t now_ns) noexcept nogil:
     """Begin, or go on at the step that an earlier life had reached."""
     memset(flattening, 0, sizeof(Flattening))

@@ -165,6 +165,7 @@ class Gateway:
         stopping = lambda: self.process.stopping  # noqa: E731
         prefix = self.endpoints.coid_prefix
         await startup.check_account(self.rest, self.instruments)
+        await startup.check_equity(self.rest, self.config, self.instruments)
         self._start(self.stream.run())
         if not self.by_rest:
             self._start(self.connection.run())

@@ -7,8 +7,11 @@ proven → positions and fills → ready. The lock is taken by the process, the 
 import asyncio
 import logging
 import time
+from collections import defaultdict
+from decimal import Decimal
 
 from phx import instruments as tables
+from phx.config import Config
 from phx.gateway.account import e8, open_cost_ticklots
 from phx.gateway.epoch import Books
 from phx.gateway.reconcile import Reconciliation, prove_none_open
@@ -56,6 +59,27 @@ async def check_account(rest: AccountRest, symbols) -> dict[str, tuple[str, str]
         rates[symbol] = (rate.maker, rate.taker)
         log.info("%s: commission maker %s, taker %s", symbol, rate.maker, rate.taker)
     return rates
+
+
+async def check_equity(rest: AccountRest, config: Config, instruments: dict[str, Instrument]) -> None:
+    """Refuse to trade with stops that could take more of the account than is allowed: a stop loss in percent of the
+    position says nothing about the account behind it."""
+    marks = {symbol: Decimal(await rest.mark_price(symbol)) for symbol in instruments}
+    equity = defaultdict(Decimal, {balance.asset: Decimal(balance.wallet) for balance in await rest.balances()})
+    for position in await rest.positions():
+        if position.symbol in instruments:
+            gain = (marks[position.symbol] - Decimal(position.entry_price)) * Decimal(position.qty)
+            equity[instruments[position.symbol].quote_asset] += gain
+    for symbol, instrument in instruments.items():
+        entry, has = config.symbols[symbol], equity[instrument.quote_asset]
+        loss = Decimal(str(entry.stop.loss)) * entry.net_max * marks[symbol]
+        share = Decimal(str(entry.risk.max_equity_loss))
+        if loss > share * has:
+            raise StayDown(
+                f"{symbol}: a stop at full inventory loses {loss:.2f} (stop.loss {entry.stop.loss} x net_max "
+                f"{entry.net_max} x {marks[symbol]}), more than risk.max_equity_loss {share} of the equity "
+                f"{has:.2f} {instrument.quote_asset}: lower net_max or stop.loss, or add funds"
+            )
 
 
 def check_tables(folder, instruments: dict[str, Instrument]) -> None:

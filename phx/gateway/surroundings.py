@@ -5,7 +5,7 @@ import time
 
 from phx._core.ring import RingReader
 from phx.instruments import Instrument
-from phx.latches import Latches
+from phx.latches import DAILY_LOSS, Latches
 from phx.process import HUNG_NS, Peer, Process
 
 ATTACH_NS = 100_000_000
@@ -108,7 +108,7 @@ class Surroundings:
                 self.latches.set("gateway", "the venue refused too many orders in a row, or the key", symbol)
                 log.error("%s: latched after refusals by the venue", symbol)
         if any(desk.loss_stop for desk in self.desks.values()) and "" not in stopped:
-            self.latches.set("gateway", "daily loss limit reached")
+            self.latches.set("gateway", DAILY_LOSS)
             log.error("latched: daily loss limit reached")
 
     def _look_at_operator(self) -> None:

@@ -15,7 +15,7 @@ from phx.process import EXIT_AGAIN, EXIT_OK, EXIT_STAY_DOWN, configure_logging
 from phx.recording import RecordingError
 
 PROCESSES = ("feed", "quoter", "gateway", "guardian", "ops", "sim")
-OPERATOR = ("pause", "resume")
+OPERATOR = ("pause", "flatten", "resume")
 GUARDIAN = ("cancel-all", "kill", "enable")
 
 
@@ -158,7 +158,7 @@ def book(asked, config: Config, path: Path) -> int:
 
 
 def operator(asked, config: Config, path: Path) -> int:
-    return ask(config, "control", asked.verb, asked.symbol)
+    return ask(config, "control", asked.verb, "" if asked.symbol == "all" else asked.symbol)
 
 
 def guardian(asked, config: Config, path: Path) -> int:

@@ -29,6 +29,7 @@ TURN_S = 0.01
 PERIOD_S = 1.0
 COMMANDS = {
     "pause": OperatorState.OPERATOR_PAUSE,
+    "flatten": OperatorState.OPERATOR_FLATTEN,
     "resume": OperatorState.OPERATOR_RUN,
 }
 

@@ -8,15 +8,23 @@ import numpy as np
 
 from phx._core.edge.quoter_loop import QuoterLoop
 from phx._core.enums import Mode, Reason
+from phx._core.flattening import MARKET_STEP
 from phx._core.quoter import QuoterCore
 from phx._core.records import QUOTER_STATE
 from phx._core.ring import RingReader
-from phx.latches import Latches
+from phx.latches import DAILY_LOSS, Latches
 from phx.process import HUNG_NS, Process, run
 from phx.segment import Segment, SegmentMissing, SegmentRefused
 
 SLICE_NS = 50_000_000  # so often the loop returns to Python, for signals
 LOOK_ROUND_NS = 100_000_000  # so often for latches and for restarted writers
+
+# What a human should look at.
+LEVELS = {
+    Mode.MODE_GRINDING: logging.WARNING,
+    Mode.MODE_FLATTENING: logging.WARNING,
+    Mode.MODE_HALTED: logging.WARNING,
+}
 
 log = logging.getLogger("phx")
 
@@ -73,6 +81,7 @@ class Quoter:
         self.loop = QuoterLoop(self.core, process.bell, gateway, process.own.memory, wait)
         self.sources = self._sources()
         self.look_round_mono_ns = 0
+        self.told_step = 0
 
     def _core(self, left) -> QuoterCore:
         segments = self.process.segments
@@ -111,6 +120,7 @@ class Quoter:
                 self.core.note_freeze()
             self.look_round(time.monotonic_ns())
             self.loop.run(SLICE_NS)
+            self.latch()
             self.tell()
 
     def look_round(self, now_mono_ns: int) -> None:
@@ -120,13 +130,30 @@ class Quoter:
         self.look_round_mono_ns = now_mono_ns
         for source in self.sources:
             source.look()
-        self.core.latched = self.latches.stops(self.symbol) is not None
+        found = [latch.reason for latch in self.latches.all() if latch.symbol in ("", self.symbol)]
+        self.core.latched = any(reason != DAILY_LOSS for reason in found)
+        self.core.loss_latched = DAILY_LOSS in found
         self.core.utc_minus_mono_ns = time.time_ns() - time.monotonic_ns()
 
+    def latch(self) -> None:
+        """Make the stop that closed the position survive this life, if it is to."""
+        reason = self.core.latch_wanted
+        if reason and not self.core.latched:
+            text = f"stopped for {Reason(reason).name.removeprefix('REASON_').lower()}, the position is closed"
+            self.latches.set("quoter", text, self.symbol)
+            self.core.latched = True
+            log.error("%s: latched: %s", self.process.name, text)
+
     def tell(self) -> None:
-        """Log the changes of mode since the last time."""
+        """Log the changes of mode since the last time, and how far a flattening has gone."""
+        step = self.core.flatten_step
+        if step > self.told_step:
+            how = "market orders" if step == MARKET_STEP else f"step {step}"
+            log.warning("%s: flattening goes on with %s", self.process.name, how)
+        self.told_step = step
         for change in self.core.take_transitions():
-            log.info(
+            log.log(
+                LEVELS.get(change["new"], logging.INFO),
                 "%s: %s -> %s, %s, ratio %.3f, sigma_30m %.5f",
                 self.process.name,
                 Mode(change["old"]).name,

@@ -165,6 +165,8 @@ class AccountRest(PublicRest, Protocol):
 
     async def commission_rate(self, symbol: str) -> CommissionRate: ...
 
+    async def mark_price(self, symbol: str) -> str: ...
+
     async def position_mode(self) -> bool:
         """Return whether the account is in hedge mode (phx trades one-way only)."""
 

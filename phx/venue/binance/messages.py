@@ -426,6 +426,10 @@ class CommissionRow(Wire, rename="camel"):
         return CommissionRate(self.symbol, self.maker_commission_rate, self.taker_commission_rate)
 
 
+class PremiumIndex(Wire, rename="camel"):
+    mark_price: str
+
+
 class ServerTime(Wire, rename="camel"):
     server_time: int
 

@@ -34,6 +34,7 @@ _positions = msgspec.json.Decoder(list[messages.PositionRow])
 _balances = msgspec.json.Decoder(list[messages.BalanceRow])
 _trades = msgspec.json.Decoder(list[messages.TradeRow])
 _commission = msgspec.json.Decoder(messages.CommissionRow)
+_premium_index = msgspec.json.Decoder(messages.PremiumIndex)
 _server_time = msgspec.json.Decoder(messages.ServerTime)
 _position_mode = msgspec.json.Decoder(messages.PositionMode)
 _listen_key = msgspec.json.Decoder(messages.ListenKey)
@@ -176,6 +177,10 @@ class Rest(Http):
     async def commission_rate(self, symbol: str) -> CommissionRate:
         body = await self.ask("/fapi/v1/commissionRate", (("symbol", symbol),), weight=20, signed=True)
         return read_answer(_commission, body, "commission rate").rate()
+
+    async def mark_price(self, symbol: str) -> str:
+        body = await self.ask("/fapi/v1/premiumIndex", (("symbol", symbol),), weight=1)
+        return read_answer(_premium_index, body, "mark price").mark_price
 
     async def position_mode(self) -> bool:
         """Return whether the account is in hedge mode."""
