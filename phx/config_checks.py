@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from phx.config_source import SECRET_KEY, SECRET_VALUE, ConfigError, Source
+from phx.mode_rules import broken_mode_rules
 from phx.topology import WATCHED_FROM, processes
 
 LOOPBACK = ("://127.0.0.1", "://localhost", "://[::1]")
@@ -181,9 +182,16 @@ def check_symbols(source: Source, config) -> None:
         for key, value in (("net_max", entry.net_max), ("ladder.near.size", near.size), ("ladder.far.size", far.size)):
             if value <= 0:
                 source.refuse((*path, *key.split(".")), f"expected a positive quantity, found {value}")
-        for key in ("max_order_qty", "max_order_notional"):
-            if getattr(entry.risk, key) < 0:
-                source.refuse((*path, "risk", key), "expected 0 (derived) or more")
+        at_least_zero = (
+            ("risk.max_order_qty", entry.risk.max_order_qty),
+            ("risk.max_order_notional", entry.risk.max_order_notional),
+            ("vpin.bucket_qty", entry.vpin.bucket_qty),
+            ("pin.far_size", entry.pin.far_size),
+            ("flatten.target", entry.flatten.target),
+        )
+        for key, value in at_least_zero:
+            if value < 0:
+                source.refuse((*path, *key.split(".")), f"expected 0 or more, found {value}")
         if near.layers + far.layers > 32:
             source.refuse((*path, "ladder"), f"{near.layers} near and {far.layers} far layers, at most 32 together")
         if far.layers > 1 and far.end <= far.start:
@@ -193,6 +201,8 @@ def check_symbols(source: Source, config) -> None:
         for key in ("start", "first", "max_spacing"):
             if getattr(entry.ladder.geometric, key) <= 0:
                 source.refuse((*path, "ladder", "geometric", key), "expected a positive price distance")
+        for key, sentence in broken_mode_rules(entry):
+            source.refuse((*path, *key.split(".")), sentence)
         check_fair(source, config, symbol)
 
 
