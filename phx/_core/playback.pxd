@@ -17,4 +17,6 @@ cdef class PlayedInstrument:
 cdef class Playback:
     cdef readonly Decoder decoder
     cdef readonly list instruments           # PlayedInstrument by index
+    cdef readonly int64_t ahead_ns           # by how much the venue's clock runs ahead of the recorder's, at least
+    cdef bint timed                          # that is known
     cdef FrameCopy copy

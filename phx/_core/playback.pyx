@@ -72,6 +72,8 @@ cdef class Playback:
         if event.symbol < 0:
             return -1
         played = self.instruments[event.symbol]
+        if event.ts_event_ns > 0 and (not self.timed or event.ts_event_ns - now_ns > self.ahead_ns):
+            self.timed, self.ahead_ns = True, event.ts_event_ns - now_ns
         if kind == EVENT_BOOK_TICKER:
             played.overlay.best(
                 event.update_id, event.price_ticks[0], event.qty_lots[0], event.price_ticks[1], event.qty_lots[1])

@@ -276,7 +276,7 @@ class Session:
 
     def _hear(self, said: list) -> None:
         for word in said:
-            self.time.after(self.latency_ns, self._tell, word, self.time.now_ns)
+            self.time.after(self.latency_ns, self._tell, word, self.venue.ts_ns(self.time.now_ns))
 
     def _tell(self, word, ts_ns: int) -> None:
         word.tell(self.gateway, ts_ns, self.time.now_ns)

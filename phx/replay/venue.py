@@ -116,6 +116,10 @@ class Venue:
     def overlay(self, symbol: str) -> Overlay:
         return self.playback.instruments[self.index[symbol]].overlay
 
+    def ts_ns(self, now_ns: int) -> int:
+        """Return the venue's own time: recorders' clocks may run seconds apart from it, its stamps must not."""
+        return now_ns + self.playback.ahead_ns
+
     # ---- the market ----
 
     def play(self, item, now_ns: int) -> list:
