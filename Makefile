@@ -1,6 +1,7 @@
 # make run    a market maker at work against the simulated venue (SECONDS=60 to end by itself, RECORDING="a b" for a recorded market)
 # make test   everything that must hold
 # make bench  the quick set of benchmarks; make campaign-ring: 3 x 10^8 reads of a ring under fire
+# make compare  the table of docs/comparison.md, in minutes
 # make lint, bench, docs (rendered from code), clean
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ PY := $(VENV)/bin/python
 SECONDS :=
 RECORDING :=
 
-.PHONY: run test build lint bench docs instructions campaign-ring clean
+.PHONY: run test build lint bench docs compare instructions campaign-ring clean
 .SILENT:
 
 build: $(VENV)/.installed
@@ -38,6 +39,15 @@ bench: build
 
 docs: build
 	PYTHONPATH=. $(PY) scripts/render_docs.py
+
+# Modes, models and signals against each other: on synthetic tapes of 20 minutes, and on RECORDING="a b" if given.
+TAPES := run/tapes
+compare: build
+	PYTHONPATH=. $(PY) scripts/record_synthetic.py --seed 1 --into $(TAPES) BTCUSDC BTCUSDT
+	PYTHONPATH=. $(PY) scripts/record_synthetic.py --seed 2 --into $(TAPES) ETHUSDC ETHUSDT
+	$(PY) -m phx --config config.yaml.example compare --out docs/comparison.md \
+		$(TAPES)/btcusdc-synthetic-1.jsonl.gz+$(TAPES)/btcusdt-synthetic-1.jsonl.gz \
+		$(TAPES)/ethusdc-synthetic-2.jsonl.gz+$(TAPES)/ethusdt-synthetic-2.jsonl.gz $(RECORDING)
 
 instructions: build
 	$(PY) bench/instructions.py

@@ -56,6 +56,10 @@ def parser() -> argparse.ArgumentParser:
         verb(name, text).add_argument("symbol", nargs="?", default="", help="default: all")
     backtest = verb("backtest", "quote on recordings in virtual time, without the other processes, and sum up")
     backtest.add_argument("files", nargs="+", metavar="FILE")
+    compare = verb("compare", "backtest modes, models and signals against each other on the same markets")
+    compare.add_argument("markets", nargs="+", metavar="FILE[+FILE]", help="recordings joined by + play together")
+    compare.add_argument("--net-max", default="0.1", metavar="SHARE", help="of the configured net_max; default 0.1")
+    compare.add_argument("--out", metavar="PAGE", help="write the tables into this Markdown page")
     config = verb("config", "check or show the configuration")
     config.add_argument("what", choices=("check", "show"))
     for name, (argument, text) in PROCESS_VERBS.items():

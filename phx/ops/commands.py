@@ -209,6 +209,12 @@ def backtest(asked, config: Config, path: Path) -> int:
     return backtest.main(config, asked.files)
 
 
+def compare(asked, config: Config, path: Path) -> int:
+    from phx.replay import compare
+
+    return compare.main(config, asked.markets, asked.net_max, asked.out)
+
+
 def config_verb(asked, config: Config, path: Path) -> int:
     if asked.what == "check":
         print(f"{path}: fine: {', '.join(config.traded())} on {config.venue.environment}")
@@ -222,6 +228,7 @@ def config_verb(asked, config: Config, path: Path) -> int:
 VERBS = {
     "run": run,
     "backtest": backtest,
+    "compare": compare,
     "up": up,
     "down": down,
     "reload": reload,
