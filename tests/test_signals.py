@@ -295,3 +295,87 @@ def test_the_ratio_to_the_leader_has_its_half_life(plain):
     signals.sample_now(T, 2000, plain, 500.0)
     signals.sample_now(T + SECOND_NS, 2000, plain, 1000.0)
     assert fair(plain, signals, 1000.0) == pytest.approx(1000 * (2.0 + 1.0) / 2)
+
+
+def test_a_leader_that_was_away_is_followed_by_the_time_it_was_away(plain):
+    plain["fair_source"], plain["leader_weight"], plain["leader_max_dev"] = 2, 1.0, 1.0
+    plain["leader_half_life_s"] = 10.0
+    signals = Signals()
+    signals.sample_now(T, 2000, plain, 500.0)
+    for second in range(1, 30):
+        signals.sample_now(T + second * SECOND_NS, 2000, plain, 0.0)
+    signals.sample_now(T + 30 * SECOND_NS, 2000, plain, 1000.0)
+    assert fair(plain, signals, 1000.0) == pytest.approx(1000 * (1.0 + (2.0 - 1.0) / 2**3))
+
+
+@pytest.mark.parametrize(
+    ("source", "weight", "leader_mid", "led"),
+    [(2, 0.5, 500.0, 1), (2, 0.5, 0.0, 0), (2, 0.0, 500.0, 0), (1, 0.5, 500.0, 0), (0, 0.5, 500.0, 0)],
+)
+def test_the_state_says_whether_the_leader_leads(plain, source, weight, leader_mid, led):
+    plain["fair_source"], plain["leader_weight"] = source, weight
+    signals = Signals()
+    signals.sample_now(T, 2000, plain, 500.0)
+    b = book([(999, 5)], [(1001, 5)], update_id=1)
+    market = signals.market(b, bbo((1, 1), (2, 1)), own(), plain, T, leader_mid)
+    assert signals.saved(market)["leader_led"] == led
+
+
+# ---- other numbers than the round ones
+
+
+def test_micro_mid_and_imbalance_by_hand(plain):
+    plain["imbalance_levels"] = 3
+    bids, asks = [(64012, 137), (64011, 11), (64007, 903), (64000, 9999)], [(64019, 41), (64020, 77), (64033, 500)]
+    market = seen(plain, bids, asks)
+    assert market["mid_ticks"] == 64015.5
+    assert market["spread_ticks"] == 7
+    assert market["micro_ticks"] == pytest.approx((64012 * 41 + 64019 * 137) / 178)
+    assert market["imbalance"] == pytest.approx((1051 - 618) / (1051 + 618))
+
+
+def test_sigma_1s_by_hand(plain):
+    plain["sigma_1s_half_life_s"] = 2.0
+    signals = Signals()
+    for second, half_ticks in enumerate((4000, 4006, 4002, 4003)):
+        signals.sample_now(T + second * SECOND_NS, half_ticks, plain)
+    kept = 2**-0.5  # squared changes are 9, 4 and 0.25 ticks
+    expected = ((9 * kept + 4 * (1 - kept)) * kept) + 0.25 * (1 - kept)
+    b = book([(1999, 5)], [(2001, 5)], update_id=1)
+    found = signals.market(b, bbo((1, 1), (2, 1)), own(), plain, T)
+    assert found["sigma_1s_ticks"] == pytest.approx(math.sqrt(expected))
+
+
+# ---- from one life to the next
+
+
+def test_the_next_life_begins_with_what_this_one_knows(plain):
+    plain["fair_source"], plain["leader_weight"], plain["leader_max_dev"] = 2, 0.5, 1.0
+    first = Signals()
+    for second, half_ticks in enumerate((2000, 2006, 1996, 2010)):
+        first.sample_now(T + second * SECOND_NS, half_ticks, plain, 480.0)
+    first.mark(T + 3 * SECOND_NS, 0.00013, 7, plain)
+    b = book([(999, 5)], [(1001, 5)], update_id=1)
+
+    def market(signals):
+        return signals.market(b, bbo((1, 1), (2, 1)), own(), plain, T + 4 * SECOND_NS, 481.0)
+
+    before = market(first)
+    second = Signals()
+    second.begin_from(first.saved(before))
+    assert market(second)["funding"] == 0, "until the mark stream speaks again"
+    second.mark(T + 4 * SECOND_NS, 0.00013, 7, plain)
+    after = market(second)
+    for name in ("sigma_30m", "sigma_1s_ticks", "funding", "fair_ticks", "vpin", "intensity_k_per_tick"):
+        assert after[name] == pytest.approx(before[name]), name
+    assert before["sigma_30m"] != 0.001 and before["fair_ticks"] != 1000
+
+
+def test_a_state_of_nothing_changes_nothing(plain):
+    fresh, restored = Signals(), Signals()
+    b = book([(999, 5)], [(1001, 5)], update_id=1)
+    saved = fresh.saved(fresh.market(b, bbo((1, 1), (2, 1)), own(), plain, T))
+    restored.begin_from({name: value if isinstance(value, list) else 0 for name, value in saved.items()})
+    assert restored.market(b, bbo((1, 1), (2, 1)), own(), plain, T) == fresh.market(
+        b, bbo((1, 1), (2, 1)), own(), plain, T
+    )

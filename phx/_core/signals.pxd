@@ -53,6 +53,7 @@ cdef class Signals:
     cdef int64_t mark_recv_mono_ns
     cdef double leader_ratio_ema             # own mid over leader mid; 0 = none yet
     cdef int64_t leader_second               # of its newest sample
+    cdef bint leader_led                     # it took part in the newest fair price
     cdef void sample(self, int64_t now_ns, const Touch *, double leader_mid_ticks, const Params *) noexcept nogil
     cdef void add_sample(
         self, int64_t now_ns, int64_t half_ticks, double spread_ticks, double leader_mid_ticks, const Params *

@@ -257,12 +257,14 @@ cdef class Signals:
     cdef double fair_ticks(self, const Market *market, double leader_mid_ticks, const Params *params) noexcept nogil:
         cdef double micro = market.micro_ticks
         cdef double leader, furthest
+        self.leader_led = False
         if params.fair_source == FAIR_MID:
             return market.mid_ticks
         if params.fair_source == FAIR_STOIKOV and params.stoikov_buckets:
             return market.mid_ticks + market.stoikov_ticks
         if params.fair_source != FAIR_LEADER or leader_mid_ticks <= 0 or self.leader_ratio_ema <= 0:
             return micro
+        self.leader_led = params.leader_weight > 0
         leader = leader_mid_ticks * self.leader_ratio_ema
         furthest = params.leader_max_dev * micro
         leader = min(max(leader, micro - furthest), micro + furthest)
@@ -276,7 +278,7 @@ cdef class Signals:
         state.intensity_a_per_s, state.intensity_k_per_tick = market.intensity_a_per_s, market.intensity_k_per_tick
         state.intensity_trades = <uint32_t>min(self.intensity.orders, 4e9)
         state.funding_ema = self.funding_ema
-        state.leader_ratio_ema = self.leader_ratio_ema
+        state.leader_ratio_ema, state.leader_led = self.leader_ratio_ema, self.leader_led
         state.vpin = self.vpin.value()
         state.vpin_full = <uint8_t>self.vpin.full
         state.vpin_filled_lots, state.vpin_imbalance_lots = self.vpin.filled_lots, self.vpin.imbalance_lots
