@@ -122,6 +122,35 @@ def test_alone_at_a_price_we_are_first(line):
     assert line.front == 0 and line.place == 0
 
 
+@pytest.mark.parametrize(("ack", "front"), [(1000, 40), (1001, 46), (1005, 70), (1010, 100)])
+def test_of_those_who_came_around_the_acknowledgement_a_share_of_the_time_was_faster(line, ack, front):
+    line.follow(order(ts_ack_ns=0, state=OrderState.ORDER_PENDING_NEW))
+    line.book((PRICE, 40), ts=1000)
+    line.follow(order(ts_ack_ns=ack))
+    line.book((PRICE, 106), ts=1010)
+    assert line.front == front
+
+
+def test_nobody_of_a_book_told_before_but_of_a_time_after_the_acknowledgement_is_faster(line):
+    line.follow(order(ts_ack_ns=0, state=OrderState.ORDER_PENDING_NEW))
+    line.book((PRICE, 40), ts=1010)
+    line.follow(order(ts_ack_ns=1005))
+    line.book((PRICE, 106), ts=1020)
+    assert line.front == 40
+
+
+def test_an_order_that_is_new_is_looked_for_in_the_book_in_hand_and_nobody_else_is(line):
+    there = book([(PRICE, 60)], [(PRICE + 1, 60)] if line.side == 1 else [(PRICE, 60)], ts_event_ns=ACK - 5)
+    line.follow(order(PRICE, intent=1))
+    line.book((PRICE, 106))
+    line.follow(order(PRICE, intent=1), order(PRICE, intent=2, ts_ack_ns=0))
+    line.queue.look_for_new(there, line.params)
+    assert line.front == 100
+    line.follow(order(PRICE, intent=1), order(PRICE, intent=2, ts_ack_ns=ACK))
+    line.book((PRICE, 172), ts=ACK + 5)
+    assert line.queue.rows(line.side)[1][1] == 110, "60, and half of the 100 that came in twice the time"
+
+
 # ---- moving
 
 

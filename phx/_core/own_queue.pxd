@@ -11,10 +11,11 @@ cdef struct QueuedOrder:
     int64_t remaining_lots
     int64_t ts_ack_ns
     QueuePosition queue                      # lots of others ahead of us; holds while `known`
-    int64_t level_lots                       # others' lots at our price when it was last seen
+    int64_t level_lots                       # others' lots at our price when it was last seen; before `known` all lots
     int64_t ts_level_ns                      # venue time of that sight
     double cancelled_ahead_lots              # what the level's last change took off the front as cancels
     bint known                               # the level was seen after the venue acknowledged the order
+    bint amended                             # it begins anew, with a book after the one in hand
     bint in_view                             # its price lies inside the book that is shown now
 
 cdef struct QueueSide:
@@ -30,6 +31,8 @@ cdef struct OwnQueue:
     QueueSide scratch
 
 cdef void follow_orders(OwnQueue *queue, const Live *live, uint64_t epoch) noexcept nogil
+# The book in hand, for orders that were not looked for in any yet.
+cdef void see_new_orders(OwnQueue *queue, const Book *book, const Params *params) noexcept nogil
 cdef void see_trade(OwnQueue *queue, const TapeEvent *trade) noexcept nogil
 cdef void see_book(OwnQueue *queue, const Book *book, const Params *params) noexcept nogil
 cdef void see_top(OwnQueue *queue, const Bbo *bbo) noexcept nogil

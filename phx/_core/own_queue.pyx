@@ -3,8 +3,9 @@
 The rule behind everything: who comes later stands behind us, so the lots ahead never grow. An estimate is therefore an
 upper bound wherever we did not look, and forgetting is never needed, only not looking closer:
 
-- an order begins with all that others have at its price in the first book of a venue time not before its
-  acknowledgement; those who came in between cannot be told from those who were there;
+- an order begins between two books, the last before the venue acknowledged it and the first after: what others have
+  in the second stands ahead of it at most. Of those who came between the two, the share of the time until the
+  acknowledgement was faster than us. Without the first book all of them were;
 - our own orders at the price, as far as such a book holds them, are nobody's queue;
 - trades come before the depth that holds them and are taken off the front; the rest of a level's shrinking were
   cancels, which the model splits. A trade that is told late gives back what the depth had taken for a cancel;
@@ -16,7 +17,7 @@ Rows lie like the LiveSide they follow, nearest first; every walk ends where ord
 """
 
 from libc.math cimport ceil
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from phx._core.enums cimport BUY, ORDER_PENDING_AMEND, ORIGIN_MARKET, SELL, TAPE_TRADE
@@ -52,6 +53,8 @@ cdef void follow_side(QueueSide *side, QueueSide *before, const LiveSide *live) 
             if before.rows[old].intent_id == live.intent_id[order]:
                 if still_the_same(&before.rows[old], live, order):
                     row[0] = before.rows[old]
+                else:
+                    row.amended = True
                 hint = old + 1 if old + 1 < before.orders else 0
                 break
         if row.known and live.remaining_lots[order] < row.remaining_lots:
@@ -59,14 +62,15 @@ cdef void follow_side(QueueSide *side, QueueSide *before, const LiveSide *live) 
         row.intent_id, row.price_ticks = live.intent_id[order], live.price_ticks[order]
         row.remaining_lots, row.ts_ack_ns = live.remaining_lots[order], live.ts_ack_ns[order]
         if live.state[order] == ORDER_PENDING_AMEND:
-            row.ts_ack_ns = 0                # as if it were not there yet: it goes to the end of a queue
+            row.ts_ack_ns = INT64_MAX        # not there yet: it goes to the end of a queue
         weigh(side, order)
 
 
 cdef inline bint still_the_same(const QueuedOrder *row, const LiveSide *live, int order) noexcept nogil:
     return (
         row.price_ticks == live.price_ticks[order] and live.remaining_lots[order] <= row.remaining_lots
-        and row.ts_ack_ns == live.ts_ack_ns[order] and live.state[order] != ORDER_PENDING_AMEND
+        and (row.ts_ack_ns == live.ts_ack_ns[order] or row.ts_ack_ns == 0)
+        and live.state[order] != ORDER_PENDING_AMEND
     )
 
 
@@ -120,19 +124,29 @@ cdef void see_book(OwnQueue *queue, const Book *book, const Params *params) noex
     """A new book: call once for each, after the trades that were read with it."""
     cdef bint resynced = book.sync_id != queue.sync_id
     queue.sync_id = book.sync_id
+    see_sides(queue, book, resynced, False, params)
+
+
+cdef void see_new_orders(OwnQueue *queue, const Book *book, const Params *params) noexcept nogil:
+    see_sides(queue, book, False, True, params)
+
+
+cdef inline void see_sides(
+    OwnQueue *queue, const Book *book, bint resynced, bint only_new, const Params *params
+) noexcept nogil:
     see_side(
         &queue.sides[side_index(BUY)], BUY, book.bid_price_ticks, book.bid_qty_lots, book.bid_levels,
-        book.ts_event_ns, resynced, params,
+        book.ts_event_ns, resynced, only_new, params,
     )
     see_side(
         &queue.sides[side_index(SELL)], SELL, book.ask_price_ticks, book.ask_qty_lots, book.ask_levels,
-        book.ts_event_ns, resynced, params,
+        book.ts_event_ns, resynced, only_new, params,
     )
 
 
 cdef void see_side(
     QueueSide *own, int side, const int64_t *price_ticks, const int64_t *qty_lots, int levels, int64_t ts_event_ns,
-    bint resynced, const Params *params,
+    bint resynced, bint only_new, const Params *params,
 ) noexcept nogil:
     # Levels and orders both run outward, so each list is walked once; several of our orders may share a price.
     cdef int level = 0, order = 0, last
@@ -146,13 +160,14 @@ cdef void see_side(
         others = qty_lots[level] if level < levels and price_ticks[level] == price else 0
         last = order
         while last < own.orders and own.rows[last].price_ticks == price:
-            if own.rows[last].ts_ack_ns and ts_event_ns >= own.rows[last].ts_ack_ns:
+            if 0 < own.rows[last].ts_ack_ns <= ts_event_ns:
                 others -= own.rows[last].remaining_lots
             last += 1
         others = max(others, 0)
         while order < last:
             own.rows[order].in_view = True
-            see_level(&own.rows[order], others, ts_event_ns, resynced, params)
+            if not only_new or (own.rows[order].ts_level_ns == 0 and not own.rows[order].amended):
+                see_level(&own.rows[order], others, ts_event_ns, resynced, params)
             weigh(own, order)
             order += 1
     last, own.in_view = own.in_view, order
@@ -167,10 +182,12 @@ cdef void see_level(
 ) noexcept nogil:
     cdef double front = row.queue.front_lots
     if row.ts_ack_ns == 0 or ts_event_ns < row.ts_ack_ns:
+        if not row.known:
+            row.level_lots, row.ts_level_ns = others_lots, ts_event_ns
         return
     if not row.known:
         row.known = True
-        row.queue.front_lots, row.queue.traded_lots = others_lots, 0
+        row.queue.front_lots, row.queue.traded_lots = first_front(row, others_lots, ts_event_ns), 0
     elif resynced:
         row.queue.front_lots, row.queue.traded_lots = min(front, <double>others_lots), 0
     elif others_lots == row.level_lots:
@@ -181,6 +198,16 @@ cdef void see_level(
         )
         row.cancelled_ahead_lots = front - row.queue.front_lots
     row.level_lots, row.ts_level_ns = others_lots, ts_event_ns
+
+
+cdef double first_front(const QueuedOrder *row, int64_t others_lots, int64_t ts_event_ns) noexcept nogil:
+    """Return the lots ahead of an order that is seen at the venue for the first time."""
+    cdef double came = others_lots - row.level_lots
+    if row.ts_level_ns == 0 or row.amended or came <= 0:
+        return others_lots
+    if row.ts_level_ns >= row.ts_ack_ns:
+        return row.level_lots                # told before the acknowledgement was, but of a later time
+    return row.level_lots + came * (row.ts_ack_ns - row.ts_level_ns) / (ts_event_ns - row.ts_level_ns)
 
 
 cdef void see_top(OwnQueue *queue, const Bbo *bbo) noexcept nogil:
@@ -218,6 +245,9 @@ cdef class OrdersInQueue:
         cdef Live live
         sort_live(&own[0], &live)
         follow_orders(&self.queue, &live, own[0].epoch)
+
+    def look_for_new(self, const Book[::1] book, const Params[::1] params):
+        see_new_orders(&self.queue, &book[0], &params[0])
 
     def trade(self, const TapeEvent[::1] trade):
         see_trade(&self.queue, &trade[0])

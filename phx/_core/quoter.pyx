@@ -23,7 +23,7 @@ from phx._core.live cimport sort_live
 from phx._core.mark_outs cimport MarkOuts
 from phx._core.modes cimport advance, resume_mode
 from phx._core.pinning cimport out_of_patience
-from phx._core.own_queue cimport follow_orders, front_lots, see_book, see_top, see_trade
+from phx._core.own_queue cimport follow_orders, front_lots, see_book, see_new_orders, see_top, see_trade
 from phx._core.post_only cimport note_refused, refused_ticks
 from phx._core.records cimport LADDER_LAYERS, MAX_SYMBOLS, Decision, ExecEvent, QuoterState, TapeEvent
 from phx._core.ring cimport RING_LAPPED, RING_OK
@@ -249,6 +249,8 @@ cdef class QuoterCore:
             return False
         sort_live(&self.own, &self.live)
         follow_orders(&self.own_queue, &self.live, self.own.epoch)
+        if self.book.seq and self.params.seq and not self.book.flags & BOOK_UNSYNCED:
+            see_new_orders(&self.own_queue, &self.book, &self.params)
         self.exits.read_own(&self.own, now_ns)
         return True
 
