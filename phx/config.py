@@ -149,7 +149,7 @@ class Quoting(Strict):
 
 
 class AvellanedaStoikov(Strict):
-    gamma: Positive = 0.05
+    gamma: Positive = 0.005
     horizon_s: Positive = 60.0
 
 

@@ -99,9 +99,19 @@ RULES = [
         with_symbol("vol: {window_s: 60}"),
     ),
     (
-        with_symbol("risk: {collar_far: 0.0424}"),
+        with_symbol("pin: {far_layers: 0}\n    risk: {collar_far: 0.0424}"),
         "risk.collar_far: 0.0424 is narrower than the widest layer at 0.0425",
-        with_symbol("risk: {collar_far: 0.0426}"),
+        with_symbol("pin: {far_layers: 0}\n    risk: {collar_far: 0.0426}"),
+    ),
+    (  # toxicity widens on top of volatility: 0.02 * 2 * 1.2 + 0.0025
+        with_symbol("vpin: {enabled: true, bucket_qty: 1}\n    pin: {far_layers: 0}\n    risk: {collar_far: 0.0504}"),
+        "risk.collar_far: 0.0504 is narrower than the widest layer at 0.0505",
+        with_symbol("vpin: {enabled: true, bucket_qty: 1}\n    pin: {far_layers: 0}\n    risk: {collar_far: 0.0506}"),
+    ),
+    (  # a model's skew and half spread may take three quarters of the collar, its far layers 0.0205
+        with_symbol("quoting: {model: glft}\n    pin: {far_layers: 0}\n    risk: {collar_far: 0.0810}"),
+        "risk.collar_far: 0.081 is narrower than the widest layer at 0.0813",
+        with_symbol("quoting: {model: glft}\n    pin: {far_layers: 0}\n    risk: {collar_far: 0.0830}"),
     ),
 ]
 
@@ -131,7 +141,10 @@ def test_a_ladder_made_in_code_has_no_more_layers_than_its_record(tmp_path):
 
 
 def test_all_errors_come_at_once(tmp_path):
-    found = errors(tmp_path, with_symbol("vol: {window_s: 50}\n    risk: {collar_far: 0.01}", net_max="0.001"))
+    found = errors(
+        tmp_path,
+        with_symbol("vol: {window_s: 50}\n    pin: {far_layers: 0}\n    risk: {collar_far: 0.03}", net_max="0.001"),
+    )
     assert len(found) == 3
 
 
