@@ -122,6 +122,41 @@ def test_a_side_at_its_limit_is_not_touched(side):
     assert [price for price, _ in shown(draft)] == [100, 100 - side]
 
 
+# ---- refused layers
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_refused_layer_goes_farther_out_and_the_side_is_in_order_again(side):
+    draft = Draft(side, own(), [(1000, 6), (1000 - side, 7), (1000 - 5 * side, 8)])
+    draft.widen_refused([3])
+    assert [(rung, price, qty) for rung, price, qty, _ in draft.layers] == [
+        (1, 1000 - side, 7),
+        (0, 1000 - 3 * side, 6),
+        (2, 1000 - 5 * side, 8),
+    ]
+
+
+def test_widening_beyond_zero_leaves_no_layer_without_a_price():
+    draft = Draft(1, own(), [(5, 6), (4, 6), (3, 6)])
+    draft.widen_refused([0, 4, 2])
+    assert shown(draft) == [(5, 6), (1, 6)]
+
+
+@given(
+    st.sampled_from(SIDES),
+    st.lists(st.integers(0, 30), min_size=1, max_size=32),
+    st.lists(st.integers(0, 40), min_size=32, max_size=32),
+)
+def test_widening_moves_every_layer_by_its_own_ticks_and_never_inward(side, offsets, ticks):
+    prices = [1000 - side * offset for offset in sorted(offsets)]
+    draft = Draft(side, own(), [(price, 1 + rung) for rung, price in enumerate(prices)])
+    draft.widen_refused(ticks)
+    found = draft.layers
+    assert sorted(rung for rung, *_ in found) == list(range(len(prices)))
+    assert all(price == prices[rung] - side * ticks[rung] and qty == 1 + rung for rung, price, qty, _ in found)
+    assert [side * price for _, price, *_ in found] == sorted((side * price for _, price, *_ in found), reverse=True)
+
+
 # ---- 3. merge, minima
 
 
@@ -277,9 +312,9 @@ def test_an_order_of_the_other_side_counts_until_it_is_gone():
 # ---- 6. keep
 
 
-def kept(side, layers, live, **changes):
+def kept(side, layers, live, places=(), **changes):
     draft = Draft(side, own([(side, *order) for order in live]), layers)
-    draft.match_orders(band(side, **changes))
+    draft.match_orders(band(side, **changes), places)
     draft.keep_prices()
     return draft
 
@@ -330,6 +365,120 @@ def test_takes_and_reduce_only_orders_serve_no_layer():
         draft = Draft(1, own([{"side": 1, "price_ticks": 999, "remaining_lots": 6} | odd]), [(1000, 6)])
         draft.match_orders(band(1))
         assert draft.layers[0][3] == -1
+
+
+# What a place in the queue is worth, with a tolerance of 5 ticks and 8 for the very front.
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize(
+    ("off", "place", "stays"),
+    [(5, 0.0, True), (6, 0.0, False), (9, 0.5, True), (10, 0.5, False), (13, 1.0, True), (14, 1.0, False)],
+)
+@pytest.mark.parametrize("way", [1, -1], ids=["outward", "inward"])
+def test_beyond_the_tolerance_an_edge_is_held_against_the_place_in_the_queue(side, off, place, stays, way):
+    draft = kept(side, [(1000, 6)], [(1000 - side * way * off, 6)], [place], queue_ticks=8.0)
+    assert (draft.layers[0][3] >= 0) == stays
+
+
+def test_the_best_placed_of_two_orders_is_kept_where_the_edge_between_them_is_smaller():
+    live = [(1002, 6), (998, 6)]
+    assert shown(kept(1, [(1000, 6)], live, [0.0, 0.5], queue_ticks=4.0)) == [(998, 6)]
+    assert shown(kept(1, [(1000, 6)], live, [0.5, 0.0], queue_ticks=4.0)) == [(1002, 6)]
+    assert shown(kept(1, [(1000, 6)], [(1001, 6), (996, 6)], [0.0, 0.5], queue_ticks=4.0)) == [(1001, 6)]
+
+
+def test_only_layers_kept_for_their_place_alone_are_counted():
+    draft = Draft(1, own([(1, 1000, 6), (1, 987, 6), (1, 977, 6)]), [(1000, 6), (995, 6), (980, 6)])
+    assert draft.match_orders(band(1, tolerance_ticks=5.0, growth=1.0, queue_ticks=8.0), [1.0, 1.0, 1.0]) == 1
+    assert [order for *_, order in draft.layers] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_no_place_is_worth_coming_too_near_taking_or_being_too_large(side):
+    worth = {"places": [1.0], "queue_ticks": 100.0, "reservation_ticks": 1000.0 + 12 * side}
+    assert kept(side, [(1000, 6)], [(1000 + side * 2, 6)], nearest_ticks=10.0, **worth).layers[0][3] == 0
+    assert kept(side, [(1000, 6)], [(1000 + side * 3, 6)], nearest_ticks=10.0, **worth).layers[0][3] == -1
+    assert kept(side, [(1000, 6)], [(1000 + side, 6)], limit_ticks=1000, **worth).layers[0][3] == -1
+    assert kept(side, [(1000, 6)], [(1000 - side, 7)], **worth).layers[0][3] == -1
+
+
+def matched_slowly(side, layers, live, places, band):
+    """The keep rule as a trader says it; returns which live order serves each layer, in the order of the layers."""
+    free = [i for i, (price, lots) in enumerate(live)]
+    found = {}
+    for n, (price, qty) in enumerate(layers):
+        at_it = [i for i in free if live[i][0] == price]
+        fitting = [i for i in at_it if live[i][1] <= qty]
+        if fitting:
+            found[n] = fitting[0]
+        free = [i for i in free if live[i][0] != price]
+    for n, (price, qty) in enumerate(layers):
+        tolerance = band["tolerance_ticks"]
+        for _ in range(n):
+            tolerance *= band["growth"]
+        costs = {
+            i: abs(price - live[i][0]) - places[i] * band["queue_ticks"]
+            for i in free
+            if live[i][1] <= qty
+            and side * (live[i][0] - band["limit_ticks"]) <= 0
+            and side * (band["reservation_ticks"] - live[i][0]) >= band["nearest_ticks"]
+        }
+        costs = {i: cost for i, cost in costs.items() if cost <= tolerance}
+        if n not in found and costs:
+            found[n] = min(costs, key=lambda i: (costs[i], i))
+            free = [i for i in free if live[i][0] != live[found[n]][0]]
+    return [found.get(n, -1) for n in range(len(layers))]
+
+
+wanted_lists = st.lists(
+    st.tuples(st.integers(1, 40), st.integers(1, 12)), min_size=1, max_size=16, unique_by=lambda x: x[0]
+).map(sorted)
+queued_lists = st.lists(
+    st.tuples(st.integers(1, 60), st.integers(1, 12), st.sampled_from([0, 0.2, 0.75, 1])), max_size=16
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.sampled_from(SIDES), wanted_lists, queued_lists, st.floats(0, 15), st.floats(1, 1.3), st.floats(0, 20))
+def test_the_keep_rule_is_what_a_trader_would_do_order_by_order(side, wanted, live, tolerance, growth, queue_ticks):
+    layers = [(1000 - side * distance, qty) for distance, qty in wanted]
+    live = sorted(live, key=lambda x: x[0])
+    orders = [(1000 - side * distance, qty) for distance, qty, _ in live]
+    places = [place for *_, place in live]
+    limits = {
+        "reservation_ticks": 1000.0 + side * 2,
+        "tolerance_ticks": tolerance,
+        "growth": growth,
+        "queue_ticks": queue_ticks,
+        "nearest_ticks": 5.0,
+        "limit_ticks": 1000 - side * 4,
+    }
+    draft = Draft(side, own([(side, *order) for order in orders]), layers)
+    draft.match_orders(limits, places)
+    assert [order for *_, order in draft.layers] == matched_slowly(side, layers, orders, places, limits)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(SIDES), wanted_lists, queued_lists, st.floats(0, 15), st.floats(0, 20))
+def test_valuing_the_queue_keeps_its_own_result(side, wanted, live, tolerance, queue_ticks):
+    layers = [(1000 - side * distance, qty) for distance, qty in wanted]
+    place_at = {1000 - side * distance: place for distance, _, place in live}
+    changes = {
+        "reservation_ticks": 1000.0,
+        "tolerance_ticks": tolerance,
+        "nearest_ticks": float(wanted[0][0]),
+        "queue_ticks": queue_ticks,
+    }
+
+    def again(orders):
+        orders = sorted(orders, key=lambda order: -side * order[0])
+        return kept(side, layers, orders, [place_at.get(price, 0) for price, _ in orders], **changes)
+
+    first = again([(1000 - side * distance, qty) for distance, qty, _ in live])
+    second = again(shown(first))
+    assert [layer[:3] for layer in second.layers] == [layer[:3] for layer in first.layers]
+    assert all(order >= 0 for _, _, _, order in second.layers)
 
 
 @settings(max_examples=500, deadline=None)
