@@ -22,7 +22,7 @@ cdef struct Conditions:              # what the mode depends on, as the quoter k
     bint patience_over               # pinning brought nothing for pin_patience
     bint budget_empty                # grinding has lost what it may
     uint8_t stop                     # Reason of a stop that strikes now, REASON_NONE = none
-    bint flat                        # nothing is left that could be closed
+    bint flat                        # nothing is left that could be closed, and no order is live
 
 cdef struct ModeState:
     uint8_t mode                     # Mode

@@ -412,8 +412,10 @@ cdef class QuoterCore:
         now.stop = stop_reason(&self.exits.gains, &self.own, self.valuation_ticks(now_ns), &self.params)
         if self.loss_latched:
             now.stop = REASON_DAILY_LOSS
-        # Less than the venue's smallest order cannot be closed.
-        now.flat = held <= self.params.flatten_target_lots or held < self.params.min_qty_lots
+        # Less than the venue's smallest order cannot be closed; what is live may still open something.
+        now.flat = (held <= self.params.flatten_target_lots or held < self.params.min_qty_lots) and (
+            self.live.sides[0].total_lots == 0 and self.live.sides[1].total_lots == 0
+        )
 
     cdef bint see_market(self, int64_t now_ns) noexcept nogil:
         """Read the signals if there is a market to read; return whether there is."""

@@ -1,0 +1,237 @@
+"""Quoter and gateway joined by their rings, and a tiny exchange around them: what they decide is what happens.
+
+The exchange is ten rules, not a matching engine: a resting order fills, wholly or in part, when the market trades
+through it; a taking order meets a book of known depth; reduce-only is enforced. Time is the test's.
+"""
+
+import random
+
+import numpy as np
+from gateway_rig import PARAMS, RULES, Ring
+from quoting import SECOND_NS, bbo, book
+
+from phx._core import records
+from phx._core.account import Account
+from phx._core.action import ActionKind, TimeInForce
+from phx._core.desk import Desk
+from phx._core.enums import OperatorState, TapeKind
+from phx._core.gateway import GatewayCore
+from phx._core.quoter import QuoterCore
+
+MS = 1_000_000
+EPOCH = 7
+LEVELS = 20
+
+
+class Loop:
+    """One symbol. params: a PARAMS array of one record. depth: lots on each level of the book."""
+
+    def __init__(self, params, mid: int = 650_000, depth: int = 40, seed: int = 0):
+        self.params, self.mid, self.depth = params, mid, depth
+        self.random = random.Random(seed)
+        self.now_ns = 1000 * SECOND_NS
+        self.rings = {
+            name: Ring(dtype, slots)
+            for name, dtype, slots in (
+                ("bbo", records.BBO, 64),
+                ("book", records.BOOK, 64),
+                ("tape", records.TAPE, 64),
+                ("own", records.OWN, 64),
+                ("exec", records.EXEC, 1024),
+                ("params", records.PARAMS, 4),
+                ("operator", records.OPERATOR, 4),
+                ("ladder", records.LADDER, 64),
+                ("state", records.QUOTER_STATE, 4),
+                ("decisions", records.DECISION, 64),
+            )
+        }
+        self.counters = np.zeros(1, records.QUOTER_COUNTERS)
+        self.gateway_counters = np.zeros(1, records.GATEWAY_COUNTERS)
+        self.journal = Ring(records.JOURNAL, 65536)
+        self.account = Account(EPOCH, self.journal.writer, 65536)
+        self.gateway = GatewayCore(self.account, Ring(records.ACCOUNT, 8).writer, self.now_ns)
+        self.desk = self._desk()
+        self.gateway.add(self.desk)
+        self.gateway.ready = True
+        self.epoch = 0
+        self.quoter = None
+        self.transitions, self.ladders, self.orders, self.resting = [], [], {}, {}
+        self.trade_id, self.lost_ticklots = 0, []
+        self.feed_alive, self.flags = True, 0
+        self.answers, self.hungry = True, True  # cancels are done and confirmed; takes find somebody
+        self.params["params_version"] = 1
+        self.rings["params"].writer.write(self.params)
+        self.market()
+        self.restart_quoter()
+
+    def _desk(self) -> Desk:
+        rings = self.rings
+        desk = Desk(
+            self.account, "SYM0", 0, RULES, own=rings["own"].writer, exec_=rings["exec"].writer,
+            counters=self.gateway_counters.data,
+        )  # fmt: skip
+        desk.market.attach(*(rings[name].reader() for name in ("bbo", "book", "tape")))
+        desk.attach_ladder(rings["ladder"].reader())
+        desk.attach_params(rings["params"].reader())
+        desk.quoter_alive = desk.user_stream_up = True
+        desk.operator_state, desk.proof_period_ns = OperatorState.OPERATOR_RUN, SECOND_NS
+        return desk
+
+    # ---- the processes ----
+
+    def restart_quoter(self) -> None:
+        """A new life of the quoter, that goes on from what the last one left in its state."""
+        self.epoch += 1
+        left = self.rings["state"].newest()
+        self.rings["ladder"], self.rings["state"] = Ring(records.LADDER, 64), Ring(records.QUOTER_STATE, 4)
+        self.rings["decisions"] = Ring(records.DECISION, 64)
+        written = (self.rings[name].memory for name in ("ladder", "state", "decisions"))
+        self.desk.attach_ladder(self.rings["ladder"].reader())
+        self.quoter = QuoterCore(0, self.epoch, *written, self.counters)
+        for source in ("bbo", "book", "tape", "own", "exec", "params", "operator"):
+            self.quoter.attach(source, self.rings[source].memory)
+        if left is not None:
+            self.quoter.restore(np.array([left]))
+        if self.epoch > 1:
+            self.desk.lose_quoter()
+            self.desk.quoter_alive = True
+
+    def market(self, move: int = 0) -> None:
+        self.mid += move
+        stamps = {
+            "recv_mono_ns": self.now_ns,
+            "ts_event_ns": self.now_ns,
+            "update_id": self.now_ns,
+            "flags": self.flags,
+        }
+        bids = [(self.mid - 1 - i, self.depth) for i in range(LEVELS)]
+        asks = [(self.mid + 1 + i, self.depth) for i in range(LEVELS)]
+        self.rings["book"].writer.write(book(bids, asks, **stamps))
+        self.rings["bbo"].writer.write(bbo(bids[0], asks[0], **stamps))
+        self.rings["tape"].write(kind=TapeKind.TAPE_MARK, price_ticks=self.mid, recv_mono_ns=self.now_ns)
+
+    def want(self, state: OperatorState) -> None:
+        """The operator's will, for both."""
+        self.rings["operator"].write(wanted=np.full(records.OPERATOR["wanted"].shape, int(state), np.uint8))
+        self.desk.operator_state = state
+
+    def turn(self) -> None:
+        """Quoter, gateway, exchange, and the answers, until nobody has anything to say."""
+        self.desk.proof_deadline_mono_ns = self.now_ns + 3 * SECOND_NS
+        self.account.set_journal_drained(self.journal.writer.published)
+        for _ in range(6):
+            self.quoter.feed_heartbeat_mono_ns = self.now_ns if self.feed_alive else 0
+            if self.quoter.step_at(self.now_ns):
+                self.ladders.append(self.ladder)
+            self.transitions += self.quoter.take_transitions()
+            self.gateway.step(self.now_ns)
+            while (action := self.gateway.pop_action()) is not None:
+                self.exchange(action)
+            self.gateway.step(self.now_ns)
+
+    def pass_time(self, ns: int, every_ns: int = 100 * MS, move: int = 0) -> None:
+        """Let time pass in steps, the market alive."""
+        for _ in range(max(1, ns // every_ns)):
+            self.now_ns += every_ns
+            self.market(move)
+            self.trade_through()
+            self.turn()
+
+    # ---- what can be seen ----
+
+    @property
+    def ladder(self):
+        return self.rings["ladder"].newest()
+
+    @property
+    def state(self):
+        return self.rings["state"].newest()
+
+    @property
+    def position(self) -> int:
+        return self.desk.position_lots
+
+    def hold(self, lots: int, cost: int | None = None) -> None:
+        """A trade from outside brings the position to `lots`."""
+        change = lots - self.position
+        if change:
+            self.book_fill(0, 1 if change > 0 else -1, cost or self.mid, abs(change), foreign=True)
+
+    def live_lots(self, side: int) -> int:
+        return sum(row["remaining"] for row in self.resting.values() if row["side"] == side)
+
+    # ---- the exchange ----
+
+    def exchange(self, action: dict) -> None:
+        intent = action["intent_id"]
+        if action["kind"] == ActionKind.ACTION_CANCEL:
+            if self.answers and self.resting.pop(intent, None) is not None:
+                self.gateway.on_end(intent, False, 0, 1, self.now_ns)
+            return
+        order = {**action, "remaining": action["qty_lots"], "mode": int(self.ladder["mode"]), "at_ns": self.now_ns}
+        order |= {"take": (int(self.ladder["quoter_epoch"]), int(self.ladder["take_n"]))}
+        self.orders[intent] = order
+        self.on_order(order)
+        self.gateway.on_accept(intent, 5_000 + intent, 1, self.now_ns)
+        if action["time_in_force"] == TimeInForce.GTX:
+            self.resting[intent] = order
+        else:
+            self.take(order)
+
+    def on_order(self, order: dict) -> None:
+        """For the test: look at every order as it arrives."""
+
+    def take(self, order: dict) -> None:
+        """Meet the book level by level; what is left of an order that may not rest expires."""
+        intent, side, filled = order["intent_id"], order["side"], 0
+        for level in range(LEVELS if order["price_ticks"] != records.ABSENT_PRICE_TICKS else 10**6):
+            price = self.mid + side * (1 + level)
+            beyond = order["price_ticks"] != records.ABSENT_PRICE_TICKS and side * (price - order["price_ticks"]) > 0
+            room = max(0, -side * self.position) if order["reduce_only"] else order["remaining"]
+            lots = min(order["remaining"], self.depth, room)
+            if beyond or not lots or not self.hungry:
+                break
+            order["remaining"] -= lots
+            filled += lots
+            self.book_fill(intent, side, price, lots, maker=False)
+        self.gateway.on_end(intent, True, filled, 1, self.now_ns)
+
+    def trade_through(self) -> None:
+        """Fill resting orders that the market has come through, some of them only in part."""
+        for intent, order in list(self.resting.items()):
+            if order["side"] * (order["price_ticks"] - self.mid) <= 0:
+                continue
+            lots = order["remaining"]
+            if self.random.random() < 0.3:
+                lots = max(1, lots // 2)
+            if order["reduce_only"]:
+                lots = min(lots, max(0, -order["side"] * self.position))
+            if lots:
+                order["remaining"] -= lots
+                self.book_fill(intent, order["side"], order["price_ticks"], lots)
+            if order["remaining"] == 0 or (order["reduce_only"] and not lots):
+                del self.resting[intent]
+                if order["remaining"]:
+                    self.gateway.on_end(intent, True, 0, 1, self.now_ns)
+
+    def book_fill(self, intent: int, side: int, price: int, lots: int, maker: bool = True, foreign=False) -> None:
+        totals = self.desk.totals()
+        held = totals["position_lots"]
+        rate = float(self.params["maker_fee" if maker else "taker_fee"][0])
+        fee_ticklots = rate * price * lots
+        if not foreign and self.orders[intent]["mode"] == 3 and held * side < 0:
+            cost = totals["open_cost_ticklots"] / held
+            lost = max(0.0, (1 if held > 0 else -1) * (cost - price)) * lots + fee_ticklots
+            self.lost_ticklots.append((self.now_ns, lost))
+        self.trade_id += 1
+        self.gateway.on_fill(
+            0, 0 if foreign else EPOCH, intent, self.trade_id, side, price, lots,
+            int(fee_ticklots * RULES["ticklot_e8"]), maker, 1, self.now_ns,
+        )  # fmt: skip
+
+    def lost_in_window(self) -> float:
+        window_ns = int(self.params["grind_budget_window_ns"][0])
+        return sum(lost for at_ns, lost in self.lost_ticklots if self.now_ns - at_ns < window_ns)
+
+
+__all__ = ["EPOCH", "MS", "PARAMS", "Loop"]
