@@ -100,7 +100,7 @@ def test_a_model_is_adopted_while_running_and_leans_by_near_sizes(plain, model):
     asmm = nearest(rig)
     changed = plain.copy()
     changed["model"], changed["params_version"], changed["intensity_fitted"] = model, 2, 0
-    changed["as_gamma"], changed["intensity_k_per_tick"] = 0.001, 0.01
+    changed["as_gamma"], changed["intensity_k_per_tick"], changed["sigma_1s_half_life_s"] = 0.001, 0.01, 1.0
     rig.write("params", changed)
     for i in range(1, 40):  # the mid moves two ticks a second to and fro
         now = T + i * SECOND_NS
@@ -109,7 +109,7 @@ def test_a_model_is_adopted_while_running_and_leans_by_near_sizes(plain, model):
     flat = nearest(rig)
     assert flat != asmm and rig.newest_ladder()["params_version"] == 2
     state = rig.states.read_newest()
-    assert state["sigma_1s_ticks"] == pytest.approx(2.0) and state["skew_ticks"] == 0
+    assert state["sigma_1s_ticks"] == pytest.approx(2.0, rel=1e-6) and state["skew_ticks"] == 0
     rig.write("own", own(position=12))
     now += 500 * MS
     rig.tick(now, bid=MID + 1, ask=MID + 3)
@@ -118,7 +118,7 @@ def test_a_model_is_adopted_while_running_and_leans_by_near_sizes(plain, model):
     state = rig.states.read_newest()
     sizes = 12 / plain["near_size_lots"][0]
     if model == QuotingModel.MODEL_AVELLANEDA_STOIKOV:
-        assert state["skew_ticks"] == pytest.approx(-sizes * 0.001 * 4 * changed["as_horizon_s"][0])
+        assert state["skew_ticks"] == pytest.approx(-sizes * 0.001 * 4 * changed["as_horizon_s"][0], rel=1e-6)
     else:
         assert state["skew_ticks"] < 0
     assert state["reservation_ticks"] == pytest.approx(state["fair_ticks"] + state["skew_ticks"])

@@ -3,6 +3,7 @@
 import math
 import statistics
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -198,16 +199,17 @@ def test_before_enough_samples_the_initial_volatility_counts(plain):
 
 
 def test_sigma_1s_is_the_root_of_an_average_of_squared_changes(plain):
+    """It begins with what the assumed volatility of the long window means for one second of a random walk."""
     signals = Signals()
     changes = [3.0, -2.0, 1.5]
     mid = 1000.0
     signals.sample_now(T, int(2 * mid), plain)
-    variance = None
+    variance = (0.001 * 1003) ** 2 * 6 / 1800
     for i, change in enumerate(changes):
         mid += change
         signals.sample_now(T + (i + 1) * SECOND_NS, int(2 * mid), plain)
         keep = 0.5 ** (1 / 60)
-        variance = change**2 if variance is None else change**2 + (variance - change**2) * keep
+        variance = change**2 + (variance - change**2) * keep
     market = signals.market(book([(999, 5)], [(1001, 5)], update_id=1), bbo((1, 1), (2, 1)), own(), plain, T)
     assert market["sigma_1s_ticks"] == pytest.approx(math.sqrt(variance))
 
@@ -217,7 +219,15 @@ def test_a_change_over_a_gap_is_no_change_of_one_second(plain):
     signals.sample_now(T, 2000, plain)
     signals.sample_now(T + 2 * SECOND_NS, 2600, plain)
     market = signals.market(book([(999, 5)], [(1001, 5)], update_id=1), bbo((1, 1), (2, 1)), own(), plain, T)
-    assert market["sigma_1s_ticks"] == 0
+    assert market["sigma_1s_ticks"] == pytest.approx(0.001 * 1000 * math.sqrt(6 / 1800)), "only what is assumed"
+
+
+def test_the_assumed_volatilities_of_a_second_and_of_the_window_belong_together(plain):
+    random = np.random.default_rng(1)
+    deviations = [np.std(np.cumsum(random.normal(0, 2.0, 1800))) for _ in range(2000)]
+    plain["vol_initial"] = math.sqrt(np.mean(np.square(deviations))) / 50_000
+    market = Signals().market(book([(49_999, 5)], [(50_001, 5)], update_id=1), bbo((1, 1), (2, 1)), own(), plain, T)
+    assert market["sigma_1s_ticks"] == pytest.approx(2.0, rel=0.03)
 
 
 # ---- funding
@@ -335,12 +345,12 @@ def test_micro_mid_and_imbalance_by_hand(plain):
 
 
 def test_sigma_1s_by_hand(plain):
-    plain["sigma_1s_half_life_s"] = 2.0
+    plain["sigma_1s_half_life_s"], plain["vol_initial"] = 2.0, 0.0
     signals = Signals()
     for second, half_ticks in enumerate((4000, 4006, 4002, 4003)):
         signals.sample_now(T + second * SECOND_NS, half_ticks, plain)
     kept = 2**-0.5  # squared changes are 9, 4 and 0.25 ticks
-    expected = ((9 * kept + 4 * (1 - kept)) * kept) + 0.25 * (1 - kept)
+    expected = ((9 * (1 - kept) * kept + 4 * (1 - kept)) * kept) + 0.25 * (1 - kept)
     b = book([(1999, 5)], [(2001, 5)], update_id=1)
     found = signals.market(b, bbo((1, 1), (2, 1)), own(), plain, T)
     assert found["sigma_1s_ticks"] == pytest.approx(math.sqrt(expected))

@@ -179,8 +179,10 @@ cdef class Signals:
         self.deviation_ticks = self.window.deviation_ticks()
         if second == self.last_second + 1:
             change_ticks = (half_ticks - self.last_half_ticks) / 2.0
+            if self.variance_1s < 0:
+                self.variance_1s = assumed_variance_1s(half_ticks / 2.0, params)
             self.variance_1s = follow(
-                self.variance_1s, change_ticks * change_ticks, 1, params.sigma_1s_half_life_s, self.variance_1s < 0
+                self.variance_1s, change_ticks * change_ticks, 1, params.sigma_1s_half_life_s, False
             )
         if leader_mid_ticks > 0:
             self.leader_ratio_ema = follow(
@@ -236,7 +238,9 @@ cdef class Signals:
         market.micro_ticks = (bid * ask_qty + ask * bid_qty) / (bid_qty + ask_qty)
         market.imbalance = imbalance(&touch.bids, &touch.asks, params.imbalance_levels)
         market.sigma_30m = self.sigma_30m(market.mid_ticks, params)
-        market.sigma_1s_ticks = sqrt(self.variance_1s) if self.variance_1s > 0 else 0
+        market.sigma_1s_ticks = sqrt(
+            self.variance_1s if self.variance_1s >= 0 else assumed_variance_1s(market.mid_ticks, params)
+        )
         market.funding = self.funding_ema if now_ns - self.mark_recv_mono_ns <= MARK_MAX_AGE_NS else 0
         market.tox_scale = self.vpin.scale(params)
         market.vpin = self.vpin.value()
@@ -348,6 +352,13 @@ cdef class Signals:
         market.skew_anchor = market.inventory_sizes = 0
         self.read(&touch, leader_mid_ticks, &params[0], now_ns, &market)
         return market
+
+
+cdef inline double assumed_variance_1s(double mid_ticks, const Params *params) noexcept nogil:
+    # The seconds of a random walk over a window W deviate by sigma_1s * sqrt(W / 6) from their mean, so this is the
+    # one-second volatility that goes with vol_initial. Beginning with it, one still second makes no still market.
+    cdef double deviation_ticks = params.vol_initial * mid_ticks
+    return deviation_ticks * deviation_ticks * 6 / params.vol_window_s
 
 
 cdef double stoikov_ticks(double bid_share, double spread_ticks, const Params *params) noexcept nogil:
