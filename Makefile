@@ -40,11 +40,11 @@ bench: build
 docs: build
 	PYTHONPATH=. $(PY) scripts/render_docs.py
 
-# Modes, models and signals against each other: on synthetic tapes of 20 minutes, and on RECORDING="a b" if given.
+# Modes, models and signals against each other: on synthetic tapes of 10 minutes, and on RECORDING="a b" if given.
 TAPES := run/tapes
 compare: build
-	PYTHONPATH=. $(PY) scripts/record_synthetic.py --seed 1 --into $(TAPES) BTCUSDC BTCUSDT
-	PYTHONPATH=. $(PY) scripts/record_synthetic.py --seed 2 --into $(TAPES) ETHUSDC ETHUSDT
+	PYTHONPATH=. $(PY) scripts/record_synthetic.py --seconds 600 --seed 1 --into $(TAPES) BTCUSDC BTCUSDT
+	PYTHONPATH=. $(PY) scripts/record_synthetic.py --seconds 600 --seed 2 --into $(TAPES) ETHUSDC ETHUSDT
 	$(PY) -m phx --config config.yaml.example compare --out docs/comparison.md \
 		$(TAPES)/btcusdc-synthetic-1.jsonl.gz+$(TAPES)/btcusdt-synthetic-1.jsonl.gz \
 		$(TAPES)/ethusdc-synthetic-2.jsonl.gz+$(TAPES)/ethusdt-synthetic-2.jsonl.gz $(RECORDING)

@@ -126,6 +126,7 @@ def test_the_screen_and_the_line_show_every_symbol(written):
     for word in ("BTCUSDC", "ETHUSDC", "normal", "60,010.05", "2+1", "gateway not ready", "sim not ready"):
         assert word in screen
     assert "\n" not in view.line() and "BTCUSDC normal" in view.line()
+    assert "PnL -0.20, without fees +1.80, at base fees +1.61" in view.line()
 
 
 def test_restarts_are_counted_from_generations(written):

@@ -59,7 +59,8 @@ class View:
             why = f" ({why})" if (why := why_not_quoting(f)) else ""
             parts.append(
                 f"{symbol} {f.mode.lower()}{why} mid {price(f.mid)} orders {f.buy_orders}+{f.sell_orders} "
-                f"fills {f.fills} position {f.position:+.6g} PnL {f.pnl:+.2f}"
+                f"fills {f.fills} position {f.position:+.6g} PnL {f.pnl:+.2f}, without fees {f.pnl_no_fees:+.2f}, "
+                f"at base fees {f.pnl_base_fees:+.2f}"
             )
         return f"{clock(self.age_s())}  " + "; ".join(parts)
 
