@@ -97,7 +97,7 @@ class Leader(Strict):
 class Near(Strict):
     size: Decimal
     layers: Annotated[int, Meta(ge=1, le=32)] = 8
-    start: Positive = 0.00015
+    start: Positive = 0.0002
     ratio: Positive = 1.15
 
 
