@@ -19,7 +19,7 @@ from phx.replay.check import KINDS, kind_of
 from phx.replay.funding import Funding
 
 TIF = {TimeInForce.GTX: Tif.TIF_GTX, TimeInForce.IOC: Tif.TIF_IOC, TimeInForce.MARKET: Tif.TIF_MARKET}
-POST_ONLY_REFUSED, UNKNOWN_ORDER = -5022, -2011
+POST_ONLY_REFUSED, UNKNOWN_ORDER, REDUCE_ONLY_REFUSED = -5022, -2011, -2022
 SNAPSHOT_LEVELS = 1000
 IDS_APART = 10**9  # order ids of one book begin so far above those of the book before
 
@@ -88,6 +88,7 @@ class OpenOrder:
     price_ticks: int
     remaining_lots: int
     tif: int
+    reduce_only: bool
     filled_lots: int = 0
 
 
@@ -182,12 +183,39 @@ class Venue:
             rules = self.instruments[symbol].order_rules()
             price_ticks = rules["max_price_ticks"] if side > 0 else rules["min_price_ticks"]
         owner, lots = action["symbol_id"] + 1, action["qty_lots"]
+        if action["reduce_only"]:
+            lots = min(lots, self._reducible_lots(action["symbol_id"], side, tif == Tif.TIF_GTX))
+            if lots <= 0:
+                return [Refused(intent_id, REDUCE_ONLY_REFUSED)]
         order_id = self.overlay(symbol).place_order(owner, side, price_ticks, lots, tif)
         if order_id == Refusal.REFUSED_POST_ONLY:
             return [Refused(intent_id, POST_ONLY_REFUSED)]
-        self.open[order_id] = OpenOrder(intent_id, action["symbol_id"], side, price_ticks, lots, tif)
+        self.open[order_id] = OpenOrder(
+            intent_id, action["symbol_id"], side, price_ticks, lots, tif, bool(action["reduce_only"])
+        )
         self.order_ids[intent_id] = order_id
         return self._said(symbol)
+
+    def _reducible_lots(self, symbol_id: int, side: int, may_rest: bool) -> int:
+        """Return what a reduce-only order may still close; one that takes at once goes before those that rest."""
+        left = max(0, -side * self.positions[symbol_id])
+        if may_rest:
+            left -= sum(o.remaining_lots for o in self.open.values() if o.reduce_only and o.symbol_id == symbol_id)
+        return left
+
+    def _excess(self, symbol_id: int) -> list[int]:
+        """Return the open reduce-only orders that the position no longer covers, worst-priced first."""
+        held = self.positions[symbol_id]
+        mine = [(i, o) for i, o in self.open.items() if o.reduce_only and o.symbol_id == symbol_id]
+        covering = [(i, o) for i, o in mine if o.side * held < 0]
+        excess = [order_id for order_id, order in mine if order.side * held >= 0]
+        total = sum(order.remaining_lots for _, order in covering)
+        for order_id, order in sorted(covering, key=lambda row: row[1].side * row[1].price_ticks):
+            if total <= abs(held):
+                break
+            excess.append(order_id)
+            total -= order.remaining_lots
+        return excess
 
     def _cancel(self, intent_id: int, symbol: str) -> list:
         order_id = self.order_ids.get(intent_id)
@@ -211,6 +239,11 @@ class Venue:
                 self._forget(event.order_id)
                 expired = event.kind == EventKind.EVENT_EXPIRED
                 said.append(Ended(order.intent_id, expired, order.filled_lots))
+        for symbol_id in [i for i, traded in self.traded.items() if traded == symbol]:
+            if excess := self._excess(symbol_id):
+                for order_id in excess:
+                    self.overlay(symbol).cancel_order(order_id)
+                said += self._said(symbol)
         return said
 
     def _fill(self, instrument: Instrument, order_id: int, event, maker: bool) -> Fill:
