@@ -1,7 +1,8 @@
 """The quoter's decision: market, own orders and parameters in, a finished ladder out.
 
-Topology: one thread, hot, 8 near and 8 far layers a side, 32 live orders, all kept. Measure: ns per decision, and
-ns per tick through the rings (top of book read, decided, decision and state written, ladder published when due).
+Topology: one thread, hot, 8 near and 8 far layers a side, 32 live orders, all kept. Measure: ns per decision, the same
+with each quoting model, and ns per tick through the rings (top of book read, decided, decision and state written,
+ladder published when due).
 Floor: the bare arithmetic of such a ladder in C, without live orders or any of the finishing steps. Rival: the same in
 numpy. A regression here delays every order by as much.
 """
@@ -16,7 +17,7 @@ import pytest
 from compiled import floor, loops
 
 from phx._core.decide import decide_ladder
-from phx._core.enums import Mode
+from phx._core.enums import Mode, QuotingModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import quoting
@@ -30,12 +31,17 @@ def params(tmp_path):
     return quoting.params(tmp_path)
 
 
-@pytest.fixture
-def own(params):
-    ladder, _ = decide_ladder(quoting.market(), quoting.own(), params, 0)
+def placed(market, params):
+    """OWN with the orders of the ladder that is wanted in a market."""
+    ladder, _ = decide_ladder(market, quoting.own(), params, 0)
     orders = [(side, price, qty) for side in (1, -1) for price, qty in quoting.sides(ladder)[side]]
     assert len(orders) == 32
     return quoting.own(orders)
+
+
+@pytest.fixture
+def own(params):
+    return placed(quoting.market(), params)
 
 
 def per_operation_ns(run, count: int = COUNT) -> float:
@@ -71,6 +77,20 @@ def bench_decide_full_1p(side_by_side, params, own):
             "bare arithmetic in numpy": in_numpy,
         },
     )
+
+
+def bench_decide_models_1p(side_by_side, params):
+    module = loops("quoter_loops")
+    market = quoting.market(sigma_1s_ticks=8.0, intensity_a_per_s=2.0, intensity_k_per_tick=0.05)
+
+    def deciding(model):
+        chosen = params.copy()
+        chosen["model"] = model
+        own = placed(market, chosen)
+        return lambda: per_operation_ns(lambda: module.decisions(market, own, chosen, COUNT))
+
+    asmm, *others = QuotingModel
+    side_by_side(deciding(asmm), {f"with {model.name}": deciding(model) for model in others})
 
 
 def bench_tick_to_ladder_1p(side_by_side, params, own):
