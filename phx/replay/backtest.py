@@ -151,7 +151,7 @@ def recorded_instruments(config: Config, paths: Iterable[Path]) -> dict[str, Ins
     known = [entry["symbol"] for entry in listed.entries()]
     if unlisted := [symbol for symbol in wanted if symbol not in known]:
         raise RecordingError(
-            f"{', '.join(unlisted)}: no venue is asked here, it knows {', '.join(known)}; add the entry "
+            f"{', '.join(unlisted)}: a backtest knows only {', '.join(known)}; add the entry "
             f"of GET /fapi/v1/exchangeInfo to {listed.TABLE.name}"
         )
     return listed.instruments({symbol: ids[symbol] for symbol in wanted})
