@@ -53,10 +53,11 @@ class MarkOut(Struct, frozen=True):
     fills: int
     volume: float  # of those fills, at their own prices
     gain: float  # against the mid then
+    bps: float  # the gain in basis points of the volume
 
-    @property
-    def bps(self) -> float:
-        return 1e4 * self.gain / self.volume if self.volume else math.nan
+    @classmethod
+    def of(cls, mode: str, layer: str, horizon_s: int, fills: int, volume: float, gain: float) -> "MarkOut":
+        return cls(mode, layer, horizon_s, fills, volume, gain, 1e4 * gain / volume if volume else math.nan)
 
 
 def mark_outs(counters, instrument: Instrument) -> list[MarkOut]:
@@ -66,7 +67,7 @@ def mark_outs(counters, instrument: Instrument) -> list[MarkOut]:
     for mode, layer, horizon in zip(*tables["fills"].nonzero(), strict=True):
         fills, _, half_ticklots, ticklots = (int(tables[field][mode, layer, horizon]) for field in MARK_OUT_FIELDS)
         found.append(
-            MarkOut(
+            MarkOut.of(
                 mode_word(mode),
                 "take" if layer == TAKE_ROW else str(layer),
                 HORIZONS_S[horizon],
@@ -82,7 +83,8 @@ def added_up(found: list[MarkOut], horizon_s: int) -> MarkOut:
     """Return the mark-outs of one horizon over all modes and layers as one."""
     of_horizon = [m for m in found if m.horizon_s == horizon_s]
     fills = sum(m.fills for m in of_horizon)
-    return MarkOut("all", "all", horizon_s, fills, sum(m.volume for m in of_horizon), sum(m.gain for m in of_horizon))
+    volume, gain = sum(m.volume for m in of_horizon), sum(m.gain for m in of_horizon)
+    return MarkOut.of("all", "all", horizon_s, fills, volume, gain)
 
 
 def mark_out_lines(found: list[MarkOut]) -> list[str]:

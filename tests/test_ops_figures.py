@@ -65,7 +65,7 @@ def test_the_screen_tells_mode_reason_and_three_profits(written):
     assert View(written.instance).screen()[3:5] == [
         "BTCUSDC   pinning   60,010.05    60,000.00    60,020.00    +0.03       -0.20     3      2+1     "
         "1.0       10.1 us/1.01 ms      -",
-        "          ratio rose; inventory +62.0% of net_max, gap 20.0000; PnL without fees +1.80, at base fees +1.61, "
+        "          ratio rose; inventory +62.0% of net_max, gap 20; PnL without fees +1.80, at base fees +1.61, "
         "by the mark price -0.23",
     ]
 
@@ -281,6 +281,9 @@ def test_cancels_of_a_run_count_over_a_restart_of_the_gateway(healthy):
 def test_the_summary_is_json_without_nan(healthy):
     tree = json.loads(report.to_json(summarised(healthy)), parse_constant=lambda word: pytest.fail(word))
     assert tree["symbols"][0]["symbol"] == "BTCUSDC" and tree["faults"] == []
+    healthy.judge("BTCUSDC", Mode.MODE_NORMAL, 0, 0, fills=2, half_ticklots=300, ticklots=6_000_000)
+    (judged,) = json.loads(report.to_json(summarised(healthy)))["symbols"][0]["mark_outs"]
+    assert (judged["mode"], judged["horizon_s"], judged["bps"]) == ("normal", 1, pytest.approx(0.25))
     msgspec.json.decode(report.to_json(summarised(healthy)), type=dict)
 
 

@@ -82,9 +82,10 @@ def second_row(f: Figures) -> str:
     """Return why it is in its mode, how full it is, and what it earned under other fees and by the mark price."""
     why = why_not_quoting(f) or ("quoting" if f.reason == "NONE" else f.reason.lower().replace("_", " "))
     ratio = "-" if math.isnan(f.ratio) else f"{f.ratio:+.1%}"
+    gap = "-" if math.isnan(f.gap) else f"{f.gap:.6g}"
     by_mark = f.pnl - f.unrealised + f.unrealised_mark
     return (
-        f"{why}; inventory {ratio} of net_max, gap {price(f.gap)}; PnL without fees {f.pnl_no_fees:+.2f}, "
+        f"{why}; inventory {ratio} of net_max, gap {gap}; PnL without fees {f.pnl_no_fees:+.2f}, "
         f"at base fees {f.pnl_base_fees:+.2f}, by the mark price {'-' if math.isnan(by_mark) else f'{by_mark:+.2f}'}"
     )
 
