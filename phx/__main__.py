@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     backtest.add_argument("files", nargs="+", metavar="FILE")
     compare = verb("compare", "backtest modes, models and signals against each other on the same markets")
     compare.add_argument("markets", nargs="+", metavar="FILE[+FILE]", help="recordings joined by + play together")
-    compare.add_argument("--net-max", default="0.1", metavar="SHARE", help="of the configured net_max; default 0.1")
+    compare.add_argument("--net-max", type=share, default="0.1", metavar="SHARE", help="of the configured; default 0.1")
     compare.add_argument("--out", metavar="PAGE", help="write the tables into this Markdown page")
     config = verb("config", "check or show the configuration")
     config.add_argument("what", choices=("check", "show"))
@@ -72,6 +72,13 @@ def parser() -> argparse.ArgumentParser:
             if argument:
                 process.add_argument(argument)
     return top
+
+
+def share(text: str) -> str:
+    """Return decimal text that is a share above 0. Raises ValueError."""
+    if not 0 < float(text) <= 1:
+        raise ValueError(text)
+    return text
 
 
 def main(argv: list[str] | None = None) -> int:

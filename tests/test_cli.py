@@ -67,6 +67,13 @@ def test_wrong_usage_ends_with_2(arguments, capsys):
     assert "usage: phx" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("wrong", ["0", "-0.1", "1.5", "nan", "much"])
+def test_a_share_of_net_max_is_above_0_and_at_most_1(wrong, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["compare", "a.jsonl", "--net-max", wrong])
+    assert ended.value.code == 2 and "--net-max" in capsys.readouterr().err
+
+
 def test_every_verb_of_the_parser_is_known_to_the_commands():
     known = {*commands.VERBS, *commands.PROCESSES}
     (verbs,) = [action.choices for action in cli.parser()._actions if action.choices and "run" in action.choices]
