@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from phx._core.matching import Event, EventKind, Expiry, Refusal
 from phx.instruments import ONE_E8
-from phx.sim import rules, wire
+from phx.sim import answers, rules, wire
 from phx.sim.account import Account, Order
 from phx.sim.contracts import Contract, padded
 from phx.sim.ledger import Ledger
@@ -110,9 +110,9 @@ class Exchange:
             self._good_till[contract.symbol, order_id] = order
         self.ledger.on_placed(order, len(opened.by_id), contract.symbol in self.countdowns)
         # ACK shows the order as it was accepted; RESULT waits for the match of orders that cannot rest.
-        ack = wire.order_ack(order)
+        ack = answers.order_ack(order)
         self.settle(market, now_ns)
-        return wire.order_ack(order) if new.response == "RESULT" and not new.may_rest else ack
+        return answers.order_ack(order) if new.response == "RESULT" and not new.may_rest else ack
 
     def _market_bound(self, contract: Contract, side: int) -> int:
         """Return the outermost price a market order may reach."""
@@ -145,7 +145,7 @@ class Exchange:
         order.modifications += 1
         market.book.amend_order(order.order_id, ticks, lots)
         self.settle(market, now_ns)
-        return wire.order_ack(order, amended=True)
+        return answers.order_ack(order, amended=True)
 
     def cancel(self, account: Account, params: dict, now_ns: int) -> dict:
         contract = self._contract(params)
@@ -155,7 +155,7 @@ class Exchange:
         market = self.player.markets[contract.symbol]
         market.book.cancel_order(order.order_id)
         self.settle(market, now_ns)
-        return wire.order_ack(order)
+        return answers.order_ack(order)
 
     def cancel_all(self, account: Account, symbol: str, now_ns: int) -> None:
         market = self.player.markets[symbol]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from phx.sim import rules, wire
+from phx.sim import answers, rules, wire
 from phx.sim.account import Account, Order
 from phx.sim.refusals import Refused
 from phx.sim.venue import Venue
@@ -79,7 +79,7 @@ def depth(call: Call) -> bytes:
         raise Refused(-4021, limit)
     book = call.exchange.player.markets[contract.symbol].streams.book
     bids, asks = book.top(limit)
-    return wire.depth_answer(contract, book.update_id, bids, asks, book.ts_ms, call.now_ms)
+    return answers.depth_answer(contract, book.update_id, bids, asks, book.ts_ms, call.now_ms)
 
 
 def per_symbol(one: Callable[[Call, str], dict]) -> Callable[[Call], object]:
@@ -111,7 +111,7 @@ def test_order(call: Call) -> dict:
         new.contract, 0, new.client_id, new.side, new.type, new.tif, new.price_ticks, new.lots, new.reduce_only,
         new.self_trade, new.good_till_ms, call.now_ms, call.now_ms,
     )  # fmt: skip
-    return wire.order_ack(order)
+    return answers.order_ack(order)
 
 
 def amend(call: Call) -> dict:
@@ -172,17 +172,17 @@ def json_list(params: dict, name: str) -> list:
 
 
 def order(call: Call) -> dict:
-    return wire.order_row(call.exchange.order(call.account, call.params))
+    return answers.order_row(call.exchange.order(call.account, call.params))
 
 
 def open_order(call: Call) -> dict:
-    return wire.order_row(call.exchange.order(call.account, call.params, only_open=True))
+    return answers.order_row(call.exchange.order(call.account, call.params, only_open=True))
 
 
 def open_orders(call: Call) -> list:
     symbol = call.optional_symbol()
     books = [call.account.open_orders(symbol)] if symbol else call.account.open.values()
-    return [wire.order_row(found) for book in books for found in book.by_id.values()]
+    return [answers.order_row(found) for book in books for found in book.by_id.values()]
 
 
 def all_orders(call: Call) -> list:
@@ -195,7 +195,7 @@ def all_orders(call: Call) -> list:
         for o in call.account.orders.values()
         if symbol in ("", o.symbol) and o.order_id >= first and (first or start_ms <= o.time_ms <= end_ms)
     ]
-    return [wire.order_row(o) for o in (found[:limit] if first else found[-limit:])]
+    return [answers.order_row(o) for o in (found[:limit] if first else found[-limit:])]
 
 
 def span(call: Call) -> tuple[int, int]:
@@ -215,11 +215,11 @@ def user_trades(call: Call) -> list:
         fills = [fill for fill in fills if fill.order.order_id == order_id]
     if call.params.get("fromId") not in (None, ""):
         first = rules.whole(call.params, "fromId")
-        return [wire.user_trade(fill) for fill in fills if fill.trade_id >= first][:limit]
+        return [answers.user_trade(fill) for fill in fills if fill.trade_id >= first][:limit]
     start_ms, end_ms = span(call)
     fills = [fill for fill in fills if start_ms <= fill.time_ms <= end_ms]
     # With a start the oldest rows come first, so that a client can page forward.
-    return [wire.user_trade(fill) for fill in (fills[:limit] if call.params.get("startTime") else fills[-limit:])]
+    return [answers.user_trade(fill) for fill in (fills[:limit] if call.params.get("startTime") else fills[-limit:])]
 
 
 def countdown(call: Call) -> dict:

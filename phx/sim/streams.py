@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from phx._core.enums import TradeOrigin
-from phx.sim import wire
+from phx.sim import market_wire
 from phx.sim.contracts import Contract
 from phx.sim.depth import DiffBatch, PublicBook
 
@@ -90,21 +90,21 @@ class SymbolStreams:
             batch.add(first_id, last_id, bids, asks, ts_ms)
         name = self.names["depth@0ms"]
         if self.hub.wanted(name):
-            text = wire.depth_update(self.contract, first_id, last_id, prev_id, bids, asks, ts_ms, now_ms)
+            text = market_wire.depth_update(self.contract, first_id, last_id, prev_id, bids, asks, ts_ms, now_ms)
             self.hub.send(name, text)
 
     def on_top(self, update_id: int, bid: tuple[int, int], ask: tuple[int, int], ts_ms: int, now_ms: int) -> None:
         self.best = (update_id, bid, ask, ts_ms)
         name = self.names["bookTicker"]
         if self.hub.wanted(name):
-            self.hub.send(name, wire.book_ticker(self.contract, update_id, bid, ask, ts_ms, now_ms))
+            self.hub.send(name, market_wire.book_ticker(self.contract, update_id, bid, ask, ts_ms, now_ms))
 
     def on_trade(self, trade_id: int, ticks: int, lots: int, aggressor: int, origin: int, ts_ms: int, now_ms: int):
         name = self.names["trade"]
         if self.hub.wanted(name):
             origin_text = ORIGIN_TEXT.get(origin, "MARKET")
             self.hub.send(
-                name, wire.trade(self.contract, trade_id, ticks, lots, aggressor < 0, origin_text, ts_ms, now_ms)
+                name, market_wire.trade(self.contract, trade_id, ticks, lots, aggressor < 0, origin_text, ts_ms, now_ms)
             )
         if origin in (TradeOrigin.ORIGIN_MARKET, TradeOrigin.ORIGIN_RPI):
             self._aggregate(trade_id, ticks, lots, aggressor < 0, ts_ms, now_ms)
@@ -128,7 +128,9 @@ class SymbolStreams:
         self.agg_id += 1
         name = self.names["aggTrade"]
         if self.hub.wanted(name):
-            text = wire.agg_trade(self.contract, self.agg_id, ticks, lots, first, last, buyer_is_maker, ts_ms, now_ms)
+            text = market_wire.agg_trade(
+                self.contract, self.agg_id, ticks, lots, first, last, buyer_is_maker, ts_ms, now_ms
+            )
             self.hub.send(name, text)
 
     def flush(self, now_ms: int) -> None:
@@ -142,7 +144,7 @@ class SymbolStreams:
             wanted = [self.names[n] for n, ms in BATCH_STREAMS.items() if ms == interval_ms]
             wanted = [name for name in wanted if self.hub.wanted(name)]
             if wanted:
-                text = wire.depth_update(self.contract, *taken, now_ms)
+                text = market_wire.depth_update(self.contract, *taken, now_ms)
                 for name in wanted:
                     self.hub.send(name, text)
         for stream, (limit, interval_ms) in PARTIAL_STREAMS.items():
@@ -158,12 +160,14 @@ class SymbolStreams:
             return
         self.partial_prev_id[stream] = book.update_id
         bids, asks = book.top(limit)
-        text = wire.depth_update(self.contract, prev_id, book.update_id, prev_id, bids, asks, book.ts_ms, now_ms)
+        text = market_wire.depth_update(self.contract, prev_id, book.update_id, prev_id, bids, asks, book.ts_ms, now_ms)
         self.hub.send(name, text)
 
     def on_mark(self, mark_e8, index_e8, rate_e8, next_funding_ms, now_ms: int, every_3s: bool) -> None:
         """Publish the mark price: each second, on the slow stream every third."""
         for stream in ("markPrice@1s", *(("markPrice",) if every_3s else ())):
             if self.hub.wanted(self.names[stream]):
-                text = wire.mark_price(self.contract, mark_e8, index_e8, index_e8, rate_e8, next_funding_ms, now_ms)
+                text = market_wire.mark_price(
+                    self.contract, mark_e8, index_e8, index_e8, rate_e8, next_funding_ms, now_ms
+                )
                 self.hub.send(self.names[stream], text)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from phx.sim import rules, wire
+from phx.sim import answers, rules
 from phx.sim.refusals import Refused
 from phx.sim.signing import Key, check_time
 from phx.sim.venue import Venue
@@ -112,7 +112,7 @@ class ApiSession:
             case "order.cancel":
                 return exchange.cancel(account, params, now_ns)
             case "order.status":
-                return wire.order_row(exchange.order(account, params))
+                return answers.order_row(exchange.order(account, params))
             case "account.status":
                 return venue.views.account(account, 3 if version == "v2" else 2)
             case "account.balance":
@@ -155,7 +155,7 @@ class ApiSession:
         streams = self.venue.exchange.player.markets[symbol].streams
         bids, asks = streams.book.top(rules.whole(params, "limit", 500))
         contract = self.venue.exchange.contracts[symbol]
-        body = wire.depth_answer(contract, streams.book.update_id, bids, asks, streams.book.ts_ms, now_ms)
+        body = answers.depth_answer(contract, streams.book.update_id, bids, asks, streams.book.ts_ms, now_ms)
         return msgspec.Raw(body)
 
     def _logon(self, key: Key, now_ms: int) -> dict:
