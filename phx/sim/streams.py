@@ -6,6 +6,7 @@ from phx._core.enums import TradeOrigin
 from phx.sim import market_wire
 from phx.sim.contracts import Contract
 from phx.sim.depth import DiffBatch, PublicBook
+from phx.sim.tape import Aggregate, Print, Tape
 
 AGG_TRADE_DELAY_MS = 100
 ORIGIN_TEXT = {
@@ -62,6 +63,7 @@ class SymbolStreams:
         self.contract = contract
         self.hub = hub
         self.book = PublicBook()
+        self.tape = Tape()  # for the queries of trades
         self.names = {name: f"{contract.symbol.lower()}@{name}" for name in self._all_names()}
         self.batches = {interval_ms: DiffBatch(interval_ms) for interval_ms in (100, 250, 500)}
         self.partial_due_ms = dict.fromkeys(PARTIAL_STREAMS, 0)
@@ -107,6 +109,8 @@ class SymbolStreams:
                 name, market_wire.trade(self.contract, trade_id, ticks, lots, aggressor < 0, origin_text, ts_ms, now_ms)
             )
         if origin in (TradeOrigin.ORIGIN_MARKET, TradeOrigin.ORIGIN_RPI):
+            is_rpi = origin == TradeOrigin.ORIGIN_RPI
+            self.tape.prints.append(Print(trade_id, ticks, lots, aggressor < 0, ts_ms, is_rpi))
             self._aggregate(trade_id, ticks, lots, aggressor < 0, ts_ms, now_ms)
         if origin == TradeOrigin.ORIGIN_MARKET:
             self.last_ticks = ticks
@@ -126,6 +130,7 @@ class SymbolStreams:
         ticks, lots, first, last, buyer_is_maker, ts_ms = self.aggregate
         self.aggregate = None
         self.agg_id += 1
+        self.tape.aggregates.append(Aggregate(self.agg_id, ticks, lots, first, last, buyer_is_maker, ts_ms))
         name = self.names["aggTrade"]
         if self.hub.wanted(name):
             text = market_wire.agg_trade(
