@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phx.instruments import ONE_E8
-from phx.sim.account import Account, Order, Position
+from phx.sim.account import Account, Order
 from phx.sim.contracts import listed
+from phx.sim.position import Position
 
 CONTRACTS = listed({})
 BTCUSDC, ETHUSDC, BTCUSDT = CONTRACTS["BTCUSDC"], CONTRACTS["ETHUSDC"], CONTRACTS["BTCUSDT"]
@@ -92,10 +93,12 @@ def test_the_wallet_pays_commission_and_receives_profit():
 def test_a_positive_funding_rate_is_paid_by_longs_to_shorts(side, sign):
     owner = account()
     owner.book_fill(order(BTCUSDC, side, 640_000, 1000), 1000, 640_000, True, 1, 0)
-    change = owner.book_funding(BTCUSDC, 0.0001, 6_400_000_000_000, 5)
+    change = owner.funding_e8(owner.position(BTCUSDC), 10_000, 6_400_000_000_000)
     assert change == sign * 640_000_000
+    assert owner.funding_e8(owner.position(BTCUSDC), 10_000, 6_400_000_000_001) == change
+    owner.book_income("FUNDING_FEE", "BTCUSDC", "USDC", change, 5)
     assert owner.wallets_e8["USDC"] == 100_000 * ONE_E8 + change
-    assert owner.book_funding(ETHUSDC, 0.0001, 1, 5) == 0
+    assert owner.funding_e8(owner.position(ETHUSDC), 10_000, 1) == 0
 
 
 def test_margin_is_needed_for_the_worse_side_only():

@@ -146,7 +146,7 @@ def test_margin_and_position_caps():
     assert code(rules.check_account, owner, new(quantity="0.32"), MARKS) == -2019
     rich = account(wallet=10**9)
     assert code(rules.check_account, rich, new(quantity="999"), MARKS) == 0  # just below 80 million
-    rich.position(BTCUSDC).leverage = 50
+    rich.settings_of("BTCUSDC").leverage = 50
     assert code(rules.check_account, rich, new(quantity="999"), MARKS) == -2027
 
 

@@ -134,15 +134,15 @@ def test_a_maker_fill_is_told_in_three_messages():
     assert wire.trade_lite(ours, 702423109, ticks, lots, True, at, at) == lifecycle(6)
     owner.position(ETHUSDC).realised_e8 = e8("-0.28351998")
     fill = owner.book_fill(ours, lots, ticks, True, 702423109, at)
-    position = owner.positions["ETHUSDC"]
+    position = owner.position(ETHUSDC)
     mark_e8 = e8("2317.5930875")  # gives the captured unrealised profit
-    assert wire.account_update(owner, "USDC", position, mark_e8, "ORDER", at, at) == lifecycle(7)
+    assert wire.account_update(owner, "USDC", [position], {"ETHUSDC": mark_e8}, "ORDER", at, at) == lifecycle(7)
     assert wire.order_update(ours, "TRADE", owner, at, at, fill) == lifecycle(8)
 
 
 def test_funding_moves_the_wallet_and_names_no_position():
     at = 1776787203246
-    text = wire.account_update(account("38.17806885"), "USDC", None, 0, "FUNDING_FEE", at, at, e8("-0.00085067"))
+    text = wire.account_update(account("38.17806885"), "USDC", [], {}, "FUNDING_FEE", at, at, e8("-0.00085067"))
     assert text == lifecycle(2)
 
 
@@ -161,7 +161,7 @@ def test_break_even_includes_the_fee_as_captured():
     ours = order(BTCUSDT, 1, "x", 1, "91739.9", "0.002")
     fill = owner.book_fill(ours, 2, ours.price_ticks, False, 5612428004, 0)
     assert plain(fill.fee_e8, 8) == "0.0917399"
-    text = wire.account_update(owner, "USDT", owner.positions["BTCUSDT"], e8("91739.9"), "ORDER", 0, 0)
+    text = wire.account_update(owner, "USDT", owner.held(), {"BTCUSDT": e8("91739.9")}, "ORDER", 0, 0)
     assert '"bep":"91785.76995"' in text
     assert '"bep":"91785.76995"' in captured("user_btcusdt_taker_roundtrip.jsonl")[2]
 

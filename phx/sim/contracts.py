@@ -7,13 +7,30 @@ from phx.venue.binance.listed import entries
 
 NO_ID = 255  # of a contract that the configuration does not name
 
-# (largest notional, maintenance margin rate, largest leverage); the last bracket is open above. From the venue's table.
+# (largest notional, maintenance margin rate, largest leverage); beyond the last one no position is allowed. From the
+# venue's table of 2026.
 BRACKETS = {
-    "BTC": ((50_000, "0.004", 125), (500_000, "0.005", 100), (10_000_000, "0.01", 50), (80_000_000, "0.025", 20)),
-    "ETH": ((50_000, "0.004", 125), (500_000, "0.005", 100), (1_000_000, "0.0065", 75), (5_000_000, "0.01", 50)),
-    "SOL": ((10_000, "0.005", 100), (50_000, "0.0065", 75), (200_000, "0.01", 50), (500_000, "0.012", 40)),
-}
-OTHER_BRACKETS = ((10_000, "0.005", 75), (50_000, "0.0065", 50), (500_000, "0.01", 40), (5_000_000, "0.05", 10))
+    "BTC": (
+        (50_000, "0.004", 125), (500_000, "0.005", 100), (10_000_000, "0.01", 50), (80_000_000, "0.025", 20),
+        (150_000_000, "0.05", 10), (300_000_000, "0.1", 5), (450_000_000, "0.125", 4), (600_000_000, "0.15", 3),
+        (800_000_000, "0.25", 2), (1_000_000_000, "0.5", 1),
+    ),
+    "ETH": (
+        (50_000, "0.004", 125), (500_000, "0.005", 100), (1_000_000, "0.0065", 75), (5_000_000, "0.01", 50),
+        (50_000_000, "0.02", 20), (100_000_000, "0.05", 10), (150_000_000, "0.1", 5), (300_000_000, "0.125", 4),
+        (400_000_000, "0.15", 3), (500_000_000, "0.25", 2), (800_000_000, "0.5", 1),
+    ),
+    "SOL": (
+        (10_000, "0.005", 100), (50_000, "0.0065", 75), (200_000, "0.01", 50), (500_000, "0.012", 40),
+        (1_000_000, "0.02", 25), (2_000_000, "0.025", 20), (5_000_000, "0.05", 10), (15_000_000, "0.1", 5),
+        (20_000_000, "0.125", 4), (50_000_000, "0.25", 2), (100_000_000, "0.5", 1),
+    ),
+}  # fmt: skip
+# The table is the same below, up to 10,000 at 75 times; what follows is that of smaller contracts.
+OTHER_BRACKETS = (
+    (10_000, "0.005", 75), (50_000, "0.0065", 50), (500_000, "0.01", 40), (5_000_000, "0.05", 10),
+    (10_000_000, "0.1", 5), (20_000_000, "0.125", 4), (50_000_000, "0.25", 2), (100_000_000, "0.5", 1),
+)  # fmt: skip
 
 
 class Contract:
@@ -47,6 +64,8 @@ class Contract:
         self.ticklot_e8 = self.instrument.ticklot_e8
         self.market_max_lots = int(Decimal(self.filters["MARKET_LOT_SIZE"]["maxQty"]) / self.instrument.lot_size)
         self.take_bound = Decimal(entry["marketTakeBound"])
+        self.liquidation_fee = Decimal(entry["liquidationFee"])
+        self.max_amendments = entry.get("maxMoveOrderLimit", 10_000)
         self._price_unit = int(self.instrument.tick_size.scaleb(entry["pricePrecision"]))
         self._qty_unit = int(self.instrument.lot_size.scaleb(entry["quantityPrecision"]))
         self._price_decimals = entry["pricePrecision"]
@@ -89,6 +108,10 @@ class Contract:
                 return rate, int(cum * ONE_E8), number
             floor, last_rate = cap, rate
         raise AssertionError("a contract has brackets")
+
+    @property
+    def max_leverage(self) -> int:
+        return max(leverage for _, _, leverage in self.brackets)
 
     def max_notional(self, leverage: int) -> int:
         """Return the largest position value allowed at a leverage."""

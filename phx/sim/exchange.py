@@ -9,13 +9,15 @@ from collections.abc import Callable
 from phx._core.matching import Event, EventKind, Expiry, Refusal
 from phx.instruments import ONE_E8
 from phx.sim import answers, rules, wire
-from phx.sim.account import Account, Order
+from phx.sim.account import Account, Amendment, Order
 from phx.sim.contracts import Contract, padded
 from phx.sim.ledger import Ledger
 from phx.sim.limits import Limits
 from phx.sim.mark import Mark
 from phx.sim.market import Market, Player
+from phx.sim.position import Position
 from phx.sim.refusals import Refused
+from phx.sim.settings import Settings
 from phx.sim.streams import Hub
 
 TURN_BUDGET_NS = 5_000_000  # of playing the market, before other work of the loop gets its turn
@@ -33,8 +35,12 @@ class Exchange:
         self.ledger = Ledger()
         self.accounts: dict[int, Account] = {}
         self.emit: Callable[[Account, str], None] = lambda account, text: None
+        self.on_forced: Callable[[Order, int], None] = lambda order, ts_ms: None  # liquidation or ADL order done
+        self.overloaded = False  # -1008 to orders that do not reduce
+        self.settings = Settings(self.contracts, self.marks_e8, lambda account, text: self.emit(account, text))
         self.countdowns: dict[str, int] = {}  # symbol → deadline, ms
         self._countdown_owner: dict[str, int] = {}
+        self._amendments = 0
         self._good_till: dict[tuple[str, int], Order] = {}
         self.now_ms = now_ms
         self.marks = {symbol: Mark(market, now_ms) for symbol, market in player.markets.items()}
@@ -133,7 +139,7 @@ class Exchange:
         ticks = rules.price_ticks(contract, rules.decimal(params, "price"))
         if (ticks, lots) == (order.price_ticks, order.orig_lots):
             raise Refused(-5027)
-        if order.modifications >= rules.MAX_MODIFICATIONS:
+        if len(order.amendments) >= contract.max_amendments:
             raise Refused(-5026)
         rules.check_band(contract, order.side, ticks, self.marks[contract.symbol].mark_e8)
         if order.reduce_only:
@@ -142,7 +148,11 @@ class Exchange:
             rules.check_notional(contract, contract.value_e8(ticks * lots))
             rules.check_size(account, contract, order.side, lots - order.orig_lots, self.marks_e8())
         market = self.player.markets[contract.symbol]
-        order.modifications += 1
+        modify_id = rules.whole(params, "modifyId") if rules.text(params, "modifyId", "") else None
+        self._amendments += 1
+        order.amendments.append(
+            Amendment(self._amendments, now_ns // 1_000_000, order.price_ticks, ticks, order.orig_lots, lots, modify_id)
+        )
         market.book.amend_order(order.order_id, ticks, lots)
         self.settle(market, now_ns)
         return answers.order_ack(order, amended=True)
@@ -156,6 +166,30 @@ class Exchange:
         market.book.cancel_order(order.order_id)
         self.settle(market, now_ns)
         return answers.order_ack(order)
+
+    def place_batch(self, account: Account, requests: list[dict], now_ns: int) -> list[dict]:
+        """Place up to five orders; return an acknowledgement or {"code", "msg"} for each, in their order."""
+        return self._each(account, requests, now_ns, self.place, 5, -4082)
+
+    def amend_batch(self, account: Account, requests: list[dict], now_ns: int) -> list[dict]:
+        """Change up to five orders; return an acknowledgement or {"code", "msg"} for each, in their order."""
+        return self._each(account, requests, now_ns, self.amend, 5, -4082)
+
+    def cancel_batch(self, account: Account, requests: list[dict], now_ns: int) -> list[dict]:
+        """Cancel up to ten orders; return an acknowledgement or {"code", "msg"} for each, in their order."""
+        return self._each(account, requests, now_ns, self.cancel, 10, -4032)
+
+    @staticmethod
+    def _each(account: Account, requests: list[dict], now_ns: int, do: Callable, most: int, too_many: int) -> list:
+        if not 1 <= len(requests) <= most or not all(isinstance(params, dict) for params in requests):
+            raise Refused(too_many)
+        answers_ = []
+        for params in requests:
+            try:
+                answers_.append(do(account, params, now_ns))
+            except Refused as refusal:
+                answers_.append(refusal.body())
+        return answers_
 
     def cancel_all(self, account: Account, symbol: str, now_ns: int) -> None:
         market = self.player.markets[symbol]
@@ -222,9 +256,8 @@ class Exchange:
     def _on_fill(self, account: Account, order: Order, event: Event, maker: bool, ts_ms: int) -> None:
         fill = account.book_fill(order, event.qty_lots, event.price_ticks, maker, event.trade_id, ts_ms)
         self.ledger.on_fill(fill)
-        position, mark_e8 = account.positions[order.symbol], self.marks[order.symbol].mark_e8
-        asset = order.contract.margin_asset
-        self.emit(account, wire.account_update(account, asset, position, mark_e8, "ORDER", ts_ms, ts_ms))
+        position, asset = account.position(order.contract, order.position_side), order.contract.margin_asset
+        self.emit(account, wire.account_update(account, asset, [position], self.marks_e8(), "ORDER", ts_ms, ts_ms))
         self.emit(account, wire.order_update(order, "TRADE", account, ts_ms, ts_ms, fill))
 
     def _on_order(self, account: Account, order: Order, event: Event, ts_ms: int) -> None:
@@ -310,10 +343,18 @@ class Exchange:
                 "rateType": "Regular",
             }
         )
+        rate_e8 = round(rate * ONE_E8)
         for account in self.accounts.values():
-            change_e8 = account.book_funding(contract, rate, mark.mark_e8, now_ms)
-            if change_e8:
-                text = wire.account_update(
-                    account, contract.margin_asset, None, mark.mark_e8, "FUNDING_FEE", now_ms, now_ms, change_e8
-                )
-                self.emit(account, text)
+            for position in account.held(contract.symbol):
+                self._charge_position(account, position, rate_e8, mark, now_ms)
+
+    def _charge_position(self, account: Account, position: Position, rate_e8: int, mark: Mark, now_ms: int) -> None:
+        change_e8 = account.funding_e8(position, rate_e8, mark.mark_e8)
+        if not change_e8:
+            return
+        asset = position.contract.margin_asset
+        account.book_income("FUNDING_FEE", position.contract.symbol, asset, change_e8, now_ms, position)
+        # Under cross margin the position is not shown.
+        shown = [position] if position.isolated else []
+        text = wire.account_update(account, asset, shown, self.marks_e8(), "FUNDING_FEE", now_ms, now_ms, change_e8)
+        self.emit(account, text)

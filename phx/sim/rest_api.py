@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from phx.sim import answers, rules, wire
+from phx.sim import answers, rules
 from phx.sim.account import Account, Order
 from phx.sim.refusals import Refused
 from phx.sim.venue import Venue
@@ -231,28 +231,9 @@ def countdown(call: Call) -> dict:
 # ---- the account ------------------------------------------------------------------------------------------------
 
 
-def position_mode_change(call: Call) -> dict:
-    # One-way mode is all there is: asking for it is the venue's "no need", hedge mode is not offered.
-    raise Refused(-4084 if rules.flag(call.params, "dualSidePosition") else -4059)
-
-
-def leverage(call: Call) -> dict:
-    contract = call.contract()
-    wanted = rules.whole(call.params, "leverage")
-    if not 1 <= wanted <= max(most for _, _, most in contract.brackets):
-        raise Refused(-4028, wanted)
-    call.account.position(contract).leverage = wanted
-    call.venue.emit(call.account, wire.leverage_update(contract.symbol, wanted, call.now_ms, call.now_ms))
-    return {
-        "symbol": contract.symbol,
-        "leverage": wanted,
-        "maxNotionalValue": str(contract.max_notional(wanted)),
-    }
-
-
-def margin_type(call: Call) -> dict:
-    call.symbol()
-    raise Refused(-4046 if rules.text(call.params, "marginType") == "CROSSED" else -4084)
+def setting(name: str) -> Callable[[Call], dict]:
+    """Return a handler that changes one of an account's settings."""
+    return lambda call: getattr(call.exchange.settings, name)(call.account, call.params, call.now_ns)
 
 
 def account_config(call: Call) -> dict:
@@ -334,10 +315,10 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
         lambda call: call.venue.views.commission_rate(call.account, call.symbol()), 20, SIGNED
     ),
     ("GET", "/fapi/v1/positionSide/dual"): Endpoint(lambda call: {"dualSidePosition": False}, 30, SIGNED),
-    ("POST", "/fapi/v1/positionSide/dual"): Endpoint(position_mode_change, 1, SIGNED),
+    ("POST", "/fapi/v1/positionSide/dual"): Endpoint(setting("set_position_mode"), 1, SIGNED),
     ("GET", "/fapi/v1/multiAssetsMargin"): Endpoint(lambda call: {"multiAssetsMargin": False}, 30, SIGNED),
-    ("POST", "/fapi/v1/leverage"): Endpoint(leverage, 1, SIGNED),
-    ("POST", "/fapi/v1/marginType"): Endpoint(margin_type, 1, SIGNED),
+    ("POST", "/fapi/v1/leverage"): Endpoint(setting("set_leverage"), 1, SIGNED),
+    ("POST", "/fapi/v1/marginType"): Endpoint(setting("set_margin_type"), 1, SIGNED),
     ("GET", "/fapi/v1/accountConfig"): Endpoint(account_config, 5, SIGNED),
     ("GET", "/fapi/v1/symbolConfig"): Endpoint(
         lambda call: [

@@ -85,6 +85,12 @@ def flag(params: dict, name: str) -> bool:
     return value == "true"
 
 
+def mandatory_flag(params: dict, name: str) -> bool:
+    """Return a boolean parameter that must be sent."""
+    text(params, name)
+    return flag(params, name)
+
+
 def decimal(params: dict, name: str) -> Decimal:
     try:
         value = Decimal(text(params, name))

@@ -99,7 +99,7 @@ class Views:
         for symbol, contract in self.exchange.contracts.items():
             if contract.margin_asset != asset:
                 continue
-            position = account.positions.get(symbol)
+            position = account.position(contract)
             needed = account.initial_margin_e8(contract, marks[symbol])
             held = 0
             if position and position.lots:
@@ -201,13 +201,13 @@ class Views:
         }
 
     def _is_live(self, account: Account, symbol: str) -> bool:
-        position, opened = account.positions.get(symbol), account.open.get(symbol)
-        return bool((position and position.lots) or (opened and opened.by_id))
+        opened = account.open.get(symbol)
+        return bool(account.held(symbol) or (opened and opened.by_id))
 
     def _figures(self, account: Account, symbol: str) -> tuple[Position, int, dict]:
         """Return position, mark price and margins of a symbol, in 1e-8."""
         contract, mark = self.exchange.contracts[symbol], self.exchange.marks[symbol].mark_e8
-        position = account.positions.get(symbol) or Position(contract)
+        position = account.position(contract)
         notional = abs(position.notional_e8(mark))
         held = notional // position.leverage
         opened = account.open.get(symbol)
@@ -325,7 +325,7 @@ class Views:
 
     def symbol_config(self, account: Account, symbol: str) -> dict:
         contract = self.exchange.contracts[symbol]
-        leverage = account.position(contract).leverage
+        leverage = account.settings_of(symbol).leverage
         return {
             "symbol": symbol,
             "marginType": "CROSSED",

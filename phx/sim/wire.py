@@ -23,9 +23,10 @@ def order_update(order: Order, execution: str, account: Account, ts_ms: int, now
         f'"n":"{plain(fill.fee_e8, 8) if fill else "0"}","N":"{c.margin_asset}","T":{ts_ms},'
         f'"t":{fill.trade_id if fill else 0},"b":"{c.plain_value(opened.ticklots[1])}",'
         f'"a":"{c.plain_value(opened.ticklots[-1])}","m":{bool_text(fill is not None and fill.maker)},'
-        f'"R":{bool_text(order.reduce_only)},"wt":"CONTRACT_PRICE","ot":"{order.type}","ps":"BOTH","cp":false,'
+        f'"R":{bool_text(order.reduce_only)},"wt":"CONTRACT_PRICE","ot":"{order.orig_type or order.type}",'
+        f'"ps":"{order.position_side}","cp":{bool_text(order.close_position)},'
         f'"rp":"{plain(fill.realised_e8, 8) if fill else "0"}","pP":false,"si":0,"ss":0,"V":"{order.self_trade}",'
-        f'"pm":"NONE","gtd":{order.good_till_ms},"er":"{order.expiry}"}}}}'
+        f'"pm":"{order.price_match}","gtd":{order.good_till_ms},"er":"{order.expiry}"}}}}'
     )
 
 
@@ -40,21 +41,47 @@ def trade_lite(order: Order, trade_id: int, price_ticks: int, lots: int, maker: 
 
 
 def account_update(
-    account: Account, asset: str, position: Position | None, mark_e8, reason, ts_ms, now_ms, change_e8=0
+    account: Account,
+    asset: str,
+    positions: list[Position],
+    marks_e8: dict[str, int],
+    reason,
+    ts_ms,
+    now_ms,
+    change_e8=0,
 ):
     """Return an ACCOUNT_UPDATE. change_e8: what moved the wallet besides profit and commission."""
-    wallet = plain(account.wallets_e8[asset], 8)
-    rows = ""
-    if position is not None:
-        c = position.contract
-        rows = (
-            f'{{"s":"{c.symbol}","pa":"{c.plain_qty(position.lots)}","ep":"{plain(position.entry_e8(), 8)}",'
-            f'"cr":"{plain(position.realised_e8, 8)}","up":"{plain(position.unrealised_e8(mark_e8), 8)}","mt":"cross",'
-            f'"iw":"0","ps":"BOTH","ma":"{asset}","bep":"{plain(position.break_even_e8(), 8)}"}}'
-        )
+    wallet, cross = plain(account.wallets_e8[asset], 8), plain(account.cross_e8(asset), 8)
+    rows = ",".join([position_row(position, marks_e8[position.contract.symbol]) for position in positions])
     return (
-        f'{{"e":"ACCOUNT_UPDATE","T":{ts_ms},"E":{now_ms},"a":{{"B":[{{"a":"{asset}","wb":"{wallet}","cw":"{wallet}",'
+        f'{{"e":"ACCOUNT_UPDATE","T":{ts_ms},"E":{now_ms},"a":{{"B":[{{"a":"{asset}","wb":"{wallet}","cw":"{cross}",'
         f'"bc":"{plain(change_e8, 8)}"}}],"P":[{rows}],"m":"{reason}"}}}}'
+    )
+
+
+def position_row(position: Position, mark_e8: int) -> str:
+    c = position.contract
+    return (
+        f'{{"s":"{c.symbol}","pa":"{c.plain_qty(position.lots)}","ep":"{plain(position.entry_e8(), 8)}",'
+        f'"cr":"{plain(position.realised_e8, 8)}","up":"{plain(position.unrealised_e8(mark_e8), 8)}",'
+        f'"mt":"{"isolated" if position.isolated else "cross"}","iw":"{plain(position.isolated_e8, 8)}",'
+        f'"ps":"{position.side}","ma":"{c.margin_asset}","bep":"{plain(position.break_even_e8(), 8)}"}}'
+    )
+
+
+def margin_call(cross_e8: int, positions: list[Position], marks_e8: dict[str, int], now_ms: int) -> str:
+    """Return a MARGIN_CALL for positions whose margin is nearly used up. cross_e8: the cross wallet."""
+    rows = ",".join([_risk_row(position, marks_e8[position.contract.symbol]) for position in positions])
+    return f'{{"e":"MARGIN_CALL","E":{now_ms},"cw":"{plain(cross_e8, 8)}","p":[{rows}]}}'
+
+
+def _risk_row(position: Position, mark_e8: int) -> str:
+    c = position.contract
+    return (
+        f'{{"s":"{c.symbol}","ps":"{position.side}","pa":"{c.plain_qty(position.lots)}",'
+        f'"mt":"{"ISOLATED" if position.isolated else "CROSSED"}","iw":"{plain(position.isolated_e8, 8)}",'
+        f'"mp":"{plain(mark_e8, 8)}","up":"{plain(position.unrealised_e8(mark_e8), 8)}",'
+        f'"mm":"{plain(position.maintenance_e8(mark_e8), 8)}"}}'
     )
 
 
@@ -64,3 +91,7 @@ def listen_key_expired(listen_key: str, now_ms: int) -> str:
 
 def leverage_update(symbol: str, leverage: int, ts_ms: int, now_ms: int) -> str:
     return f'{{"e":"ACCOUNT_CONFIG_UPDATE","E":{now_ms},"T":{ts_ms},"ac":{{"s":"{symbol}","l":{leverage}}}}}'
+
+
+def multi_assets_update(multi_assets: bool, ts_ms: int, now_ms: int) -> str:
+    return f'{{"e":"ACCOUNT_CONFIG_UPDATE","E":{now_ms},"T":{ts_ms},"ai":{{"j":{bool_text(multi_assets)}}}}}'
