@@ -160,14 +160,18 @@ def test_a_recorded_trade_fills_our_order_and_the_tape_goes_out_unchanged():
     assert trade["T"] == START_NS // MS + 10
 
 
-def test_trades_of_one_taker_at_one_price_are_one_agg_trade_a_little_later():
-    records = [(ms, Kind.TRADE, Trade(t, 640_000, 5, -1, 1)) for ms, t in ((10, 7), (10, 8), (11, 9))]
+def test_trades_at_one_price_within_a_tenth_of_a_second_are_one_agg_trade_as_late():
+    records = [(ms, Kind.TRADE, Trade(t, 640_000, 5, -1, 1)) for ms, t in ((10, 7), (10, 8), (109, 9), (110, 10))]
     exchange, _, hub = scripted(records)
     ear = Ear(hub, "btcusdc@aggTrade")
-    let_pass(exchange, 0.05)
-    assert [(e["f"], e["l"], e["q"]) for _, e in ear.heard] == [(7, 8, "0.010")]
-    let_pass(exchange, 0.1, START_NS + 80 * MS)
-    assert [(e["f"], e["l"], e["q"]) for _, e in ear.heard] == [(7, 8, "0.010"), (9, 9, "0.005")]
+    now_ns = let_pass(exchange, 0.109)
+    assert ear.heard == []
+    let_pass(exchange, 0.11, now_ns)
+    assert [(e["f"], e["l"], e["q"], e["T"] - START_NS // MS) for _, e in ear.heard] == [
+        (7, 9, "0.015", 10),
+        (10, 10, "0.005", 110),
+    ]
+    assert all(e["E"] - e["T"] >= 100 for _, e in ear.heard)
 
 
 def test_reduce_only_orders_die_with_the_position_they_reduce():

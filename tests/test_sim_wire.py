@@ -12,6 +12,7 @@ from phx.sim import answers, market_wire, wire
 from phx.sim.account import Account, Fill, Order
 from phx.sim.contracts import listed, padded, plain
 from phx.sim.streams import ORIGIN_TEXT
+from phx.sim.tape import Aggregate
 
 FRAMES = Path(__file__).parent / "frames"
 CONTRACTS = listed({})
@@ -56,10 +57,8 @@ def test_depth_update():
 
 def test_agg_trade_and_trade():
     c, frames = BTCUSDT.instrument, market_frames()
-    aggregate = market_wire.agg_trade(
-        BTCUSDT, 3466782974, c.ticks("84551.10"), c.lots("0.030"), 8123344783, 8123344783, False, 1790526538883,
-        1790526539033,
-    )  # fmt: skip
+    one = Aggregate(3466782974, c.ticks("84551.10"), 30, 30, 8123344783, 8123344783, 1790526538883, 1)
+    aggregate = market_wire.agg_trade(BTCUSDT, one, 1790526539033)
     assert aggregate == frames["btcusdt@aggTrade"]
     trade = market_wire.trade(
         BTCUSDT, 8121136411, c.ticks("83680"), 1, True, ORIGIN_TEXT[TradeOrigin.ORIGIN_MARKET], 1790370834848,

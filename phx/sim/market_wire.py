@@ -4,6 +4,7 @@ Built as text, as they are frequent. Prices and quantities are padded to the con
 """
 
 from phx.sim.contracts import Contract, padded
+from phx.sim.tape import Aggregate
 
 SIDE_TEXT = {1: "BUY", -1: "SELL"}
 
@@ -40,11 +41,12 @@ def trade(c: Contract, trade_id: int, price_ticks: int, lots: int, buyer_is_make
     )
 
 
-def agg_trade(c: Contract, agg_id: int, price_ticks, lots, first_id, last_id, buyer_is_maker: bool, ts_ms, now_ms):
-    qty = c.qty(lots)
+def agg_trade(c: Contract, one: Aggregate, now_ms: int) -> str:
+    """Return an aggTrade frame; q counts all, nq leaves out what only retail flow could meet."""
     return (
-        f'{{"e":"aggTrade","E":{now_ms},"a":{agg_id},"s":"{c.symbol}","p":"{c.price(price_ticks)}","q":"{qty}",'
-        f'"nq":"{qty}","f":{first_id},"l":{last_id},"T":{ts_ms},"m":{bool_text(buyer_is_maker)},"st":1}}'
+        f'{{"e":"aggTrade","E":{now_ms},"a":{one.agg_id},"s":"{c.symbol}","p":"{c.price(one.ticks)}",'
+        f'"q":"{c.qty(one.lots)}","nq":"{c.qty(one.normal_lots)}","f":{one.first_id},"l":{one.last_id},'
+        f'"T":{one.ts_ms},"m":{bool_text(one.taker < 0)},"st":1}}'
     )
 
 

@@ -6,9 +6,8 @@ from phx._core.enums import TradeOrigin
 from phx.sim import market_wire
 from phx.sim.contracts import Contract
 from phx.sim.depth import DiffBatch, PublicBook
-from phx.sim.tape import Aggregate, Print, Tape
+from phx.sim.tape import Tape
 
-AGG_TRADE_DELAY_MS = 100
 ORIGIN_TEXT = {
     TradeOrigin.ORIGIN_NONE: "NA",
     TradeOrigin.ORIGIN_MARKET: "MARKET",
@@ -63,13 +62,11 @@ class SymbolStreams:
         self.contract = contract
         self.hub = hub
         self.book = PublicBook()
-        self.tape = Tape()  # for the queries of trades
+        self.tape = Tape()
         self.names = {name: f"{contract.symbol.lower()}@{name}" for name in self._all_names()}
         self.batches = {interval_ms: DiffBatch(interval_ms) for interval_ms in (100, 250, 500)}
         self.partial_due_ms = dict.fromkeys(PARTIAL_STREAMS, 0)
         self.partial_prev_id = dict.fromkeys(PARTIAL_STREAMS, 0)
-        self.agg_id = 0
-        self.aggregate: list | None = None  # [price, lots, first, last, buyer is maker, T]
         self.last_ticks = 0  # of the newest trade that moved the price
         self.best: tuple | None = None  # (update_id, bid, ask, T) as last told
 
@@ -108,40 +105,19 @@ class SymbolStreams:
             self.hub.send(
                 name, market_wire.trade(self.contract, trade_id, ticks, lots, aggressor < 0, origin_text, ts_ms, now_ms)
             )
-        if origin in (TradeOrigin.ORIGIN_MARKET, TradeOrigin.ORIGIN_RPI):
-            is_rpi = origin == TradeOrigin.ORIGIN_RPI
-            self.tape.prints.append(Print(trade_id, ticks, lots, aggressor < 0, ts_ms, is_rpi))
-            self._aggregate(trade_id, ticks, lots, aggressor < 0, ts_ms, now_ms)
+        self.tape.add(trade_id, ticks, lots, aggressor, origin, ts_ms, self.book.update_id)
         if origin == TradeOrigin.ORIGIN_MARKET:
             self.last_ticks = ticks
 
-    def _aggregate(self, trade_id, ticks, lots, buyer_is_maker, ts_ms, now_ms) -> None:
-        open_one = self.aggregate
-        if open_one and open_one[0] == ticks and open_one[4] == buyer_is_maker and open_one[5] == ts_ms:
-            open_one[1] += lots
-            open_one[3] = trade_id
-            return
-        self._publish_aggregate(now_ms)
-        self.aggregate = [ticks, lots, trade_id, trade_id, buyer_is_maker, ts_ms]
-
-    def _publish_aggregate(self, now_ms: int) -> None:
-        if self.aggregate is None:
-            return
-        ticks, lots, first, last, buyer_is_maker, ts_ms = self.aggregate
-        self.aggregate = None
-        self.agg_id += 1
-        self.tape.aggregates.append(Aggregate(self.agg_id, ticks, lots, first, last, buyer_is_maker, ts_ms))
+    def _publish_aggregates(self, now_ms: int) -> None:
         name = self.names["aggTrade"]
-        if self.hub.wanted(name):
-            text = market_wire.agg_trade(
-                self.contract, self.agg_id, ticks, lots, first, last, buyer_is_maker, ts_ms, now_ms
-            )
-            self.hub.send(name, text)
+        for aggregate in self.tape.due(now_ms):
+            if self.hub.wanted(name):
+                self.hub.send(name, market_wire.agg_trade(self.contract, aggregate, now_ms))
 
     def flush(self, now_ms: int) -> None:
         """Publish what is due on the slower streams; called every few milliseconds."""
-        if self.aggregate and now_ms >= self.aggregate[5] + AGG_TRADE_DELAY_MS:
-            self._publish_aggregate(now_ms)
+        self._publish_aggregates(now_ms)
         for interval_ms, batch in self.batches.items():
             taken = batch.take(now_ms)
             if taken is None:
