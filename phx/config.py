@@ -195,6 +195,9 @@ class Sim(Strict):
     loop: bool = True
     speed: Positive = 1.0
     seed: int = 1
+    regime: Literal["auto", "calm", "trending", "volatile", "thin", "sweep"] = "auto"
+    lead_ms: NotNegative = 30.0
+    start_prices: dict[Symbol, Positive] = field(default_factory=dict)
     queue_model: Literal["risk_averse", "power1", "power2", "power3", "log1", "log2"] = "power3"
     queue_power: Positive = 3.0
     latency_ms: NotNegative = 1.0

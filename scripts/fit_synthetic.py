@@ -24,11 +24,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from phx.instruments import Instrument
 from phx.recording import Recording, symbols
-from phx.sim.fitted import FITTED, PROBABILITIES, Band, Fitted, FittedFile, asset_of
+from phx.sim.fitted import (
+    FARTHEST,
+    FITTED,
+    PROBABILITIES,
+    Band,
+    Fitted,
+    FittedFile,
+    asset_of,
+    band_edges,
+    scaled,
+)
 from phx.sim.recorded import Kind, Recorded, RecordedMarket
 
 NS = 1e9
-FARTHEST = 0.02  # bands reach this fraction of the price
 ROUND_START = {"BTC": 64000.0, "ETH": 3400.0}  # where the market begins; the mean recorded mid for others
 TICKS = {"BTC": ("0.1", "0.001"), "ETH": ("0.01", "0.001"), "SOL": ("0.01", "0.01"), "XRP": ("0.0001", "0.1")}
 # Assets without a recording: start price, tick, lot, depth and volume, volatility relative to the recorded asset.
@@ -57,14 +66,6 @@ METHODS = {
     "quantity, per side. orders: at the touch depth over mean increase; else such that as many orders at random prices "
     "occupy as many levels (at most 1.6 per tick)",
 }
-
-
-def band_edges(farthest_ticks: float) -> list[int]:
-    """Return 0, 1, 2, 4, … up to the first one beyond."""
-    edges = [0, 1]
-    while edges[-1] < farthest_ticks:
-        edges.append(edges[-1] * 2)
-    return edges
 
 
 def measure(records: Iterable[Recorded], tick_size: float, lot_size: float, source: str = "") -> Fitted:
@@ -151,44 +152,6 @@ def activity(rate: float, fano_100ms: float, fano_1s: float) -> tuple[float, flo
         else:
             high = decay
     return decay, max(fano_1s - 1, 1e-3) / (rate * excess(decay, 1.0))
-
-
-def scaled(fitted: Fitted, start_price: float, tick_size: float, lot_size: float, depth: float, vol: float) -> Fitted:
-    """Return the numbers of an asset without a recording: same shape in relative prices and in quote currency."""
-    ticks = tick_size / start_price * fitted.start_price / fitted.tick_size  # recorded ticks in one of the new
-    lots = depth * fitted.start_price * fitted.lot_size / (start_price * lot_size)
-    bands = []
-    edges = band_edges(max(512, FARTHEST * start_price / tick_size))
-    for from_ticks, to_ticks in pairwise(edges):
-        depth_lots, _, orders, placed = _between(fitted.bands, from_ticks * ticks, to_ticks * ticks)
-        width = to_ticks - from_ticks
-        orders = min(orders, 20.0 if width == 1 else 1.6 * width)
-        levels = width * (1 - math.exp(-orders / width))
-        bands.append(Band(from_ticks, to_ticks, *_rounded(depth_lots * lots, levels, orders, placed)))
-    return msgspec.structs.replace(
-        fitted,
-        source=f"scaled from {fitted.source}, no recording of its own: depth and sizes in quote currency × {depth}, "
-        f"volatility × {vol}",
-        start_price=start_price,
-        tick_size=tick_size,
-        lot_size=lot_size,
-        spread_ticks=round(max(1.01, fitted.spread_ticks / ticks), 4),
-        sigma_1s_bps=round(fitted.sigma_1s_bps * vol, 4),
-        sigma_60s_bps=round(fitted.sigma_60s_bps * vol, 4),
-        taker_lots=[max(1.0, round(q * lots)) for q in fitted.taker_lots],
-        trade_lots=[max(1.0, round(q * lots)) for q in fitted.trade_lots],
-        bands=bands,
-    )
-
-
-def _between(bands: list[Band], low: float, high: float) -> np.ndarray:
-    """Return depth, levels, orders and placed_per_s in a range; the last band goes on for ever."""
-    total = np.zeros(4)
-    for band in bands:
-        to_ticks = math.inf if band is bands[-1] else band.to_ticks
-        share = max(0.0, min(high, to_ticks) - max(low, band.from_ticks)) / (band.to_ticks - band.from_ticks)
-        total += share * np.array([band.depth_lots, band.levels, band.orders, band.placed_per_s])
-    return total
 
 
 def _profile(side: dict[int, int], best_ticks: int, edges: list[int]) -> tuple[np.ndarray, np.ndarray]:

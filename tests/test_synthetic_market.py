@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from phx._core.enums import TradeOrigin
 from phx.instruments import Instrument
-from phx.sim.fitted import FittedError, asset_of, load_fitted
+from phx.sim.fitted import asset_of, load_fitted
 from phx.sim.latent import LatentPrice
 from phx.sim.recorded import Book, Delta, Kind, Recorded, Top, Trade
 from phx.sim.synthetic import ActionKind, OrderFlow, _levelled, order_flows
@@ -83,6 +83,7 @@ class ReferenceBook:
             ms = self.now_ns // 1_000_000 * 1_000_000
             trade = Trade(self.trade_id, price_ticks, filled, side, TradeOrigin.ORIGIN_MARKET)
             self.records.append(Recorded(ms, self.flow.symbol, Kind.TRADE, trade))
+            self.flow.on_made(-side, filled)
             if filled == resting:
                 self.remove(n)
         return lots
@@ -136,8 +137,8 @@ class ReferenceBook:
         self.delta_id, self.delta_ns, self.changed = self.update_id, self.now_ns, {1: set(), -1: set()}
 
 
-def played(symbol, seed, seconds, rate=1.0):
-    return ReferenceBook(order_flows([instrument(symbol)], seed, rate)[symbol]).run(seconds)
+def played(symbol, seed, seconds, rate=1.0, regime="auto"):
+    return ReferenceBook(order_flows([instrument(symbol)], seed, rate, regime=regime)[symbol]).run(seconds)
 
 
 def near(measured, fitted, ratio):
@@ -147,9 +148,10 @@ def near(measured, fitted, ratio):
 @pytest.mark.parametrize("asset", ["BTC", "ETH"])
 def test_the_market_resembles_the_recording_it_was_fitted_to(asset):
     fitted = FITTED[asset]
-    book = played(f"{asset}USDC", seed=3, seconds=400)
+    # The recorded minutes had a trend: more volatility over 60 s than that of 1 s explains.
+    book = played(f"{asset}USDC", seed=3, seconds=400, regime="trending")
     measured = fit_synthetic.measure(book.records, fitted.tick_size, fitted.lot_size)
-    assert 100 < book.actions / 400 < 200
+    assert 100 < book.actions / 400 < 250
     assert near(measured.spread_ticks, fitted.spread_ticks, 1.1)
     assert near(measured.sigma_1s_bps, fitted.sigma_1s_bps, 2)
     assert near(measured.sigma_60s_bps, fitted.sigma_60s_bps, 3)
@@ -160,8 +162,8 @@ def test_the_market_resembles_the_recording_it_was_fitted_to(asset):
     for i, probability in enumerate(fit_synthetic.PROBABILITIES):
         if 0.25 <= probability <= 0.99:
             assert near(measured.taker_lots[i], fitted.taker_lots[i], 2), probability
-        if probability >= 0.75:
-            assert near(measured.trade_lots[i], fitted.trade_lots[i], 7 if probability >= 0.999 else 4), probability
+        if 0.25 <= probability <= 0.99:
+            assert near(measured.trade_lots[i], fitted.trade_lots[i], 2), probability
     for found, wanted in zip(measured.bands, fitted.bands, strict=True):
         assert near(found.levels, wanted.levels, 2), wanted
         assert near(found.depth_lots, wanted.depth_lots, 3), wanted
@@ -178,7 +180,7 @@ def test_one_hour_neither_empties_the_book_nor_leaves_the_price(tmp_path):
 
     flow = order_flows([instrument(symbol)], 11, rate=0.25)[symbol]
     book = ReferenceBook(flow).run(3600, look)
-    assert min(levels) > 1000
+    assert min(levels) > 500
     start = FITTED["BTC"].start_price / FITTED["BTC"].tick_size
     assert 0.93 * start < min(mids) < max(mids) < 1.07 * start
     assert len(set(mids)) > 100
@@ -270,7 +272,7 @@ def test_the_latent_path_keeps_a_minute_and_has_the_fitted_volatility():
     minutes = [(b[0] / a[0] - 1) * 1e4 for a, b in zip(path, path[60:], strict=False)]
     sigma = (sum(change**2 for change in minutes) / len(minutes)) ** 0.5
     assert near(sigma, FITTED["BTC"].sigma_60s_bps, 1.3)
-    assert near(sum(activity for _, activity in path) / len(path), 1.0, 1.1)
+    assert near(sum(moment.activity for moment in path) / len(path), 1.0, 1.1)
     assert latent.at(0) == latent.at((4 * 3600 - 121) * SECOND_NS) != latent.at((4 * 3600 - 2) * SECOND_NS)
     assert len(latent._path) <= 2 * LatentPrice.KEPT_STEPS
 
@@ -293,12 +295,6 @@ def test_another_tick_size_gives_the_same_market_in_money():
     assert abs(coarse.best(1) - fine.best(1) / 10) < 100
     depth = [sum(b.lots(1, p) for p in b.levels[1] if b.best(1) - p < w) for b, w in ((fine, 10_000), (coarse, 1_000))]
     assert near(*depth, 1.5)
-
-
-def test_an_asset_without_numbers_is_named():
-    made_up = Instrument("ABCUSDC", 0, *(Decimal(1),) * 6, Decimal(5), 2, 3)
-    with pytest.raises(FittedError, match="ABCUSDC: no fitted numbers for ABC, only for BTC, DOGE"):
-        order_flows([made_up], 1)
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=12), st.floats(0.1, 500))

@@ -17,9 +17,8 @@ from phx.sim.recorded import RecordedMarket
 from phx.sim.recorded_market import RecordedPlayer
 from phx.sim.signing import Key, Keys
 from phx.sim.streams import Hub
-from phx.sim.synthetic import FittedError
 from phx.sim.synthetic_market import SyntheticPlayer
-from phx.sim.unlisted import refined, unlisted
+from phx.sim.unlisted import invented, refined, unlisted
 from phx.sim.venue import Venue
 from phx.venue.binance import keys as key_files
 
@@ -36,7 +35,12 @@ def contracts_of(config) -> dict[str, Contract]:
     contracts = listed(ids)
     missing = [symbol for symbol in ids if symbol not in contracts]
     if missing and config.sim.market == "synthetic":
-        raise StayDown(f"{', '.join(missing)}: not listed by the simulated venue, which lists {', '.join(contracts)}")
+        log.warning("%s: not listed by the simulated venue, so grid and price are invented", ", ".join(missing))
+        try:
+            prices = config.sim.start_prices
+            contracts |= {symbol: invented(symbol, ids[symbol], prices.get(symbol)) for symbol in missing}
+        except ValueError as error:
+            raise StayDown(str(error)) from None
     if config.sim.market == "recorded":
         recordings, relabel = config.sim.recordings, config.sim.relabel
         try:
@@ -54,11 +58,11 @@ def player_of(config, contracts: dict[str, Contract], hub: Hub) -> Player:
     wanted = [contracts[symbol] for symbol in config.instrument_ids()]
     try:
         if sim.market == "synthetic":
-            return SyntheticPlayer(wanted, hub, sim.seed, sim.speed)
+            return SyntheticPlayer(wanted, hub, sim.seed, sim.speed, sim.regime, sim.lead_ms, sim.start_prices)
         instruments = {contract.symbol: contract.instrument for contract in wanted}
         records = RecordedMarket(sim.recordings, instruments, sim.relabel, sim.loop)
         return RecordedPlayer(wanted, hub, records, sim.speed, sim.queue_model, sim.queue_power)
-    except (FittedError, RecordingError, OSError) as error:
+    except (RecordingError, OSError) as error:
         raise StayDown(str(error)) from None
 
 
