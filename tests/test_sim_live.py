@@ -93,7 +93,7 @@ async def test_signatures_are_checked_over_query_body_or_both(sim):
 async def test_who_has_no_right_is_told_so(sim):
     _, client = sim
     query = client.query(symbol="BTCUSDC")
-    for headers, code in (({}, -2014), ({"X-MBX-APIKEY": "unknown"}, -2015)):
+    for headers, code in (({}, -2014), ({"X-MBX-APIKEY": "malformed"}, -2014), ({"X-MBX-APIKEY": "k" * 64}, -2015)):
         status, answer, _ = await client.request("GET", f"/fapi/v1/openOrders?{query}", headers=headers)
         assert (status, answer["code"]) == (401, code)
 

@@ -151,6 +151,7 @@ class Account:
         self._fee_e8 = {True: int(maker_fee * ONE_E8), False: int(taker_fee * ONE_E8)}
         self.hedge = False
         self.multi_assets = False
+        self.fee_burn = False  # fees in BNB; no account here holds any
         self.settings: dict[str, SymbolSettings] = {}
         self.positions: dict[tuple[str, str], Position] = {}  # by symbol and position side
         self.open: dict[str, OpenOrders] = {}

@@ -9,15 +9,20 @@ MESSAGES = {
     -1015: "Too many new orders; current limit is {} orders per {}.",
     -1021: "Timestamp for this request is outside of the recvWindow.",
     -1022: "Signature for this request is not valid.",
+    -1023: "Start time is greater than end time.",
+    -1101: "Duplicate values for a parameter detected.",
     -1102: "Mandatory parameter '{}' was not sent, was empty/null, or malformed.",
+    -1105: "Parameter '{}' was empty.",
     -1106: "Parameter '{}' sent when not required.",
     -1111: "Precision is over the maximum defined for this asset.",
     -1115: "Invalid timeInForce.",
     -1116: "Invalid orderType.",
     -1117: "Invalid side.",
+    -1120: "Invalid interval.",
     -1121: "Invalid symbol.",
     -1122: "Invalid symbol status.",
     -1125: "This listenKey does not exist. Please use `POST /fapi/v1/listenKey` to recreate `listenKey`.",
+    -1127: "More than {} hours between startTime and endTime.",
     -1128: "Combination of optional parameters invalid.",
     -1130: "Data sent for parameter '{}' is not valid.",
     -1136: "Invalid newOrderRespType.",
@@ -69,6 +74,7 @@ MESSAGES = {
     -4068: "Position side cannot be changed if there exists position.",
     -4082: "Invalid number of batch place orders.",
     -4084: "Method is not allowed currently. Upcoming soon.",
+    -4104: "Invalid contract type",
     -4105: "Symbol is under position risk control, only reduce-only order is allowed.",
     -4106: "Symbol is under position risk control, buy order can only works with reduce-only.",
     -4107: "Symbol is under position risk control, sell order can only works with reduce-only.",
@@ -80,8 +86,10 @@ MESSAGES = {
     -4137: "Quantity must be zero with closePosition equals true",
     -4138: "Reduce only must be true with closePosition equals true",
     -4142: "REJECT: take profit or stop order will be triggered immediately",
+    -4144: "Invalid pair",
     -4161: "Leverage reduction is not supported in Isolated Margin Mode with open positions",
     -4164: "Order's notional must be no smaller than {} (unless you choose reduce only)",
+    -4165: "Maximum time interval is {} days",
     -4167: "Unable to adjust to Multi-Assets mode with symbols of USDⓈ-M Futures under isolated-margin mode.",
     -4168: "Unable to adjust to isolated-margin mode under the Multi-Assets mode.",
     -4169: "Unable to adjust Multi-Assets Mode with insufficient margin balance in USDⓈ-M Futures.",
@@ -89,6 +97,7 @@ MESSAGES = {
     -4171: "Adjusted asset mode is currently set and does not need to be adjusted repeatedly.",
     -4172: "Unable to adjust Multi-Assets Mode with a negative wallet balance of margin available asset in "
     "USDⓈ-M Futures account.",
+    -5000: "Path {}, Method {} is invalid",
     -5021: "Due to the order could not be filled immediately, the FOK order has been rejected. The order will "
     "not be recorded in the order history",
     -5022: "Due to the order could not be executed as maker, the Post Only order will be rejected. The order "
@@ -106,7 +115,7 @@ MESSAGES = {
     -5041: "No depth matches this BBO order",
     -5047: "The original order is not a reduce-only order",
 }
-STATUSES = {-1003: 429, -1008: 503, -1015: 429, -2014: 401, -2015: 401}
+STATUSES = {-1003: 429, -1008: 503, -1015: 429, -2014: 401, -2015: 401, -5000: 404}
 
 
 class Refused(Exception):

@@ -1,17 +1,23 @@
 """The REST server: parameters from query and body, signatures over the raw bytes, weights, headers, refusals."""
 
 import logging
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
 
 from phx.sim.refusals import Refused
-from phx.sim.rest_api import ENDPOINTS, ORDER, PUBLIC, SIGNED, Call
+from phx.sim.request import Call, Endpoint, Kind, Security
+from phx.sim.rest_api import ENDPOINTS
+from phx.sim.signing import READ, TRADE, Key, sent_signature, signed_forms
 from phx.sim.venue import Venue
 
 MAX_BODY_BYTES = 256 * 1024
 ADMIN_PATH = "/sim/"
+NOT_FOUND = "<html><body><h2>404 Not found</h2></body></html>"
+METHODS: dict[str, list[str]] = {}  # path → what may be done with it
+for _method, _path in ENDPOINTS:
+    METHODS.setdefault(_path, []).append(_method)
 
 log = logging.getLogger("phx.sim")
 
@@ -25,31 +31,33 @@ class RestServer:
     async def handle(self, request: web.Request) -> web.Response:
         path, _, raw_query = request.raw_path.partition("?")
         if path.startswith(ADMIN_PATH) and request.method == "GET":
-            return self._admin(path, parameters(raw_query, b""))
-        endpoint = ENDPOINTS.get((request.method, path))
+            return self._admin(path, dict(parse_qsl(raw_query)))
+        endpoint = ENDPOINTS.get(("GET" if request.method == "HEAD" else request.method, path))
         if endpoint is None:
-            return web.Response(status=404, text="<html><body><h2>404 Not found</h2></body></html>")
-        body = await request.read()
+            return _without_endpoint(request.method, path)
+        raw_body = (await request.read()).decode("utf-8", "replace")
         now_ms = self.venue.now_ms()
         limits = self.venue.exchange.limits
         headers = {}
+        key = None
         try:
-            params = parameters(raw_query, body)
+            # Weight is spent by whoever asks, even with a broken question.
+            params = merged(raw_query, raw_body)
             limits.use_weight(now_ms, endpoint.weight_of(params))
-            key = self._authorise(request, endpoint, params, raw_query, body.decode("utf-8", "replace"))
-            if endpoint.kind == ORDER:
+            refuse_repeated(raw_query, raw_body)
+            key = self._authorise(request, endpoint, params, raw_query, raw_body)
+            if endpoint.kind == Kind.ORDER:
                 limits.use_orders(now_ms, *endpoint.order_counts)
             if endpoint.is_delayed:
                 await self.venue.delay.wait()
-            now_ns = self.venue.now_ns()
-            answer = endpoint.handler(Call(self.venue, key.account if key else None, params, now_ns))
-            status, payload = 200, answer if isinstance(answer, bytes) else msgspec.json.encode(answer)
+            answer = endpoint.handler(Call(self.venue, key, params, self.venue.now_ns()))
+            status, payload = 200, msgspec.json.encode(answer)
         except Refused as refusal:
             status, payload = refusal.status, msgspec.json.encode(refusal.body())
             if refusal.retry_after_s:
                 headers["Retry-After"] = str(refusal.retry_after_s)
         headers["X-MBX-USED-WEIGHT-1M"] = str(limits.weight.count(now_ms))
-        if endpoint.kind == ORDER:
+        if endpoint.kind == Kind.ORDER:
             headers["X-MBX-ORDER-COUNT-10S"] = str(limits.orders_10s.count(now_ms))
             headers["X-MBX-ORDER-COUNT-1M"] = str(limits.orders_1m.count(now_ms))
         return _json(payload, status, headers)
@@ -62,29 +70,38 @@ class RestServer:
             return _json(msgspec.json.encode(self.venue.ledger_orders(params.get("symbol", ""))), 200, {})
         return web.Response(status=404)
 
-    def _authorise(self, request: web.Request, endpoint, params: dict, raw_query: str, raw_body: str):
-        if endpoint.security == PUBLIC:
+    def _authorise(self, request: web.Request, endpoint: Endpoint, params: dict, raw_query, raw_body) -> Key | None:
+        if endpoint.security == Security.PUBLIC:
             return None
-        key = self.venue.keys.of(request.headers.get("X-MBX-APIKEY"))
-        if endpoint.security == SIGNED:
-            sent = unsigned(raw_query) + unsigned(raw_body)
-            # Clients disagree on whether to sign before or after percent-encoding: either is accepted.
-            forms = dict.fromkeys((sent.encode(), unquote(sent).encode()))
-            self.venue.keys.check(key, forms, params.get("signature"))
+        permission = TRADE if endpoint.security == Security.TRADE else READ
+        key = self.venue.keys.of(request.headers.get("X-MBX-APIKEY"), request.remote or "", permission)
+        if endpoint.security >= Security.SIGNED:
+            self.venue.keys.check(key, signed_forms(raw_query, raw_body), sent_signature(params))
             self.venue.check_time(params)
         return key
 
 
-def parameters(raw_query: str, body: bytes) -> dict:
+def merged(raw_query: str, raw_body: str) -> dict:
     """Return the parameters of query and form body, whatever the content type says; the query wins."""
-    params = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-    params.update(parse_qsl(raw_query, keep_blank_values=True))
-    return params
+    return dict(parse_qsl(raw_body, keep_blank_values=True) + parse_qsl(raw_query, keep_blank_values=True))
 
 
-def unsigned(raw: str) -> str:
-    """Return a query string without its signature."""
-    return "&".join(part for part in raw.split("&") if not part.startswith("signature="))
+def refuse_repeated(*raws: str) -> None:
+    """Refuse a parameter that stands twice in the same place."""
+    for raw in raws:
+        names = [name for name, _ in parse_qsl(raw, keep_blank_values=True)]
+        if len(set(names)) != len(names):
+            raise Refused(-1101)
+
+
+def _without_endpoint(method: str, path: str) -> web.Response:
+    allowed = METHODS.get(path)
+    if allowed is None:
+        return web.Response(status=404, text=NOT_FOUND, content_type="text/html")
+    if method == "OPTIONS":
+        return web.Response(headers={"Allow": ", ".join([*allowed, "OPTIONS"])})
+    refusal = Refused(-5000, path, method)
+    return _json(msgspec.json.encode(refusal.body()), refusal.status, {})
 
 
 def _json(payload: bytes, status: int, headers: dict) -> web.Response:

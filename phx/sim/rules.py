@@ -4,7 +4,7 @@ import re
 import secrets
 import string
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from phx._core.matching import SelfTrade, TimeInForce
 from phx.instruments import ONE_E8
@@ -13,6 +13,8 @@ from phx.sim.contracts import Contract, plain
 from phx.sim.refusals import Refused
 
 CLIENT_ID = re.compile(r"^[\.A-Z\:/a-z0-9_-]{1,36}$")
+WHOLE = re.compile(r"-?[0-9]{1,20}")
+DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{0,20})?|-?\.[0-9]{1,20}")
 CONDITIONAL = {"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"}
 SIDES = {"BUY": 1, "SELL": -1}
 TIFS = {
@@ -58,11 +60,13 @@ class NewOrder:
 
 
 def text(params: dict, name: str, default: str | None = None) -> str:
-    """Return a parameter as text; -1102 when it is mandatory (no default) and missing or empty."""
+    """Return a parameter as text; -1102 when it is mandatory (no default) and missing or empty, -1105 when empty."""
     value = params.get(name)
     if value is None or value == "":
         if default is None:
             raise Refused(-1102, name)
+        if value == "":
+            raise Refused(-1105, name)
         return default
     if value is True or value is False:
         return "true" if value else "false"
@@ -70,12 +74,11 @@ def text(params: dict, name: str, default: str | None = None) -> str:
 
 
 def whole(params: dict, name: str, default: int | None = None) -> int:
-    """Return an integer parameter."""
+    """Return an integer parameter; malformed: -1102 when it is mandatory, else -1130."""
     value = text(params, name, None if default is None else str(default))
-    try:
-        return int(value)
-    except ValueError:
-        raise Refused(-1102, name) from None
+    if not WHOLE.fullmatch(value):
+        raise Refused(-1102 if default is None else -1130, name)
+    return int(value)
 
 
 def flag(params: dict, name: str) -> bool:
@@ -92,13 +95,10 @@ def mandatory_flag(params: dict, name: str) -> bool:
 
 
 def decimal(params: dict, name: str) -> Decimal:
-    try:
-        value = Decimal(text(params, name))
-    except InvalidOperation:
-        raise Refused(-1102, name) from None
-    if not value.is_finite():
+    value = text(params, name)
+    if not DECIMAL.fullmatch(value):
         raise Refused(-1102, name)
-    return value
+    return Decimal(value)
 
 
 def places(value: Decimal) -> int:

@@ -11,7 +11,6 @@ from phx.sim.exchange import Exchange
 from phx.sim.ledger import orders_with_fills, report
 from phx.sim.listen_keys import ListenKeys
 from phx.sim.signing import Keys, check_time
-from phx.sim.views import Views
 
 
 class Delay:
@@ -43,14 +42,17 @@ class Delay:
 class Venue:
     """The simulated venue behind its servers."""
 
-    def __init__(self, exchange: Exchange, keys: Keys, latency_s: float, strict_paths: bool):
+    def __init__(
+        self, exchange: Exchange, keys: Keys, latency_s: float, strict_paths: bool, older_acks: bool = False
+    ):
         self.exchange = exchange
         self.hub = exchange.hub
         self.keys = keys
         self.listen_keys = ListenKeys()
-        self.views = Views(exchange)
         self.delay = Delay(latency_s)
         self.strict_paths = strict_paths
+        self.older_acks = older_acks
+        self.started_ms = self.now_ms()
         exchange.emit = self.emit
 
     @staticmethod

@@ -198,6 +198,10 @@ class ApiListener(Listener):
         super().__init__()
         self.session = ApiSession(venue, self.write, show_limits)
 
+    def on_ws_connected(self, transport) -> None:
+        super().on_ws_connected(transport)
+        self.session.address = transport.underlying_transport.get_extra_info("peername")[0]
+
     def on_text(self, payload: bytes) -> None:
         self.session.on_request(payload)
 
