@@ -13,11 +13,11 @@ from phx.sim.account import Account
 from phx.sim.contracts import listed
 from phx.sim.depth import DiffBatch, PublicBook
 from phx.sim.exchange import Exchange
+from phx.sim.hub import Hub, path_of
 from phx.sim.market import FIRST_ORDER_ID, first_id
 from phx.sim.recorded import Book, Delta, Kind, Recorded, RecordedMarket, Top, Trade
 from phx.sim.recorded_market import RecordedPlayer
 from phx.sim.refusals import Refused
-from phx.sim.streams import Hub, path_of
 from phx.sim.synthetic_market import SyntheticPlayer
 
 CONTRACTS = listed({"BTCUSDC": 0, "ETHUSDC": 1})

@@ -10,6 +10,7 @@ from phx._core.matching import Event, EventKind, Expiry, Refusal
 from phx.instruments import ONE_E8
 from phx.sim import answers, rules, wire
 from phx.sim.account import Account, Amendment, Order
+from phx.sim.all_markets import AllMarkets
 from phx.sim.contracts import Contract, padded
 from phx.sim.ledger import Ledger
 from phx.sim.limits import Limits
@@ -44,6 +45,7 @@ class Exchange:
         self._good_till: dict[tuple[str, int], Order] = {}
         self.now_ms = now_ms
         self.marks = {symbol: Mark(market, now_ms) for symbol, market in player.markets.items()}
+        self.all_markets = AllMarkets(hub, [market.streams for market in player.markets.values()])
         self._mark_due_ms = 0
         self.funding_history: list[dict] = []  # rows of the fundingRate query
         for symbol in self.contracts:
@@ -321,6 +323,7 @@ class Exchange:
         if now_ms >= self._mark_due_ms:
             self._mark_due_ms = now_ms - now_ms % MARK_INTERVAL_MS + MARK_INTERVAL_MS
             self._publish_marks(now_ms)
+        self.all_markets.flush(now_ms)
 
     def _publish_marks(self, now_ms: int) -> None:
         second_ms = now_ms - now_ms % MARK_INTERVAL_MS

@@ -5,6 +5,7 @@ the price before it, with ids of -1, as on the venue.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -182,3 +183,21 @@ class Klines:
             if (start_ms is None or candle.open_ms >= start_ms) and (end_ms is None or candle.open_ms <= end_ms)
         ]
         return found[:limit] if start_ms is not None else found[-limit:] if limit else []
+
+
+def untold(candles: Sequence[Candle], told: tuple[int, int] | None) -> list[tuple[Candle, bool]]:
+    """Return what a stream has to tell, oldest first: candles that closed or traded since, with whether they closed.
+
+    told: when the candle last told began and its newest trade then; None when nothing was told.
+    """
+    if not candles:
+        return []
+    open_ms, last_id = told or (candles[-1].open_ms, -1)
+    found = []
+    for candle in reversed(candles):
+        closed = candle is not candles[-1]
+        if candle.open_ms < open_ms:
+            break
+        if closed or candle.last_id != (last_id if candle.open_ms == open_ms else -1):
+            found.append((candle, closed))
+    return found[::-1]

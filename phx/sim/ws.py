@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import msgspec
 import picows
 
+from phx.sim.hub import path_of
 from phx.sim.refusals import Refused
-from phx.sim.streams import path_of
 from phx.sim.venue import Venue
 from phx.sim.ws_api import ApiSession
 
