@@ -55,10 +55,11 @@ def with_line(line: str) -> str:
 
 
 def leaves(struct: type, path: tuple = ()):
-    """Yield (path, field) of every key of a schema; for a symbol, those of BTCUSDC."""
+    """Yield (path, field) of every key of a schema; for a symbol, those of BTCUSDC; a list of sections is one key."""
     for described in msgspec.structs.fields(struct):
         here = (*path, described.encode_name)
-        kinds = [k for k in (described.type, *typing.get_args(described.type)) if isinstance(k, type)]
+        inside = () if typing.get_origin(described.type) is list else typing.get_args(described.type)
+        kinds = [k for k in (described.type, *inside) if isinstance(k, type)]
         inner = next((k for k in kinds if issubclass(k, msgspec.Struct)), None)
         if described.encode_name == "symbols":
             yield from leaves(configuration.SymbolConfig, (*here, "BTCUSDC"))
