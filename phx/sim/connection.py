@@ -1,0 +1,111 @@
+"""One WebSocket connection of a client as the venue treats it: pings, its life, limits, and what it does not read."""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import picows
+
+MAX_MESSAGE_BYTES = 64 * 1024
+MAX_UNSENT_BYTES = 4 * 1024 * 1024
+PAUSE_BYTES = 256 * 1024
+WINDOW_S = 1.0  # of the limit of messages
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long the venue waits: between pings, for a pong, and until it ends a connection."""
+
+    ping_every_s: float = 180.0
+    pong_within_s: float = 600.0
+    life_s: float = 86_400.0
+
+
+class Connection(picows.WSListener):
+    """Never buffers without bound: a client that does not read is dropped, and slows no other."""
+
+    max_messages = 10  # in a second; more end the connection
+    counted = (picows.WSMsgType.TEXT, picows.WSMsgType.PING, picows.WSMsgType.PONG)
+
+    def __init__(self, timing: Timing):
+        self.transport = None
+        self.timing = timing
+        self._paused = False
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._pings: set[bytes] = set()  # payloads sent and not answered
+        self._received_s: deque[float] = deque(maxlen=self.max_messages)
+
+    def on_ws_connected(self, transport) -> None:
+        self.transport = transport
+        transport.underlying_transport.set_write_buffer_limits(high=PAUSE_BYTES)
+        self._later("ping", self.timing.ping_every_s, self._ping)
+        self._later("end", self.timing.life_s, lambda: self.close(picows.WSCloseCode.GOING_AWAY, ""))
+
+    def on_ws_disconnected(self, transport) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+
+    def _later(self, name: str, seconds: float, action) -> None:
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, action)
+
+    def _ping(self) -> None:
+        if not self._pings:
+            timeout = lambda: self.close(picows.WSCloseCode.POLICY_VIOLATION, "Pong timeout")  # noqa: E731
+            self._later("pong", self.timing.pong_within_s, timeout)
+        payload = str(time.time_ns() // 1_000_000).encode()
+        self._pings.add(payload)
+        self.transport.send_ping(payload)
+        self._later("ping", self.timing.ping_every_s, self._ping)
+
+    def _on_pong(self, payload: bytes) -> None:
+        """Take an answer to a ping; a pong that repeats none of their payloads is allowed and proves nothing."""
+        if payload in self._pings:
+            self._pings.clear()
+            self._timers["pong"].cancel()
+
+    def close(self, code: picows.WSCloseCode, reason: str) -> None:
+        self.transport.send_close(code, reason.encode())
+        self.transport.disconnect()
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+
+    def write(self, payload: bytes) -> None:
+        if self.transport is None or self.transport.is_disconnected:
+            return
+        if self._paused and self.transport.underlying_transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            self.transport.disconnect(graceful=False)
+            return
+        self.transport.send(picows.WSMsgType.TEXT, payload)
+
+    def _is_too_many(self) -> bool:
+        """Count a message; return whether more than allowed came within a second."""
+        now_s, received_s = time.monotonic(), self._received_s
+        full = len(received_s) == self.max_messages and now_s - received_s[0] < WINDOW_S
+        received_s.append(now_s)
+        return full
+
+    def on_ws_frame(self, transport, frame) -> None:
+        kind = frame.msg_type
+        if transport.is_close_frame_sent:
+            return
+        if kind in self.counted and self._is_too_many():
+            self.close(picows.WSCloseCode.POLICY_VIOLATION, "Too many requests")
+        elif kind == picows.WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code(), frame.get_close_message())
+            transport.disconnect()
+        elif kind == picows.WSMsgType.TEXT and frame.fin:
+            self.on_text(frame.get_payload_as_bytes())
+        elif kind == picows.WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif kind == picows.WSMsgType.PONG:
+            self._on_pong(frame.get_payload_as_bytes())
+        else:
+            transport.disconnect()  # neither fragments nor binary are part of the protocol
+
+    def on_text(self, payload: bytes) -> None:
+        raise NotImplementedError

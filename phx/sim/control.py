@@ -1,0 +1,112 @@
+"""The requests a client sends on a stream connection, answered as the venue does. Pure: the session does the work.
+
+Ids are echoed as they came: integers, strings and null. Streams that do not exist are acknowledged like others.
+"""
+
+import re
+from typing import Protocol
+
+import msgspec
+
+METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
+MAX_STREAMS = 1024  # of one connection
+AT_BYTE = re.compile(r"\(byte (\d+)\)")
+
+
+class Session(Protocol):
+    """What requests change."""
+
+    combined: bool
+    streams: dict[str, None]
+
+    def subscribe(self, streams: list[str]) -> None: ...
+    def unsubscribe(self, streams: list[str]) -> None: ...
+
+
+class ControlError(Exception):
+    """A refused request. code and text as the venue's table of errors has them."""
+
+    def __init__(self, code: int, message: str):
+        super().__init__(message)
+        self.code = code
+
+
+def answer(session: Session, payload: bytes) -> bytes:
+    """Execute one request; return what to answer."""
+    number = None
+    try:
+        request = _decoded(payload)
+        given = request.get("id") if isinstance(request, dict) else None
+        number = given if _is_id(given) else None
+        result = {"result": _execute(session, request, payload)}
+    except ControlError as error:
+        result = {"error": {"code": error.code, "msg": str(error)}}
+    return msgspec.json.encode(result | {"id": number})
+
+
+def _decoded(payload: bytes):
+    try:
+        return msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        found = AT_BYTE.search(str(error))
+        line, column = place(payload, int(found[1]) if found else len(payload))
+        raise ControlError(3, f"Invalid JSON: expected value at line {line} column {column}") from None
+
+
+def place(payload: bytes, at: int) -> tuple[int, int]:
+    """Return line and column of a byte, both from 1."""
+    before = payload[:at]
+    return before.count(b"\n") + 1, at - (before.rfind(b"\n") + 1) + 1
+
+
+def _is_id(value) -> bool:
+    return value is None or isinstance(value, str) or (type(value) is int and value >= 0)
+
+
+def _execute(session: Session, request, payload: bytes):
+    if not isinstance(request, dict) or "method" not in request:
+        line, column = place(payload, max(0, len(payload) - 1))
+        raise ControlError(2, f"Invalid request: missing field `method` at line {line} column {column}")
+    method = request["method"]
+    if not isinstance(method, str) or method not in METHODS:
+        names = ", ".join(f"`{name}`" for name in METHODS)
+        raise ControlError(2, f"Invalid request: unknown variant `{method}`, expected one of {names}")
+    if "id" not in request or not _is_id(request["id"]):
+        raise ControlError(2, "Invalid request: request ID must be an unsigned integer")
+    params = request.get("params")
+    params = [] if params is None else params
+    if not isinstance(params, list):
+        raise ControlError(2, "Invalid request: params must be a list")
+    if method in ("SUBSCRIBE", "UNSUBSCRIBE"):
+        return _change(session, method, params)
+    if method == "LIST_SUBSCRIPTIONS":
+        if params:
+            raise ControlError(2, "Invalid request: too many parameters")
+        return list(session.streams)
+    return _property(session, method, params)
+
+
+def _change(session: Session, method: str, params: list) -> None:
+    if not all(isinstance(stream, str) for stream in params):
+        raise ControlError(2, "Invalid request: params must be a list of stream names")
+    if method == "UNSUBSCRIBE":
+        session.unsubscribe(params)
+        return
+    if len(session.streams.keys() | set(params)) > MAX_STREAMS:
+        raise ControlError(4, "Too many subscriptions")
+    session.subscribe(params)
+
+
+def _property(session: Session, method: str, params: list) -> bool | None:
+    if not params or not isinstance(params[0], str):
+        raise ControlError(2, "Invalid request: property name must be a string")
+    if len(params) > (1 if method == "GET_PROPERTY" else 2):
+        raise ControlError(2, "Invalid request: too many parameters")
+    if params[0] != "combined":
+        raise ControlError(0, "Unknown property")
+    if method == "GET_PROPERTY":
+        return session.combined
+    if len(params) < 2 or not isinstance(params[1], bool):
+        raise ControlError(1, "Invalid value type: expected Boolean")
+    session.combined = params[1]
+    return None
