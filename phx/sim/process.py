@@ -1,17 +1,21 @@
 """The process of the simulated venue: markets, servers and the venue's clock in one asyncio loop."""
 
 import asyncio
+import hashlib
 import logging
-from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
 
 from phx import process
-from phx.instruments import ONE_E8, InstrumentError
+from phx.instruments import ONE_E8
 from phx.process import Process, StayDown
 from phx.recording import RecordingError
 from phx.sim import rest, ws
 from phx.sim.account import Account
 from phx.sim.contracts import Contract, listed
+from phx.sim.door import Door
 from phx.sim.exchange import Exchange
+from phx.sim.key_list import listed_keys
 from phx.sim.market import Player
 from phx.sim.recorded import RecordedMarket
 from phx.sim.recorded_market import RecordedPlayer
@@ -29,33 +33,32 @@ HOUSEKEEPING_S = 1.0
 log = logging.getLogger("phx.sim")
 
 
-def contracts_of(config) -> dict[str, Contract]:
-    """Return the contracts of the configuration's symbols: listed ones, refined by their recording or made from it."""
-    ids = config.instrument_ids()
+class Credentials(NamedTuple):
+    """What a client signs with."""
+
+    api_key: str
+    secret: str
+
+
+def contracts_of(sim, ids: dict[str, int]) -> dict[str, Contract]:
+    """Return the contracts of the symbols in `ids`: listed ones, refined by their recording or made from it."""
     contracts = listed(ids)
     missing = [symbol for symbol in ids if symbol not in contracts]
-    if missing and config.sim.market == "synthetic":
-        log.warning("%s: not listed by the simulated venue, so grid and price are invented", ", ".join(missing))
-        try:
-            prices = config.sim.start_prices
-            contracts |= {symbol: invented(symbol, ids[symbol], prices.get(symbol)) for symbol in missing}
-        except ValueError as error:
-            raise StayDown(str(error)) from None
-    if config.sim.market == "recorded":
-        recordings, relabel = config.sim.recordings, config.sim.relabel
-        try:
+    try:
+        if sim.market == "recorded":
             wanted = {symbol: contracts[symbol] for symbol in ids if symbol in contracts}
-            contracts |= refined(wanted, recordings, relabel)
-            contracts |= unlisted(missing, recordings, relabel, ids)
-        except (RecordingError, InstrumentError, OSError) as error:
-            raise StayDown(str(error)) from None
+            contracts |= refined(wanted, sim.recordings, sim.relabel)
+            contracts |= unlisted(missing, sim.recordings, sim.relabel, ids)
+        elif missing:
+            contracts |= {symbol: invented(symbol, ids[symbol], sim.start_prices.get(symbol)) for symbol in missing}
+            log.warning("%s: not listed by the simulated venue: grid and price are invented", ", ".join(missing))
+    except (ValueError, OSError) as error:
+        raise StayDown(str(error)) from None
     return contracts
 
 
-def player_of(config, contracts: dict[str, Contract], hub: Hub) -> Player:
+def player_of(sim, wanted: list[Contract], hub: Hub) -> Player:
     """Return the configured market. Raises StayDown when it cannot be played."""
-    sim = config.sim
-    wanted = [contracts[symbol] for symbol in config.instrument_ids()]
     try:
         if sim.market == "synthetic":
             return SyntheticPlayer(wanted, hub, sim.seed, sim.speed, sim.regime, sim.lead_ms, sim.start_prices)
@@ -66,45 +69,73 @@ def player_of(config, contracts: dict[str, Contract], hub: Hub) -> Player:
         raise StayDown(str(error)) from None
 
 
-def keys_of(config, account: Account) -> Keys:
-    """Return the one key the venue accepts: the configured file's, else the one made on the spot."""
+def configured_key(config) -> Credentials:
+    """Return the key of account 1: the configured file's, else the one made on the spot."""
     path = config.venue.key_file or key_files.sim_key_file(config.run_folder())
-    found = key_files.read_key_file(key_files.Path(path))
-    return Keys([Key(found.api_key, found.secret, account)])
+    found = key_files.read_key_file(Path(path))
+    return Credentials(found.api_key, found.secret)
+
+
+def credentials_of(first: Credentials, accounts: int) -> list[Credentials]:
+    """Return one key for each account; those after the first are derived from it."""
+    derived = [[hashlib.sha256(f"{text} {i}".encode()).hexdigest() for text in first] for i in range(2, accounts + 1)]
+    return [first, *(Credentials(*texts) for texts in derived)]
+
+
+def assembled(sim, ids: dict[str, int], first: Credentials) -> Venue:
+    """Return the venue of a section sim with the given symbols, its markets begun. first: the key of account 1."""
+    contracts = contracts_of(sim, ids)
+    hub = Hub()
+    player = player_of(sim, [contracts[symbol] for symbol in ids], hub)
+    now_ns = Venue.now_ns()
+    player.start(now_ns)
+    exchange = Exchange(player, contracts, hub, now_ns // 1_000_000)
+    exchange.limits.enforced = sim.rate_limits
+    assets = sorted({contract.margin_asset for contract in exchange.contracts.values()})
+    wallet_e8 = int(sim.wallet * ONE_E8)
+    for owner in range(1, sim.accounts + 1):
+        exchange.accounts[owner] = Account(owner, wallet_e8, assets, sim.maker_fee, sim.taker_fee)
+    own = zip(credentials_of(first, sim.accounts), exchange.accounts.values(), strict=True)
+    keys = [Key(*texts, account) for texts, account in own] + listed_keys(sim.keys, exchange.accounts)
+    return Venue(exchange, Keys(keys), sim.latency_ms / 1000, sim.strict_paths, sim.older_acks)
 
 
 def build(config) -> Venue:
     """Return the venue of a configuration, its markets begun."""
-    sim = config.sim
-    contracts = contracts_of(config)
-    hub = Hub()
-    player = player_of(config, contracts, hub)
-    now_ns = Venue.now_ns()
-    player.start(now_ns)
-    exchange = Exchange(player, contracts, hub, now_ns // 1_000_000)
-    assets = sorted({contract.margin_asset for contract in exchange.contracts.values()})
-    wallet_e8 = int(Decimal(sim.wallet) * ONE_E8)
-    account = Account(1, wallet_e8, assets, sim.maker_fee, sim.taker_fee)
-    exchange.accounts[account.owner] = account
-    return Venue(exchange, keys_of(config, account), sim.latency_ms / 1000, sim.strict_paths)
+    return assembled(config.sim, config.instrument_ids(), configured_key(config))
 
 
 class Servers:
-    """Both servers of a venue and the task that lets its time pass. Use as `async with`."""
+    """The servers of a venue and the task that lets its time pass. Use as `async with`.
 
-    def __init__(self, venue: Venue, port: int, beat=lambda: None):
+    Both kinds of connections are served on `port`; WebSockets also on the next one, unless one_port.
+    """
+
+    def __init__(self, venue: Venue, port: int, beat=lambda: None, one_port: bool = False):
         self.venue = venue
         self.port = port
         self.beat = beat
+        self.one_port = one_port
 
     async def __aenter__(self) -> "Servers":
-        self.rest = await rest.serve(self.venue, self.port)
-        self.ws = await ws.serve(self.venue, self.port + 1)
+        self.rest = await rest.prepare(self.venue)
+        self.ws = await ws.serve(self.venue, 0 if self.one_port else self.port + 1)
+        if self.one_port:
+            self.ws.close()
+        self.door = Door(self.port, self.rest.server, self.ws._protocol_factory)
+        try:
+            await self.door.__aenter__()
+        except OSError:
+            self.ws.close()
+            await self.rest.cleanup()
+            raise
+        self.port = self.door.port
         self.clock = asyncio.create_task(self._pass_time())
         return self
 
     async def __aexit__(self, kind, value, traceback) -> None:
         self.clock.cancel()
+        await self.door.__aexit__(kind, value, traceback)
         self.ws.close()
         await self.rest.cleanup()
 

@@ -30,8 +30,8 @@ class RestServer:
 
     async def handle(self, request: web.Request) -> web.Response:
         path, _, raw_query = request.raw_path.partition("?")
-        if path.startswith(ADMIN_PATH) and request.method == "GET":
-            return self._admin(path, dict(parse_qsl(raw_query)))
+        if path.startswith(ADMIN_PATH) and request.method in ("GET", "POST"):
+            return self._admin(path, dict(parse_qsl(raw_query)), request.method)
         endpoint = ENDPOINTS.get(("GET" if request.method == "HEAD" else request.method, path))
         if endpoint is None:
             return _without_endpoint(request.method, path)
@@ -62,12 +62,20 @@ class RestServer:
             headers["X-MBX-ORDER-COUNT-1M"] = str(limits.orders_1m.count(now_ms))
         return _json(payload, status, headers)
 
-    def _admin(self, path: str, params: dict) -> web.Response:
+    def _admin(self, path: str, params: dict, method: str) -> web.Response:
         """Answer what no venue offers: its own truth, for tests and summaries. phx never trades on it."""
         if path == ADMIN_PATH + "ledger":
             return _json(msgspec.json.encode(self.venue.ledger_report()), 200, {})
         if path == ADMIN_PATH + "orders":
             return _json(msgspec.json.encode(self.venue.ledger_orders(params.get("symbol", ""))), 200, {})
+        if path == ADMIN_PATH + "regime" and hasattr(self.venue.exchange.player, "force"):
+            player = self.venue.exchange.player
+            try:
+                if method == "POST":
+                    player.force(params.get("name", ""), params.get("symbol", ""))
+            except ValueError as error:
+                return web.Response(status=400, text=str(error))
+            return _json(msgspec.json.encode(player.regimes()), 200, {})
         return web.Response(status=404)
 
     def _authorise(self, request: web.Request, endpoint: Endpoint, params: dict, raw_query, raw_body) -> Key | None:
@@ -108,11 +116,10 @@ def _json(payload: bytes, status: int, headers: dict) -> web.Response:
     return web.Response(body=payload, status=status, content_type="application/json", headers=headers)
 
 
-async def serve(venue: Venue, port: int) -> web.AppRunner:
-    """Listen on loopback; return the runner, whose cleanup() ends it."""
+async def prepare(venue: Venue) -> web.AppRunner:
+    """Return the server that listens nowhere yet: `runner.server` makes its protocols, `cleanup()` ends it."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.router.add_route("*", "/{path:.*}", RestServer(venue).handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
     return runner

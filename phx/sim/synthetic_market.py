@@ -158,7 +158,9 @@ class SyntheticPlayer:
         heapq.heapify(self._queue)
 
     def force(self, regime: str, symbol: str = "") -> None:
-        """Put one asset's markets, or all, into a regime for good, or with "auto" let them switch. Raises ValueError."""
+        """Keep an asset's markets, or all, in a regime; "auto" lets them switch. ValueError for unknown names."""
+        if symbol and symbol not in self.markets:
+            raise ValueError(f"symbol {symbol!r}: expected one of {', '.join(self.markets)}")
         for market in [self.markets[symbol]] if symbol else self.markets.values():
             market.flow.latent.force(regime)
 
