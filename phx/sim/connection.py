@@ -33,7 +33,7 @@ class Connection(picows.WSListener):
         self.timing = timing
         self._paused = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._pings: set[bytes] = set()  # payloads sent and not answered
+        self._pings: dict[bytes, float] = {}  # payloads not answered, oldest first → until when they must be
         self._received_s: deque[float] = deque(maxlen=self.max_messages)
 
     def on_ws_connected(self, transport) -> None:
@@ -50,19 +50,28 @@ class Connection(picows.WSListener):
         self._timers[name] = asyncio.get_running_loop().call_later(seconds, action)
 
     def _ping(self) -> None:
-        if not self._pings:
-            timeout = lambda: self.close(picows.WSCloseCode.POLICY_VIOLATION, "Pong timeout")  # noqa: E731
-            self._later("pong", self.timing.pong_within_s, timeout)
         payload = str(time.time_ns() // 1_000_000).encode()
-        self._pings.add(payload)
+        self._pings[payload] = time.monotonic() + self.timing.pong_within_s
         self.transport.send_ping(payload)
+        if len(self._pings) == 1:
+            self._await_pong()
         self._later("ping", self.timing.ping_every_s, self._ping)
 
+    def _await_pong(self) -> None:
+        """Give the oldest unanswered ping its time."""
+        left_s = next(iter(self._pings.values())) - time.monotonic()
+        self._later("pong", left_s, lambda: self.close(picows.WSCloseCode.POLICY_VIOLATION, "Pong timeout"))
+
     def _on_pong(self, payload: bytes) -> None:
-        """Take an answer to a ping; a pong that repeats none of their payloads is allowed and proves nothing."""
-        if payload in self._pings:
-            self._pings.clear()
-            self._timers["pong"].cancel()
+        """Take an answer to a ping and to those before it; a pong that repeats no payload proves nothing."""
+        if payload not in self._pings:
+            return
+        self._timers["pong"].cancel()
+        while next(iter(self._pings)) != payload:
+            del self._pings[next(iter(self._pings))]
+        del self._pings[payload]
+        if self._pings:
+            self._await_pong()
 
     def close(self, code: picows.WSCloseCode, reason: str) -> None:
         self.transport.send_close(code, reason.encode())
