@@ -182,7 +182,7 @@ def test_reduce_only_orders_die_with_the_position_they_reduce():
     place(exchange, account, side="SELL", type="MARKET", timeInForce="GTC", reduceOnly="true", quantity="0.010")
     expired = [t["o"] for t in exchange.told if t["e"] == "ORDER_TRADE_UPDATE" and t["o"]["x"] == "EXPIRED"]
     assert [(o["i"], o["er"]) for o in expired] == [(resting["orderId"], "4")]
-    assert account.positions["BTCUSDC"].lots == 0
+    assert account.held() == []
 
 
 def test_an_own_order_in_the_takers_way_expires_in_match():
@@ -254,7 +254,10 @@ def test_funding_is_charged_once_at_its_time():
     wallet = account.wallets_e8["USDC"]
     funding_ns = exchange.marks["BTCUSDC"].funding_ms * MS
     exchange.told.clear()
-    for after_ms in (-1, 0, 1000, 2000):
+    for after_ms in (-1, 0, 1000, 2000, 2999):
+        exchange.turn(funding_ns + after_ms * MS)
+    assert not exchange.told  # seen about three seconds late
+    for after_ms in (3001, 4000):
         exchange.turn(funding_ns + after_ms * MS)
     charged = [t["a"] for t in exchange.told if t["e"] == "ACCOUNT_UPDATE"]
     assert [(a["m"], a["P"]) for a in charged] == [("FUNDING_FEE", [])]

@@ -239,9 +239,9 @@ class Account:
     def book_income(
         self, kind: str, symbol: str, asset: str, change_e8: int, now_ms: int, position: Position | None = None
     ) -> None:
-        """Change a wallet, and with it an isolated position's own wallet."""
+        """Change a wallet, and with it the own wallet of an isolated position that is not closed by now."""
         self.wallets_e8[asset] += change_e8
-        if position is not None and position.isolated:
+        if position is not None and position.isolated and position.lots:
             position.isolated_e8 += change_e8
         self.incomes.append(Income(now_ms, kind, symbol, asset, change_e8))
 

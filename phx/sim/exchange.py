@@ -4,16 +4,19 @@ Everything happens in one thread. `turn` is the venue's clock: it plays the mark
 time is up, publishes marks and charges funding.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from phx._core.matching import Event, EventKind, Expiry, Refusal
 from phx.instruments import ONE_E8
-from phx.sim import answers, rules, wire
-from phx.sim.account import Account, Amendment, Order
+from phx.sim import answers, reduce_only, rules, wire
+from phx.sim.account import Account, Amendment, Fill, Order
 from phx.sim.all_markets import AllMarkets
-from phx.sim.contracts import Contract, padded
+from phx.sim.contracts import Contract
+from phx.sim.forced import ForcedOrders
+from phx.sim.funding import Funding
 from phx.sim.ledger import Ledger
 from phx.sim.limits import Limits
+from phx.sim.liquidation import Liquidator
 from phx.sim.mark import Mark
 from phx.sim.market import Market, Player
 from phx.sim.position import Position
@@ -36,18 +39,18 @@ class Exchange:
         self.ledger = Ledger()
         self.accounts: dict[int, Account] = {}
         self.emit: Callable[[Account, str], None] = lambda account, text: None
-        self.on_forced: Callable[[Order, int], None] = lambda order, ts_ms: None  # liquidation or ADL order done
         self.overloaded = False  # -1008 to orders that do not reduce
+        self.forced = ForcedOrders(self)
+        self.liquidator = Liquidator(self)
+        self.funding = Funding(self)
         self.settings = Settings(self.contracts, self.marks_e8, lambda account, text: self.emit(account, text))
-        self.countdowns: dict[str, int] = {}  # symbol → deadline, ms
-        self._countdown_owner: dict[str, int] = {}
+        self._deadlines: dict[tuple[int, str], int] = {}  # of countdowns: owner and symbol → ms
         self._amendments = 0
         self._good_till: dict[tuple[str, int], Order] = {}
         self.now_ms = now_ms
         self.marks = {symbol: Mark(market, now_ms) for symbol, market in player.markets.items()}
         self.all_markets = AllMarkets(hub, [market.streams for market in player.markets.values()])
         self._mark_due_ms = 0
-        self.funding_history: list[dict] = []  # rows of the fundingRate query
         for symbol in self.contracts:
             self.ledger.of(symbol)
 
@@ -57,9 +60,9 @@ class Exchange:
         return {symbol: mark.mark_e8 for symbol, mark in self.marks.items()}
 
     def place(self, account: Account, params: dict, now_ns: int) -> dict:
-        """Place an order; return its acknowledgement. Raises Refused; then nothing happened."""
+        """POST order: return the acknowledgement. Raises Refused; then nothing happened."""
         try:
-            return self._place(account, params, now_ns)
+            return self._place(account, self.check(account, params, now_ns), now_ns)
         except Refused as refusal:
             symbol = str(params.get("symbol", ""))
             if symbol in self.contracts:
@@ -68,30 +71,40 @@ class Exchange:
             raise
 
     def check(self, account: Account, params: dict, now_ns: int) -> rules.NewOrder:
-        """Return a place request that passed every check but the book's."""
-        new = rules.new_order(self.contracts, params, now_ns // 1_000_000)
+        """Return a place request that passed every check but the book's, with the price and quantity it would get."""
+        new = rules.new_order(self.contracts, params, now_ns // 1_000_000, account.hedge)
+        if self.overloaded and not new.reduce_only:
+            raise Refused(-1008)
         contract, mark_e8 = new.contract, self.marks[new.contract.symbol].mark_e8
+        book = self.player.markets[contract.symbol].book
+        if new.price_match != "NONE":
+            new.price_ticks = rules.matched_ticks(book, new.side, new.price_match)
         if new.type == "LIMIT":
             rules.check_band(contract, new.side, new.price_ticks, mark_e8)
         else:
-            best = self.player.markets[contract.symbol].book.top(-new.side)
-            rules.check_market_band(contract, new.side, best, mark_e8)
+            rules.check_market_band(contract, new.side, book.top(-new.side), mark_e8)
         if not new.reduce_only:
             at_mark_e8 = int(new.lots * contract.instrument.lot_size * mark_e8)
             value_e8 = contract.value_e8(new.price_ticks * new.lots) if new.type == "LIMIT" else at_mark_e8
             rules.check_notional(contract, value_e8)
         rules.check_account(account, new, self.marks_e8())
+        if new.reduce_only:
+            new.lots = reduce_only.entering_lots(account, new)
         return new
 
-    def _place(self, account: Account, params: dict, now_ns: int) -> dict:
-        new = self.check(account, params, now_ns)
+    def _place(self, account: Account, new: rules.NewOrder, now_ns: int) -> dict:
         now_ms = now_ns // 1_000_000
         contract = new.contract
-        lots = rules.reduce_only_lots(account, new) if new.reduce_only else new.lots
         market = self.player.markets[contract.symbol]
-        price_ticks = new.price_ticks or self._market_bound(contract, new.side)
         order_id = market.book.place_order(
-            account.owner, new.side, price_ticks, lots, new.tif_code, rules.SELF_TRADES[new.self_trade]
+            account.owner,
+            new.side,
+            new.price_ticks or self._market_bound(contract, new.side),
+            new.lots,
+            new.tif_code,
+            rules.SELF_TRADES[new.self_trade],
+            account.book_number(new.position_side),
+            new.reduce_only,
         )
         if order_id < 0:
             raise Refused(-5022 if order_id == Refusal.REFUSED_POST_ONLY else -5021)
@@ -103,12 +116,14 @@ class Exchange:
             type=new.type,
             tif=new.tif,
             price_ticks=new.price_ticks,
-            orig_lots=lots,
+            orig_lots=new.lots,
             reduce_only=new.reduce_only,
             self_trade=new.self_trade,
             good_till_ms=new.good_till_ms,
             time_ms=now_ms,
             update_ms=now_ms,
+            position_side=new.position_side,
+            price_match=new.price_match,
         )
         account.keep(order)
         opened = account.open_orders(contract.symbol)
@@ -116,7 +131,8 @@ class Exchange:
             opened.add(order)
         if new.good_till_ms:
             self._good_till[contract.symbol, order_id] = order
-        self.ledger.on_placed(order, len(opened.by_id), contract.symbol in self.countdowns)
+        protected = (account.owner, contract.symbol) in self._deadlines
+        self.ledger.on_placed(order, len(opened.by_id), protected)
         # ACK shows the order as it was accepted; RESULT waits for the match of orders that cannot rest.
         ack = answers.order_ack(order)
         self.settle(market, now_ns)
@@ -128,7 +144,11 @@ class Exchange:
         return max(1, int(bound_e8 / (contract.instrument.tick_size * ONE_E8)))
 
     def amend(self, account: Account, params: dict, now_ns: int) -> dict:
-        """Change price and quantity of an order; it loses its place in the queue."""
+        """PUT order: change price and quantity of an order; it loses its place in the queue. Raises Refused.
+
+        The order is cancelled, and the answer shows that, when it is filled to the new quantity already, or is post
+        only and would take at the new price.
+        """
         contract = self._contract(params)
         if rules.text(params, "side") not in rules.SIDES:
             raise Refused(-1117)
@@ -137,29 +157,42 @@ class Exchange:
             raise Refused(-2013)
         if order.type != "LIMIT":
             raise Refused(-5025)
+        asked_reduce_only = rules.flag(params, "reduceOnly")
+        if asked_reduce_only and not order.reduce_only:
+            raise Refused(-5047)
+        market = self.player.markets[contract.symbol]
         lots = rules.qty_lots(contract, rules.decimal(params, "quantity"), market=False)
-        ticks = rules.price_ticks(contract, rules.decimal(params, "price"))
+        price_match = rules.price_match_of(params, order.type)
+        if price_match == "NONE":
+            ticks = rules.price_ticks(contract, rules.decimal(params, "price"))
+        elif params.get("price"):
+            raise Refused(-1106, "price")
+        else:
+            ticks = rules.matched_ticks(market.book, order.side, price_match)
         if (ticks, lots) == (order.price_ticks, order.orig_lots):
             raise Refused(-5027)
         if len(order.amendments) >= contract.max_amendments:
             raise Refused(-5026)
         rules.check_band(contract, order.side, ticks, self.marks[contract.symbol].mark_e8)
+        if not asked_reduce_only:
+            rules.check_notional(contract, contract.value_e8(ticks * lots), -5029)
         if order.reduce_only:
-            rules.check_reduce_only_amend(account, order, lots)
+            reduce_only.check_amend(account, order, lots)
         else:
-            rules.check_notional(contract, contract.value_e8(ticks * lots))
-            rules.check_size(account, contract, order.side, lots - order.orig_lots, self.marks_e8())
-        market = self.player.markets[contract.symbol]
+            added = lots - order.orig_lots
+            rules.check_size(account, contract, order.side, added, self.marks_e8(), order.position_side)
         modify_id = rules.whole(params, "modifyId") if rules.text(params, "modifyId", "") else None
         self._amendments += 1
         order.amendments.append(
             Amendment(self._amendments, now_ns // 1_000_000, order.price_ticks, ticks, order.orig_lots, lots, modify_id)
         )
+        order.price_match = price_match
         market.book.amend_order(order.order_id, ticks, lots)
         self.settle(market, now_ns)
         return answers.order_ack(order, amended=True)
 
     def cancel(self, account: Account, params: dict, now_ns: int) -> dict:
+        """DELETE order: return the acknowledgement; -2011 when it is not open."""
         contract = self._contract(params)
         order = self._find(account, contract, params)
         if order is None or not order.is_open:
@@ -229,21 +262,27 @@ class Exchange:
         if not events:
             return
         ts_ms = now_ns // 1_000_000
-        for event in events:
-            if event.kind == EventKind.EVENT_TRADE:
-                for account, order, maker in self._parties(market.contract.symbol, event):
-                    text = wire.trade_lite(
-                        order, event.trade_id, event.price_ticks, event.qty_lots, maker, ts_ms, ts_ms
-                    )
-                    self.emit(account, text)
-        for event in events:
-            if event.kind == EventKind.EVENT_TRADE:
-                for account, order, maker in self._parties(market.contract.symbol, event):
-                    self._on_fill(account, order, event, maker, ts_ms)
-            else:
-                account = self.accounts[event.owner]
-                self._on_order(account, account.orders[market.contract.symbol, event.order_id], event, ts_ms)
+        for group in matches(events):
+            for event in group:
+                if event.kind == EventKind.EVENT_TRADE:
+                    self._tell_trade(market, event, ts_ms)
+            for event in group:
+                self._apply(market, event, ts_ms)
         self._knock_out_excess(market, events, now_ns)
+
+    def _tell_trade(self, market: Market, event: Event, ts_ms: int) -> None:
+        for account, order, maker in self._parties(market.contract.symbol, event):
+            text = wire.trade_lite(order, event.trade_id, event.price_ticks, event.qty_lots, maker, ts_ms, ts_ms)
+            self.emit(account, text)
+
+    def _apply(self, market: Market, event: Event, ts_ms: int) -> None:
+        symbol = market.contract.symbol
+        if event.kind == EventKind.EVENT_TRADE:
+            for account, order, maker in self._parties(symbol, event):
+                self._on_fill(account, order, event, maker, ts_ms)
+        else:
+            account = self.accounts[event.owner]
+            self._on_order(account, account.orders[symbol, event.order_id], event, ts_ms)
 
     def _parties(self, symbol: str, event: Event):
         """Yield (account, order, is maker) of the accounts in a trade."""
@@ -257,12 +296,22 @@ class Exchange:
 
     def _on_fill(self, account: Account, order: Order, event: Event, maker: bool, ts_ms: int) -> None:
         fill = account.book_fill(order, event.qty_lots, event.price_ticks, maker, event.trade_id, ts_ms)
+        self.tell_fill(account, fill, "TRADE", ts_ms)
+
+    def tell_fill(self, account: Account, fill: Fill, execution: str, ts_ms: int) -> None:
+        """Send what a booked fill has changed."""
+        order = fill.order
         self.ledger.on_fill(fill)
+        if not order.is_open:
+            self._good_till.pop((order.symbol, order.order_id), None)
         position, asset = account.position(order.contract, order.position_side), order.contract.margin_asset
         self.emit(account, wire.account_update(account, asset, [position], self.marks_e8(), "ORDER", ts_ms, ts_ms))
-        self.emit(account, wire.order_update(order, "TRADE", account, ts_ms, ts_ms, fill))
+        self.emit(account, wire.order_update(order, execution, account, ts_ms, ts_ms, fill))
 
     def _on_order(self, account: Account, order: Order, event: Event, ts_ms: int) -> None:
+        if order.forced and event.kind == EventKind.EVENT_EXPIRED:
+            self.forced.take_over(account, order, ts_ms)
+            return
         opened = account.open_orders(order.symbol)
         execution = "NEW"
         if event.kind == EventKind.EVENT_CANCELED:
@@ -289,21 +338,48 @@ class Exchange:
     def _knock_out_excess(self, market: Market, events: list[Event], now_ns: int) -> None:
         """Expire reduce-only orders that a fill left without a position to reduce."""
         owners = {owner for e in events if e.kind == EventKind.EVENT_TRADE for owner in (e.owner, e.maker_owner)}
-        excess = [o for owner in owners - {0} for o in rules.excess_reduce_only(self.accounts[owner], market.contract)]
+        excess = [
+            order
+            for owner in sorted(owners - {0})
+            for position in self.accounts[owner].positions_of(market.contract)
+            for order in reduce_only.excess(self.accounts[owner], position)
+        ]
         for order in excess:
             market.book.expire_order(order.order_id, Expiry.EXPIRY_REDUCE_ONLY)
         if excess:
             self.settle(market, now_ns)
 
+    # ---- orders of the venue itself -----------------------------------------------------------------------------
+
+    def expire_all(self, account: Account, symbol: str, reason: int, now_ns: int) -> None:
+        """End all orders of an account in a symbol for a reason of the venue's."""
+        market = self.player.markets[symbol]
+        for order_id in list(account.open_orders(symbol).by_id):
+            market.book.expire_order(order_id, reason)
+        self.settle(market, now_ns)
+
     # ---- the clock ----------------------------------------------------------------------------------------------
 
     def countdown(self, account: Account, symbol: str, countdown_ms: int, now_ms: int) -> None:
-        """Arm the dead man's switch of a symbol, or disarm it with 0."""
-        if countdown_ms <= 0:
-            self.countdowns.pop(symbol, None)
-            return
-        self.countdowns[symbol] = now_ms + countdown_ms
-        self._countdown_owner[symbol] = account.owner
+        """Arm an account's dead man's switch of a symbol, or disarm it with 0."""
+        if countdown_ms < 0:
+            raise Refused(-1130, "countdownTime")
+        if countdown_ms == 0:
+            self._deadlines.pop((account.owner, symbol), None)
+        else:
+            self._deadlines[account.owner, symbol] = now_ms + countdown_ms
+
+    @property
+    def funding_history(self) -> list[dict]:
+        return self.funding.history
+
+    @property
+    def countdowns(self) -> dict[str, int]:
+        """Symbol → the earliest deadline any account has set, ms."""
+        found = {}
+        for (_, symbol), deadline in self._deadlines.items():
+            found[symbol] = min(deadline, found.get(symbol, deadline))
+        return found
 
     def turn(self, now_ns: int) -> None:
         """Let time pass up to now_ns."""
@@ -312,14 +388,16 @@ class Exchange:
         for market in self.player.markets.values():
             self.settle(market, now_ns)
             market.streams.flush(now_ms)
-        for symbol in [s for s, deadline in self.countdowns.items() if now_ms >= deadline]:
-            del self.countdowns[symbol]
-            self.ledger.of(symbol).countdowns_fired += 1
-            self.cancel_all(self.accounts[self._countdown_owner[symbol]], symbol, now_ns)
+        for (owner, symbol), deadline in list(self._deadlines.items()):
+            if now_ms >= deadline:
+                del self._deadlines[owner, symbol]
+                self.ledger.of(symbol).countdowns_fired += 1
+                self.cancel_all(self.accounts[owner], symbol, now_ns)
         for (symbol, order_id), order in list(self._good_till.items()):
             if now_ms >= order.good_till_ms:
                 self.player.markets[symbol].book.expire_order(order_id, Expiry.EXPIRY_NONE)
                 self.settle(self.player.markets[symbol], now_ns)
+        self.funding.book_due(now_ms)
         if now_ms >= self._mark_due_ms:
             self._mark_due_ms = now_ms - now_ms % MARK_INTERVAL_MS + MARK_INTERVAL_MS
             self._publish_marks(now_ms)
@@ -331,33 +409,34 @@ class Exchange:
             mark.update(now_ms)
             rate = mark.funding_due(now_ms)
             if rate is not None:
-                self._charge_funding(self.contracts[symbol], rate, mark, now_ms)
+                self.funding.settle(self.contracts[symbol], rate, mark.mark_e8, now_ms)
             self.player.markets[symbol].streams.on_mark(
                 mark.mark_e8, mark.index_e8, mark.rate_e8, mark.funding_ms, second_ms, second_ms % 3000 == 0
             )
 
-    def _charge_funding(self, contract: Contract, rate: float, mark: Mark, now_ms: int) -> None:
-        self.funding_history.append(
-            {
-                "symbol": contract.symbol,
-                "fundingTime": now_ms,
-                "fundingRate": padded(round(rate * ONE_E8), 8),
-                "markPrice": padded(mark.mark_e8, 8),
-                "rateType": "Regular",
-            }
-        )
-        rate_e8 = round(rate * ONE_E8)
-        for account in self.accounts.values():
-            for position in account.held(contract.symbol):
-                self._charge_position(account, position, rate_e8, mark, now_ms)
+    def tell_income(self, account: Account, kind: str, position: Position, change_e8: int, now_ms: int) -> None:
+        """Send what a change of the wallet has left; the position it came from is shown under isolated margin only."""
+        asset, shown = position.contract.margin_asset, [position] if position.isolated else []
+        self.emit(account, wire.account_update(account, asset, shown, self.marks_e8(), kind, now_ms, now_ms, change_e8))
 
-    def _charge_position(self, account: Account, position: Position, rate_e8: int, mark: Mark, now_ms: int) -> None:
-        change_e8 = account.funding_e8(position, rate_e8, mark.mark_e8)
-        if not change_e8:
-            return
-        asset = position.contract.margin_asset
-        account.book_income("FUNDING_FEE", position.contract.symbol, asset, change_e8, now_ms, position)
-        # Under cross margin the position is not shown.
-        shown = [position] if position.isolated else []
-        text = wire.account_update(account, asset, shown, self.marks_e8(), "FUNDING_FEE", now_ms, now_ms, change_e8)
-        self.emit(account, text)
+
+def matches(events: list[Event]) -> Iterator[list[Event]]:
+    """Yield the events of one order's way through the book at a time.
+
+    An order's way begins when it is accepted, amended or cancelled, or with a trade that another order takes.
+    """
+    group: list[Event] = []
+    taker = None
+    for event in events:
+        if event.kind == EventKind.EVENT_TRADE:
+            begins = event.order_id == 0 or event.order_id != taker
+            taker = event.order_id
+        else:
+            begins = event.kind != EventKind.EVENT_EXPIRED
+            taker = event.order_id if begins else taker
+        if begins and group:
+            yield group
+            group = []
+        group.append(event)
+    if group:
+        yield group
