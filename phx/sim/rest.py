@@ -47,7 +47,7 @@ class RestServer:
             refuse_repeated(raw_query, raw_body)
             key = self._authorise(request, endpoint, params, raw_query, raw_body)
             if endpoint.kind == Kind.ORDER:
-                limits.use_orders(now_ms, *endpoint.order_counts)
+                limits.use_orders(now_ms, key.account.owner, *endpoint.order_counts)
             if endpoint.is_delayed:
                 await self.venue.delay.wait()
             answer = endpoint.handler(Call(self.venue, key, params, self.venue.now_ns()))
@@ -57,9 +57,10 @@ class RestServer:
             if refusal.retry_after_s:
                 headers["Retry-After"] = str(refusal.retry_after_s)
         headers["X-MBX-USED-WEIGHT-1M"] = str(limits.weight.count(now_ms))
-        if endpoint.kind == Kind.ORDER:
-            headers["X-MBX-ORDER-COUNT-10S"] = str(limits.orders_10s.count(now_ms))
-            headers["X-MBX-ORDER-COUNT-1M"] = str(limits.orders_1m.count(now_ms))
+        if endpoint.kind == Kind.ORDER and key is not None:
+            windows = limits.orders[key.account.owner]
+            headers["X-MBX-ORDER-COUNT-10S"] = str(windows.in_10s.count(now_ms))
+            headers["X-MBX-ORDER-COUNT-1M"] = str(windows.in_1m.count(now_ms))
         return _json(payload, status, headers)
 
     def _admin(self, path: str, params: dict, method: str) -> web.Response:

@@ -54,7 +54,8 @@ def margin_history(call: Call) -> list:
 
 
 def order_limits(call: Call) -> list:
-    return [{k: v for k, v in row.items() if k != "count"} for row in call.exchange.limits.order_rows(call.now_ms)[1:]]
+    rows = call.exchange.limits.order_rows(call.now_ms, call.account.owner)[1:]
+    return [{k: v for k, v in row.items() if k != "count"} for row in rows]
 
 
 def trading_status(call: Call) -> dict:

@@ -116,13 +116,14 @@ class ApiSession:
         now_ms = self.venue.now_ms()
         limits = self.venue.exchange.limits
         weight = endpoint.weight_of(params)
+        key = None
         try:
             limits.use_weight(now_ms, weight)
             if endpoint is UNKNOWN:
                 raise Refused(-1000, message=f"Unknown method '{name}'.")
             key = self._authorise(endpoint, params, now_ms)
             if endpoint.kind == Kind.ORDER:
-                limits.use_orders(now_ms, *endpoint.order_counts)
+                limits.use_orders(now_ms, key.account.owner, *endpoint.order_counts)
             call = Call(self.venue, key, params, self.venue.now_ns())
             is_session = name.rpartition("/")[2] in SESSION_METHODS
             answer["result"] = self._session(name, call) if is_session else endpoint.handler(call)
@@ -130,8 +131,9 @@ class ApiSession:
             answer["status"] = refusal.status
             answer["error"] = refusal.body()
         if self._shows_limits(params):
-            is_order = endpoint.kind == Kind.ORDER
-            answer["rateLimits"] = limits.order_rows(now_ms) if is_order else limits.weight_rows(now_ms, weight)
+            is_counted = endpoint.kind == Kind.ORDER and key is not None
+            rows = limits.order_rows(now_ms, key.account.owner) if is_counted else limits.weight_rows(now_ms, weight)
+            answer["rateLimits"] = rows
         self.write(msgspec.json.encode(answer))
 
     def _shows_limits(self, params: dict) -> bool:
