@@ -1,6 +1,7 @@
 # make run    a market maker at work against the simulated venue (SECONDS=60 to end by itself, RECORDING="a b" for a recorded market)
 # make test   everything that must hold
 # make bench  the quick set of benchmarks; make campaign-ring: 3 x 10^8 reads of a ring under fire
+# make external    the official SDK, ccxt and other clients against the simulated venue
 # make lint, bench, docs (rendered from code), clean
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ PY := $(VENV)/bin/python
 SECONDS :=
 RECORDING :=
 
-.PHONY: run test build lint bench docs instructions campaign-ring clean
+.PHONY: run test build lint bench docs instructions campaign-ring external clean
 .SILENT:
 
 build: $(VENV)/.installed
@@ -44,6 +45,16 @@ instructions: build
 
 campaign-ring: build
 	$(PY) scripts/campaign_ring.py $(READS)
+
+# third-party clients against the simulated venue, each in a virtual environment of its own
+external: build $(patsubst tests/external/requirements/%.txt,build/external/%/.installed,$(wildcard tests/external/requirements/*.txt))
+	$(PY) -m pytest tests/external
+
+build/external/%/.installed: tests/external/requirements/%.txt
+	echo "installing $*"
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 clean:
 	rm -rf build $(VENV) phx.egg-info
