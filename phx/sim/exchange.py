@@ -26,6 +26,7 @@ from phx.sim.streams import Hub
 
 TURN_BUDGET_NS = 5_000_000  # of playing the market, before other work of the loop gets its turn
 MARK_INTERVAL_MS = 1000
+FLUSH_INTERVAL_MS = 5  # of streams that gather for 100 ms and more
 
 
 class Exchange:
@@ -51,6 +52,7 @@ class Exchange:
         self.marks = {symbol: Mark(market, now_ms) for symbol, market in player.markets.items()}
         self.all_markets = AllMarkets(hub, [market.streams for market in player.markets.values()])
         self._mark_due_ms = 0
+        self._flush_due_ms = 0
         for symbol in self.contracts:
             self.ledger.of(symbol)
 
@@ -385,9 +387,13 @@ class Exchange:
         """Let time pass up to now_ns."""
         now_ms = self.now_ms = now_ns // 1_000_000
         self.player.advance(now_ns, now_ns + TURN_BUDGET_NS)
+        flushing = now_ms >= self._flush_due_ms
+        if flushing:
+            self._flush_due_ms = now_ms + FLUSH_INTERVAL_MS
         for market in self.player.markets.values():
             self.settle(market, now_ns)
-            market.streams.flush(now_ms)
+            if flushing:
+                market.streams.flush(now_ms)
         for (owner, symbol), deadline in list(self._deadlines.items()):
             if now_ms >= deadline:
                 del self._deadlines[owner, symbol]

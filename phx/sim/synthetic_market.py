@@ -15,6 +15,7 @@ from phx.sim.synthetic import LEAD_MS, ActionKind, OrderFlow, order_flows
 
 AGENTS = 0
 WHOLE_BOOK = 10**6  # levels
+NOTHING: list[Event] = []
 
 
 class SyntheticMarket:
@@ -88,9 +89,12 @@ class SyntheticMarket:
 
     def _publish(self, now_ns: int) -> None:
         """Tell the streams trades and a new best price at once; depth changes wait for flush()."""
+        events = self.book.drain()
+        if not events:
+            return
         ts_ms = self._stamp(now_ns)
         changed = False
-        for event in self.book.drain():
+        for event in events:
             if event.kind == EventKind.EVENT_LEVEL:
                 changed = True
                 self._first_id = self._first_id or event.update_id
@@ -126,6 +130,8 @@ class SyntheticMarket:
     def drain(self, now_ns: int) -> list[Event]:
         self._publish(now_ns)
         self.flush(now_ns)
+        if not self._account_events:
+            return NOTHING
         events, self._account_events = self._account_events, []
         return events
 
