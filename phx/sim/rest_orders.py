@@ -39,7 +39,7 @@ def test_order(call: Call) -> dict:
         contract=new.contract, order_id=0, client_id=new.client_id, side=new.side, type=new.type, tif=new.tif,
         price_ticks=new.price_ticks, orig_lots=new.lots, reduce_only=new.reduce_only, self_trade=new.self_trade,
         good_till_ms=new.good_till_ms, time_ms=call.now_ms, update_ms=call.now_ms,
-        position_side=rules.text(call.params, "positionSide", "BOTH"),
+        position_side=new.position_side, price_match=new.price_match,
     )  # fmt: skip
     return answers.older_ack(answers.order_ack(order), order)
 
@@ -83,8 +83,6 @@ def json_list(params: dict, name: str) -> list:
 
 def countdown(call: Call) -> dict:
     symbol, countdown_ms = call.symbol(), rules.whole(call.params, "countdownTime")
-    if countdown_ms < 0:
-        raise Refused(-1130, "countdownTime")
     call.exchange.countdown(call.account, symbol, countdown_ms, call.now_ms)
     return {"symbol": symbol, "countdownTime": str(countdown_ms)}
 
