@@ -212,6 +212,9 @@ class Sim(Strict):
     queue_model: Literal["risk_averse", "power1", "power2", "power3", "log1", "log2"] = "power3"
     queue_power: Positive = 3.0
     latency_ms: NotNegative = 1.0
+    ack_latency_ms: NotNegative = 0.0
+    feed_latency_ms: NotNegative = 0.0
+    latency_file: str = ""
     strict_paths: bool = True
     rate_limits: bool = True
     accounts: Annotated[int, Meta(ge=1, le=1000)] = 1

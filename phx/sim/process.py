@@ -16,6 +16,7 @@ from phx.sim.contracts import Contract, listed
 from phx.sim.door import Door
 from phx.sim.exchange import Exchange
 from phx.sim.key_list import listed_keys
+from phx.sim.latency import Latency, LatencyError, measured
 from phx.sim.market import Player
 from phx.sim.recorded import RecordedMarket
 from phx.sim.recorded_market import RecordedPlayer
@@ -69,6 +70,16 @@ def player_of(sim, wanted: list[Contract], hub: Hub) -> Player:
         raise StayDown(str(error)) from None
 
 
+def latency_of(sim) -> Latency:
+    """Return the configured latencies. Raises StayDown when their file cannot be used."""
+    request_ns, ack_ns, feed_ns = (round(ms * 1e6) for ms in (sim.latency_ms, sim.ack_latency_ms, sim.feed_latency_ms))
+    constants = {"place": request_ns, "cancel": request_ns, "ack": ack_ns, "feed": feed_ns}
+    try:
+        return Latency(constants, measured(sim.latency_file) if sim.latency_file else None, sim.seed)
+    except (LatencyError, OSError) as error:
+        raise StayDown(f"sim.latency_file: {error}") from None
+
+
 def configured_key(config) -> Credentials:
     """Return the key of account 1: the configured file's, else the one made on the spot."""
     path = config.venue.key_file or key_files.sim_key_file(config.run_folder())
@@ -97,7 +108,7 @@ def assembled(sim, ids: dict[str, int], first: Credentials) -> Venue:
         exchange.accounts[owner] = Account(owner, wallet_e8, assets, sim.maker_fee, sim.taker_fee)
     own = zip(credentials_of(first, sim.accounts), exchange.accounts.values(), strict=True)
     keys = [Key(*texts, account) for texts, account in own] + listed_keys(sim.keys, exchange.accounts)
-    return Venue(exchange, Keys(keys), sim.latency_ms / 1000, sim.strict_paths, sim.older_acks)
+    return Venue(exchange, Keys(keys), latency_of(sim), sim.strict_paths, sim.older_acks)
 
 
 def build(config) -> Venue:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from phx.sim import rules
 from phx.sim.account import Account
+from phx.sim.latency import Latency
 from phx.sim.refusals import Refused
 from phx.sim.signing import Key
 from phx.sim.venue import Venue
@@ -103,9 +104,11 @@ class Endpoint(NamedTuple):
     def weight_of(self, params: dict) -> int:
         return self.weight(params) if callable(self.weight) else self.weight
 
-    @property
-    def is_delayed(self) -> bool:
-        return self.kind != Kind.READ
+    def request_ns(self, latency: Latency) -> int:
+        """Return how long a request travels to the book; only those that change it do."""
+        if self.kind == Kind.READ:
+            return 0
+        return latency.place_ns() if self.kind == Kind.ORDER else latency.cancel_ns()
 
 
 def by_symbol(one: int, every: int) -> Callable[[dict], int]:

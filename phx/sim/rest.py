@@ -1,5 +1,6 @@
 """The REST server: parameters from query and body, signatures over the raw bytes, weights, headers, refusals."""
 
+import asyncio
 import logging
 from urllib.parse import parse_qsl
 
@@ -48,20 +49,26 @@ class RestServer:
             key = self._authorise(request, endpoint, params, raw_query, raw_body)
             if endpoint.kind == Kind.ORDER:
                 limits.use_orders(now_ms, key.account.owner, *endpoint.order_counts)
-            if endpoint.is_delayed:
-                await self.venue.delay.wait()
+            await self._travel(endpoint.request_ns(self.venue.latency))
             answer = endpoint.handler(Call(self.venue, key, params, self.venue.now_ns()))
             status, payload = 200, msgspec.json.encode(answer)
         except Refused as refusal:
             status, payload = refusal.status, msgspec.json.encode(refusal.body())
             if refusal.retry_after_s:
                 headers["Retry-After"] = str(refusal.retry_after_s)
+        if endpoint.kind != Kind.READ:
+            await self._travel(self.venue.latency.ack_ns())
         headers["X-MBX-USED-WEIGHT-1M"] = str(limits.weight.count(now_ms))
         if endpoint.kind == Kind.ORDER and key is not None:
             windows = limits.orders[key.account.owner]
             headers["X-MBX-ORDER-COUNT-10S"] = str(windows.in_10s.count(now_ms))
             headers["X-MBX-ORDER-COUNT-1M"] = str(windows.in_1m.count(now_ms))
         return _json(payload, status, headers)
+
+    @staticmethod
+    async def _travel(latency_ns: int) -> None:
+        if latency_ns > 0:
+            await asyncio.sleep(latency_ns / 1e9)
 
     def _admin(self, path: str, params: dict, method: str) -> web.Response:
         """Answer what no venue offers: its own truth, for tests and summaries. phx never trades on it."""

@@ -1,55 +1,25 @@
-"""What the venue's servers share: exchange, keys, listen keys, views, clock, and the delay of requests."""
+"""What the venue's servers share: exchange, keys, listen keys, views, clock, latency."""
 
-import asyncio
 import time
-from collections import deque
-from collections.abc import Callable
 
 from phx.sim import wire
 from phx.sim.account import Account
 from phx.sim.exchange import Exchange
+from phx.sim.latency import Latency
 from phx.sim.ledger import orders_with_fills, report
 from phx.sim.listen_keys import ListenKeys
 from phx.sim.signing import Keys, check_time
 
 
-class Delay:
-    """Runs requests a fixed time after they came, in the order they came."""
-
-    def __init__(self, seconds: float):
-        self.seconds = seconds
-        self._waiting: deque[Callable[[], None]] = deque()
-
-    def run(self, action: Callable[[], None]) -> None:
-        if self.seconds <= 0:
-            action()
-            return
-        self._waiting.append(action)
-        asyncio.get_running_loop().call_later(self.seconds, self._next)
-
-    def _next(self) -> None:
-        # One action per timer, oldest first: timers of equal time may fire in any order.
-        self._waiting.popleft()()
-
-    async def wait(self) -> None:
-        """Return when a request that came now may be handled."""
-        if self.seconds > 0:
-            turn = asyncio.get_running_loop().create_future()
-            self.run(lambda: turn.done() or turn.set_result(None))
-            await turn
-
-
 class Venue:
     """The simulated venue behind its servers."""
 
-    def __init__(
-        self, exchange: Exchange, keys: Keys, latency_s: float, strict_paths: bool, older_acks: bool = False
-    ):
+    def __init__(self, exchange: Exchange, keys: Keys, latency: Latency, strict_paths: bool, older_acks: bool = False):
         self.exchange = exchange
         self.hub = exchange.hub
         self.keys = keys
         self.listen_keys = ListenKeys()
-        self.delay = Delay(latency_s)
+        self.latency = latency
         self.strict_paths = strict_paths
         self.older_acks = older_acks
         self.started_ms = self.now_ms()

@@ -11,6 +11,7 @@ from phx.sim import control
 from phx.sim.connection import MAX_MESSAGE_BYTES, Connection, Timing
 from phx.sim.control import MAX_STREAMS
 from phx.sim.hub import path_of
+from phx.sim.latency import Line
 from phx.sim.refusals import Refused
 from phx.sim.venue import Venue
 from phx.sim.ws_api import ApiSession
@@ -42,6 +43,7 @@ class StreamListener(Connection):
         self.streams: dict[str, None] = {}  # in the order of subscription
         self.events = events
         self._wanted_at_start = streams
+        self._way = Line()
 
     def on_ws_connected(self, transport) -> None:
         super().on_ws_connected(transport)
@@ -57,7 +59,10 @@ class StreamListener(Connection):
             name = payload[6 : payload.index(b'"', 6)].decode()  # {"e":"NAME",...
             if name not in self.events[stream]:
                 return
-        self.write(self.venue.hub.in_envelope(stream, payload) if self.combined else payload)
+        frame = self.venue.hub.in_envelope(stream, payload) if self.combined else payload
+        latency = self.venue.latency
+        is_market = "@" in stream or stream.startswith("!")
+        self._way.send(latency.feed_ns() if is_market else latency.ack_ns(), lambda: self.write(frame))
 
     def _carries(self, stream: str) -> bool:
         """Whether this path delivers a stream."""

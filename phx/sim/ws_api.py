@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from phx.sim import market_views, rest_account, rest_market, rest_orders, rules
+from phx.sim import account_views, market_views, rest_account, rest_market, rest_orders, rules
 from phx.sim.contracts import plain
+from phx.sim.latency import Line
 from phx.sim.refusals import Refused
 from phx.sim.request import Call, Endpoint, Kind, Security, by_symbol
 from phx.sim.signing import READ, TRADE, Key, check_time, payload_of
@@ -32,6 +33,10 @@ def account_status(call: Call) -> dict:
         del row["breakEvenPrice"]
         row["breakEvenPrice"] = plain(position.break_even_e8(), 8)  # over this way it stands last
     return found
+
+
+def account_status_v2(call: Call) -> dict:
+    return account_views.account_information(call.exchange, call.account, 3, over_ws=True)
 
 
 def book_ticker(call: Call):
@@ -65,7 +70,7 @@ METHODS = {
     "ping": Endpoint(lambda call: {}, 1),
 }
 LATER_VERSIONS = {
-    "v2/account.status": Endpoint(rest_account.account(3), 5, SIGNED),
+    "v2/account.status": Endpoint(account_status_v2, 5, SIGNED),
     "v2/account.position": Endpoint(rest_account.positions(3), 5, SIGNED),
 }
 SESSION_METHODS = {
@@ -95,6 +100,7 @@ class ApiSession:
         self.show_limits = show_limits
         self.address = address
         self.connected_ms = venue.now_ms()
+        self._requests, self._answers = Line(), Line()
         self.logged_on: Key | None = None
         self.authorized_ms = 0
 
@@ -108,10 +114,12 @@ class ApiSession:
         except (msgspec.DecodeError, KeyError, TypeError, AttributeError, RecursionError):
             self.write(msgspec.json.encode(UNREADABLE))
             return
-        self.venue.delay.run(lambda: self._handle(number, method, params))
+        # Reads wait their turn behind orders: requests of a connection are handled in their order.
+        endpoint = method_of(method)
+        travel_ns = endpoint.request_ns(self.venue.latency)
+        self._requests.send(travel_ns, lambda: self._handle(number, method, endpoint, params))
 
-    def _handle(self, number: int | str | None, name: str, params: dict) -> None:
-        endpoint = method_of(name)
+    def _handle(self, number: int | str | None, name: str, endpoint: Endpoint, params: dict) -> None:
         answer = {"id": number, "status": 200}
         now_ms = self.venue.now_ms()
         limits = self.venue.exchange.limits
@@ -134,7 +142,10 @@ class ApiSession:
             is_counted = endpoint.kind == Kind.ORDER and key is not None
             rows = limits.order_rows(now_ms, key.account.owner) if is_counted else limits.weight_rows(now_ms, weight)
             answer["rateLimits"] = rows
-        self.write(msgspec.json.encode(answer))
+        payload = msgspec.json.encode(answer)
+        self._answers.send(
+            self.venue.latency.ack_ns() if endpoint.kind != Kind.READ else 0, lambda: self.write(payload)
+        )
 
     def _shows_limits(self, params: dict) -> bool:
         wanted = rules.text(params, "returnRateLimits", str(self.show_limits)) if params else str(self.show_limits)
