@@ -148,8 +148,11 @@ def totals(account: Account, margins: dict[str, AssetMargins]) -> AssetMargins:
     return summed._replace(available=next(iter(margins.values())).available)
 
 
-def account_information(exchange: Exchange, account: Account, version: int) -> dict:
-    """Return account information; version 2 lists every symbol, 3 only those with a position or open orders."""
+def account_information(exchange: Exchange, account: Account, version: int, over_ws: bool = False) -> dict:
+    """Return account information; version 2 lists every symbol, 3 only those with a position or open orders.
+
+    over_ws: as the WS-API answers, which says of each asset whether it is margin in both versions.
+    """
     margins = {asset: asset_margins(exchange, account, asset) for asset in account.wallets_e8}
     total = totals(account, margins)
     head = {}
@@ -178,12 +181,12 @@ def account_information(exchange: Exchange, account: Account, version: int) -> d
         "totalCrossUnPnl": padded(total.cross_unrealised, 8),
         "availableBalance": padded(total.available, 8),
         "maxWithdrawAmount": padded(total.withdrawable, 8),
-        "assets": [asset_row(exchange, asset, m, version) for asset, m in margins.items()],
+        "assets": [asset_row(exchange, asset, m, version == 2 or over_ws) for asset, m in margins.items()],
         "positions": [row(position, position_margins(exchange, account, position)) for position in positions],
     }
 
 
-def asset_row(exchange: Exchange, asset: str, m: AssetMargins, version: int) -> dict:
+def asset_row(exchange: Exchange, asset: str, m: AssetMargins, margin_available: bool) -> dict:
     row = {
         "asset": asset,
         "walletBalance": padded(m.wallet, 8),
@@ -198,7 +201,7 @@ def asset_row(exchange: Exchange, asset: str, m: AssetMargins, version: int) -> 
         "availableBalance": padded(m.available, 8),
         "maxWithdrawAmount": padded(m.withdrawable, 8),
     }
-    if version == 2:
+    if margin_available:
         row["marginAvailable"] = True
     row["updateTime"] = exchange.now_ms
     return row
