@@ -310,9 +310,21 @@ def test_diff_batches_keep_the_newest_quantity_and_chain_their_ids():
     batch.add(13, 15, [(5, 0)], [(6, 3)], 2)
     assert batch.take(50) == (10, 15, 9, [(4, 2), (5, 0)], [(6, 3)], 2)
     batch.add(20, 20, [], [(6, 0)], 3)
-    assert batch.take(99) is None
-    assert batch.take(100) == (20, 20, 15, [], [(6, 0)], 3)
+    assert batch.take(149) is None
+    assert batch.take(157) == (20, 20, 15, [], [(6, 0)], 3)
     assert batch.take(500) is None
+
+
+def test_diff_batches_keep_a_beat_though_the_clock_is_late_and_begin_a_new_one_after_a_silence():
+    batch, sent = DiffBatch(100), []
+    for now_ms in range(50, 1000, 7):
+        batch.add(now_ms, now_ms, [(5, 1)], [], now_ms)
+        sent += [now_ms] if batch.take(now_ms) else []
+    assert sent == [-(-(at - 50) // 7) * 7 + 50 for at in range(50, 1000, 100)]
+    batch.add(2000, 2000, [(5, 1)], [], 2000)
+    assert batch.take(2000)
+    batch.add(2001, 2001, [(5, 1)], [], 2001)
+    assert [batch.take(now_ms) is not None for now_ms in (2099, 2100)] == [False, True]
 
 
 def test_a_public_book_shows_the_best_levels_first():

@@ -126,6 +126,8 @@ def tell(streams: SymbolStreams, stream: str, event: dict) -> None:
     else:
         mark_e8, index_e8, rate_e8 = e8(event["p"]), e8(event["i"]), e8(event["r"])
         streams.on_mark(mark_e8, index_e8, rate_e8, event["T"], now_ms, True)
+    for batch in streams.batches.values():
+        batch.due_ms = now_ms  # the venue's beat is not on whole multiples of the interval
     streams.flush(now_ms)
 
 
