@@ -117,16 +117,32 @@ MESSAGES = {
 }
 STATUSES = {-1003: 429, -1008: 503, -1015: 429, -2014: 401, -2015: 401, -5000: 404}
 
+UNCOUNTED = (-1001, -1008)
+
 
 class Refused(Exception):
     """A request the venue refuses. retry_after_s is set for rate limits."""
 
-    def __init__(self, code: int, *arguments, message: str = "", retry_after_s: int = 0):
+    def __init__(self, code: int, *arguments, message: str = "", retry_after_s: int = 0, status: int = 0):
         self.code = code
         self.message = message or MESSAGES[code].format(*arguments)
-        self.status = STATUSES.get(code, 400)
+        self.status = status or STATUSES.get(code, 400)
         self.retry_after_s = retry_after_s
         super().__init__(f"{code}: {self.message}")
 
+    @property
+    def uses_order_count(self) -> bool:
+        """Whether a refused order is counted all the same; what failed for the venue's load is not."""
+        return self.code not in UNCOUNTED
+
     def body(self) -> dict:
         return {"code": self.code, "msg": self.message}
+
+
+class Blocked(Refused):
+    """A request the firewall answers, with a page instead of JSON."""
+
+    PAGE = "<html><head><title>403 Forbidden</title></head><body><center><h1>403 Forbidden</h1></center></body></html>"
+
+    def __init__(self):
+        super().__init__(0, message="Forbidden", status=403)

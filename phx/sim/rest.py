@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from aiohttp import web
 
-from phx.sim.refusals import Refused
+from phx.sim.refusals import Blocked, Refused
 from phx.sim.request import Call, Endpoint, Kind, Security
 from phx.sim.rest_api import ENDPOINTS
 from phx.sim.signing import READ, TRADE, Key, sent_signature, signed_forms
@@ -52,7 +52,11 @@ class RestServer:
             await self._travel(endpoint.request_ns(self.venue.latency))
             answer = endpoint.handler(Call(self.venue, key, params, self.venue.now_ns()))
             status, payload = 200, msgspec.json.encode(answer)
+        except Blocked:
+            return web.Response(status=403, text=Blocked.PAGE, content_type="text/html")
         except Refused as refusal:
+            if endpoint.kind == Kind.ORDER and key is not None and not refusal.uses_order_count:
+                limits.return_orders(now_ms, key.account.owner, *endpoint.order_counts)
             status, payload = refusal.status, msgspec.json.encode(refusal.body())
             if refusal.retry_after_s:
                 headers["Retry-After"] = str(refusal.retry_after_s)

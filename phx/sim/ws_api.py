@@ -136,6 +136,8 @@ class ApiSession:
             is_session = name.rpartition("/")[2] in SESSION_METHODS
             answer["result"] = self._session(name, call) if is_session else endpoint.handler(call)
         except Refused as refusal:
+            if endpoint.kind == Kind.ORDER and key is not None and not refusal.uses_order_count:
+                limits.return_orders(now_ms, key.account.owner, *endpoint.order_counts)
             answer["status"] = refusal.status
             answer["error"] = refusal.body()
         if self._shows_limits(params):
