@@ -10,6 +10,7 @@ import pytest
 from phx.sim import connection, control, ws
 from phx.sim.connection import Timing
 from phx.sim.hub import Hub
+from phx.sim.latency import Latency
 from phx.sim.ws import asked_for
 
 KEY, OTHER_KEY = "k" * 64, "o" * 64
@@ -21,6 +22,7 @@ class Venue:
     def __init__(self, strict_paths=True):
         self.hub = Hub()
         self.strict_paths = strict_paths
+        self.latency = Latency({})
 
     async def listened_to(self, *streams: str) -> None:
         """Wait until somebody listens to every one of the streams."""
