@@ -10,6 +10,8 @@ from phx._core.matching import Event, EventKind, Expiry, Refusal
 from phx.instruments import ONE_E8
 from phx.sim import answers, reduce_only, rules, wire
 from phx.sim.account import Account, Amendment, Fill, Order
+from phx.sim.algo_order import AlgoOrder
+from phx.sim.algo_service import AlgoService
 from phx.sim.all_markets import AllMarkets
 from phx.sim.contracts import Contract
 from phx.sim.forced import ForcedOrders
@@ -44,6 +46,7 @@ class Exchange:
         self.forced = ForcedOrders(self)
         self.liquidator = Liquidator(self)
         self.funding = Funding(self)
+        self.algos = AlgoService(self)
         self.settings = Settings(self.contracts, self.marks_e8, lambda account, text: self.emit(account, text))
         self._deadlines: dict[tuple[int, str], int] = {}  # of countdowns: owner and symbol → ms
         self._amendments = 0
@@ -94,7 +97,16 @@ class Exchange:
             new.lots = reduce_only.entering_lots(account, new)
         return new
 
-    def _place(self, account: Account, new: rules.NewOrder, now_ns: int) -> dict:
+    def place_triggered(self, account: Account, algo: AlgoOrder, lots: int, now_ns: int) -> dict:
+        """Place the order a conditional one becomes. Raises Refused."""
+        params = algo.request(lots)
+        if algo.close_position and not account.hedge:
+            params["reduceOnly"] = "true"
+        if algo.client_id in account.open_orders(algo.contract.symbol).by_client:
+            del params["newClientOrderId"]
+        return self._place(account, self.check(account, params, now_ns), now_ns, algo)
+
+    def _place(self, account: Account, new: rules.NewOrder, now_ns: int, algo: AlgoOrder | None = None) -> dict:
         now_ms = now_ns // 1_000_000
         contract = new.contract
         market = self.player.markets[contract.symbol]
@@ -126,8 +138,12 @@ class Exchange:
             update_ms=now_ms,
             position_side=new.position_side,
             price_match=new.price_match,
+            orig_type=algo.type if algo else new.type,
+            close_position=algo.close_position if algo else False,
         )
         account.keep(order)
+        if algo:
+            self.algos.placed(account, algo, order, now_ns)
         opened = account.open_orders(contract.symbol)
         if new.type == "LIMIT":
             opened.add(order)
@@ -309,6 +325,8 @@ class Exchange:
         position, asset = account.position(order.contract, order.position_side), order.contract.margin_asset
         self.emit(account, wire.account_update(account, asset, [position], self.marks_e8(), "ORDER", ts_ms, ts_ms))
         self.emit(account, wire.order_update(order, execution, account, ts_ms, ts_ms, fill))
+        if not order.is_open:
+            self.algos.on_order_ended(account, order, ts_ms)
 
     def _on_order(self, account: Account, order: Order, event: Event, ts_ms: int) -> None:
         if order.forced and event.kind == EventKind.EVENT_EXPIRED:
@@ -336,6 +354,8 @@ class Exchange:
             self._good_till.pop((order.symbol, order.order_id), None)
             self.ledger.on_ended(order)
         self.emit(account, wire.order_update(order, execution, account, ts_ms, ts_ms))
+        if not order.is_open:
+            self.algos.on_order_ended(account, order, ts_ms)
 
     def _knock_out_excess(self, market: Market, events: list[Event], now_ns: int) -> None:
         """Expire reduce-only orders that a fill left without a position to reduce."""
@@ -403,6 +423,7 @@ class Exchange:
             if now_ms >= order.good_till_ms:
                 self.player.markets[symbol].book.expire_order(order_id, Expiry.EXPIRY_NONE)
                 self.settle(self.player.markets[symbol], now_ns)
+        self.algos.check(now_ns)
         self.funding.book_due(now_ms)
         if now_ms >= self._mark_due_ms:
             self._mark_due_ms = now_ms - now_ms % MARK_INTERVAL_MS + MARK_INTERVAL_MS
