@@ -87,6 +87,11 @@ def test_what_is_not_json_is_told_where(text, line, column):
     assert ask(text) == f'{{"error":{{"code":3,"msg":"{message}"}},"id":null}}'
 
 
+def test_nesting_without_end_is_refused_like_other_nonsense():
+    assert '"code":3' in ask("[" * 60_000)
+    assert '"code":2' in ask('{"method":"SUBSCRIBE","params":' + "[" * 200 + "]" * 200 + ',"id":1}')
+
+
 def test_only_so_many_streams_go_on_one_connection():
     session = Session()
     names = ",".join(f'"s{n}@trade"' for n in range(MAX_STREAMS))

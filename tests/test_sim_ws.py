@@ -240,6 +240,23 @@ async def test_a_client_that_does_not_read_is_dropped_and_slows_no_other(serving
     assert await received(lively) == '{"e":"last"}'
 
 
+async def test_a_client_that_reads_nothing_at_all_is_cut_off_when_its_time_is_over(serving, monkeypatch):
+    monkeypatch.setattr(connection, "CUT_AFTER_S", 0.1)
+    monkeypatch.setattr(connection, "MAX_UNSENT_BYTES", 10**9)
+    venue = Venue()
+    client = await serving(venue, life_s=0.5)
+    deaf = await client.open("/public/ws/a@trade")
+    deaf._response.connection.transport.pause_reading()
+    await asyncio.wait_for(venue.listened_to("a@trade"), 5)
+    for _ in range(20):
+        venue.hub.send("a@trade", '{"e":"' + "x" * 10**6 + '"}')
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + 5
+    while venue.hub.wanted("a@trade") and loop.time() < until_s:
+        await asyncio.sleep(0.01)
+    assert not venue.hub.wanted("a@trade")
+
+
 async def test_a_message_is_enveloped_once_for_all_who_want_it(serving):
     hub = Hub()
     payload = b'{"e":"x"}'

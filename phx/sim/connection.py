@@ -11,6 +11,7 @@ MAX_MESSAGE_BYTES = 64 * 1024
 MAX_UNSENT_BYTES = 4 * 1024 * 1024
 PAUSE_BYTES = 256 * 1024
 WINDOW_S = 1.0  # of the limit of messages
+CUT_AFTER_S = 10.0  # for what is unsent when a connection is ended
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,10 @@ class Connection(picows.WSListener):
             self._await_pong()
 
     def close(self, code: picows.WSCloseCode, reason: str) -> None:
+        """End the connection and say why. Who does not even read that is cut off."""
         self.transport.send_close(code, reason.encode())
         self.transport.disconnect()
+        self._later("cut", CUT_AFTER_S, lambda: self.transport.disconnect(graceful=False))
 
     def pause_writing(self) -> None:
         self._paused = True

@@ -47,7 +47,7 @@ def answer(session: Session, payload: bytes) -> bytes:
 def _decoded(payload: bytes):
     try:
         return msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         found = AT_BYTE.search(str(error))
         line, column = place(payload, int(found[1]) if found else len(payload))
         raise ControlError(3, f"Invalid JSON: expected value at line {line} column {column}") from None
