@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from phx.sim import account_views, market_views, rest_account, rest_market, rest_orders, rules
+from phx.sim import account_views, market_views, rest_account, rest_market, rest_orders
 from phx.sim.contracts import plain
 from phx.sim.latency import Line
 from phx.sim.refusals import Refused
@@ -111,7 +111,7 @@ class ApiSession:
             readable = isinstance(method, str) and isinstance(params, dict)
             if not readable or isinstance(number, bool) or not isinstance(number, int | str | None):
                 raise TypeError
-        except (msgspec.DecodeError, KeyError, TypeError, AttributeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError, RecursionError):
             self.write(msgspec.json.encode(UNREADABLE))
             return
         # Reads wait their turn behind orders: requests of a connection are handled in their order.
@@ -150,8 +150,7 @@ class ApiSession:
         )
 
     def _shows_limits(self, params: dict) -> bool:
-        wanted = rules.text(params, "returnRateLimits", str(self.show_limits)) if params else str(self.show_limits)
-        return wanted.lower() != "false"
+        return str(params.get("returnRateLimits", self.show_limits)).lower() != "false"
 
     def _authorise(self, endpoint: Endpoint, params: dict, now_ms: int) -> Key | None:
         if endpoint.security == Security.PUBLIC:
