@@ -45,8 +45,8 @@ def test_an_algo_order_is_answered_and_told_with_the_venues_keys():
     ]  # fmt: skip
     (event,) = venue.told
     assert list(event["o"]) == [
-        "caid", "aid", "at", "o", "s", "S", "ps", "f", "q", "X", "ai", "ap", "aq", "act", "tp", "p", "V", "wt", "pm",
-        "cp", "pP", "R", "tt", "gtd", "rm",
+        "caid", "aid", "at", "o", "s", "S", "ps", "f", "q", "X", "ai", "tp", "p", "V", "wt", "pm", "cp", "pP", "R",
+        "tt", "gtd", "ia",
     ]  # fmt: skip
     assert (event["o"]["caid"], event["o"]["aid"], event["o"]["tp"]) == ("mine", answer["algoId"], "64100")
     row = venue.exchange.algos.query(venue.account, {"clientAlgoId": "mine"})

@@ -16,6 +16,7 @@ from phx._core.enums import TradeOrigin
 from phx.instruments import ONE_E8
 from phx.sim import market_wire, wire
 from phx.sim.account import Account
+from phx.sim.algo_order import AlgoOrder
 from phx.sim.contracts import Contract, listed
 from phx.sim.exchange import Exchange
 from phx.sim.hub import Hub
@@ -70,6 +71,7 @@ CONTRACTS = listed({}) | {
     "1000PEPEUSDT": unlisted("1000PEPEUSDT", 7, 0),
     "HIVEUSDT": unlisted("HIVEUSDT", 7, 0),
     "XRPUSDT": unlisted("XRPUSDT", 4, 1),
+    "DOTUSDT": unlisted("DOTUSDT", 4, 1),
 }
 
 
@@ -400,6 +402,45 @@ def test_an_old_amendment_has_its_keys_in_todays_order(recordings):
     assert scene.heard() == [in_style(msgspec.json.encode(event).decode())]
 
 
+def test_a_conditional_order_is_told_of_as_captured():
+    new, cancelled = (
+        f'{{"e":"ALGO_UPDATE","T":{ts_ms},"E":{now_ms},"o":{{"caid":"8121aafc-cba3-4a01-a279-1dcb03a7b80f",'
+        f'"aid":4000001910701524,"at":"CONDITIONAL","o":"STOP_MARKET","s":"DOTUSDT","S":"BUY","ps":"BOTH","f":"GTC",'
+        f'"q":"5","X":"{status}","ai":"","tp":"1.1637","p":"0","V":"EXPIRE_MAKER","wt":"CONTRACT_PRICE","pm":"NONE",'
+        f'"cp":false,"pP":false,"R":false,"tt":0,"gtd":0,"ia":false}}}}'
+        for status, ts_ms, now_ms in (
+            ("NEW", 1789835582916, 1789835582917),
+            ("CANCELED", 1789835583244, 1789835583244),
+        )
+    )
+    order = AlgoOrder(
+        contract=CONTRACTS["DOTUSDT"],
+        algo_id=4000001910701524,
+        client_id="8121aafc-cba3-4a01-a279-1dcb03a7b80f",
+        side=1,
+        position_side="BOTH",
+        type="STOP_MARKET",
+        tif="GTC",
+        lots=50,
+        price_ticks=0,
+        trigger_ticks=11637,
+        working_type="CONTRACT_PRICE",
+        price_match="NONE",
+        self_trade="EXPIRE_MAKER",
+        close_position=False,
+        price_protect=False,
+        reduce_only=False,
+        activate_ticks=0,
+        callback=Decimal(0),
+        good_till_ms=0,
+        create_ms=0,
+        update_ms=0,
+    )
+    assert wire.algo_update(order, 1789835582916, 1789835582917) == new
+    order.status = "CANCELED"
+    assert wire.algo_update(order, 1789835583244, 1789835583244) == cancelled
+
+
 @pytest.mark.parametrize("number", range(3))
 def test_money_comes_and_goes_as_captured(recordings, number):
     frame = lines(recordings, "ethusdc_lifecycle_20260421.jsonl")[number]
@@ -408,6 +449,9 @@ def test_money_comes_and_goes_as_captured(recordings, number):
     owner = Account(OURS, e8(row["wb"]), ["USDC"], Decimal(0), Decimal(0))
     sent = wire.account_update(owner, "USDC", [], {}, reason, event["T"], event["E"], e8(row["bc"]))
     assert sent == frame
+    # Since August 2026 a charge for funding names its symbol.
+    sent = wire.account_update(owner, "USDC", [], {}, reason, event["T"], event["E"], e8(row["bc"]), "ETHUSDC")
+    assert sent == frame.replace(f'"m":"{reason}"', f'"m":"{reason}","S":"ETHUSDC"')
 
 
 def test_a_listen_key_expires_as_captured(recordings):

@@ -7,7 +7,7 @@ from phx.instruments import ONE_E8
 from phx.sim import rules
 from phx.sim.account import Order
 from phx.sim.contracts import Contract, plain
-from phx.sim.market_wire import SIDE_TEXT, bool_text
+from phx.sim.market_wire import SIDE_TEXT
 from phx.sim.refusals import Refused
 
 STOPS, PROFITS, TRAILING = ("STOP", "STOP_MARKET"), ("TAKE_PROFIT", "TAKE_PROFIT_MARKET"), "TRAILING_STOP_MARKET"
@@ -273,19 +273,3 @@ def _average(o: AlgoOrder) -> str:
     if not o.actual or not o.actual.executed_lots:
         return "0.00000"
     return plain(o.contract.average_e8(o.actual.executed_ticklots, o.actual.executed_lots), 8)
-
-
-def update(o: AlgoOrder, ts_ms: int, now_ms: int) -> str:
-    """Return an ALGO_UPDATE."""
-    c, actual = o.contract, o.actual
-    trailing = f',"ia":{bool_text(bool(o.extreme_e8))}' if o.type == TRAILING else ""
-    return (
-        f'{{"e":"ALGO_UPDATE","T":{ts_ms},"E":{now_ms},"o":{{"caid":"{o.client_id}","aid":{o.algo_id},'
-        f'"at":"CONDITIONAL","o":"{o.type}","s":"{c.symbol}","S":"{SIDE_TEXT[o.side]}","ps":"{o.position_side}",'
-        f'"f":"{o.tif}","q":"{c.plain_qty(o.lots)}","X":"{o.status}","ai":"{actual.order_id if actual else ""}",'
-        f'"ap":"{_average(o)}","aq":"{c.plain_qty(actual.executed_lots) if actual else "0.00000"}",'
-        f'"act":"{actual.type if actual else "0"}","tp":"{c.plain_price(o.trigger_ticks)}",'
-        f'"p":"{c.plain_price(o.price_ticks)}","V":"{o.self_trade}","wt":"{o.working_type}","pm":"{o.price_match}",'
-        f'"cp":{bool_text(o.close_position)},"pP":{bool_text(o.price_protect)},"R":{bool_text(o.reduce_only)},'
-        f'"tt":{o.trigger_ms},"gtd":{o.good_till_ms},"rm":"{o.reject_reason}"{trailing}}}}}'
-    )

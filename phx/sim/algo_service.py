@@ -5,7 +5,7 @@ Nothing is checked against margin before that; what the book then refuses is tol
 
 from decimal import Decimal
 
-from phx.sim import algo_order, rules
+from phx.sim import algo_order, rules, wire
 from phx.sim.account import Account, Order
 from phx.sim.algo_order import TRAILING, AlgoOrder
 from phx.sim.refusals import Refused
@@ -167,4 +167,4 @@ class AlgoService:
 
     def _tell(self, account: Account, order: AlgoOrder, now_ns: int) -> None:
         now_ms = order.update_ms = now_ns // 1_000_000
-        self.exchange.emit(account, algo_order.update(order, now_ms, now_ms))
+        self.exchange.emit(account, wire.algo_update(order, now_ms, now_ms))

@@ -444,7 +444,10 @@ class Exchange:
     def tell_income(self, account: Account, kind: str, position: Position, change_e8: int, now_ms: int) -> None:
         """Send what a change of the wallet has left; the position it came from is shown under isolated margin only."""
         asset, shown = position.contract.margin_asset, [position] if position.isolated else []
-        self.emit(account, wire.account_update(account, asset, shown, self.marks_e8(), kind, now_ms, now_ms, change_e8))
+        symbol = position.contract.symbol if kind == "FUNDING_FEE" else ""
+        marks_e8 = self.marks_e8()
+        text = wire.account_update(account, asset, shown, marks_e8, kind, now_ms, now_ms, change_e8, symbol)
+        self.emit(account, text)
 
 
 def matches(events: list[Event]) -> Iterator[list[Event]]:

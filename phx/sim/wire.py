@@ -4,6 +4,7 @@ TRADE_LITE prints numbers padded to the contract's precision; all else strips tr
 """
 
 from phx.sim.account import Account, Fill, Order, Position
+from phx.sim.algo_order import AlgoOrder
 from phx.sim.contracts import plain
 from phx.sim.market_wire import SIDE_TEXT, bool_text
 
@@ -49,13 +50,18 @@ def account_update(
     ts_ms,
     now_ms,
     change_e8=0,
+    symbol: str = "",
 ):
-    """Return an ACCOUNT_UPDATE. change_e8: what moved the wallet besides profit and commission."""
+    """Return an ACCOUNT_UPDATE.
+
+    change_e8: what moved the wallet besides profit and commission. symbol: the one that was charged for funding.
+    """
     wallet, cross = plain(account.wallets_e8[asset], 8), plain(account.cross_e8(asset), 8)
     rows = ",".join([position_row(position, marks_e8[position.contract.symbol]) for position in positions])
+    charged = f',"S":"{symbol}"' if symbol else ""
     return (
         f'{{"e":"ACCOUNT_UPDATE","T":{ts_ms},"E":{now_ms},"a":{{"B":[{{"a":"{asset}","wb":"{wallet}","cw":"{cross}",'
-        f'"bc":"{plain(change_e8, 8)}"}}],"P":[{rows}],"m":"{reason}"}}}}'
+        f'"bc":"{plain(change_e8, 8)}"}}],"P":[{rows}],"m":"{reason}"{charged}}}}}'
     )
 
 
@@ -82,6 +88,26 @@ def _risk_row(position: Position, mark_e8: int) -> str:
         f'"mt":"{"ISOLATED" if position.isolated else "CROSSED"}","iw":"{plain(position.isolated_e8, 8)}",'
         f'"mp":"{plain(mark_e8, 8)}","up":"{plain(position.unrealised_e8(mark_e8), 8)}",'
         f'"mm":"{plain(position.maintenance_e8(mark_e8), 8)}"}}'
+    )
+
+
+def algo_update(order: AlgoOrder, ts_ms: int, now_ms: int) -> str:
+    """Return an ALGO_UPDATE of a conditional order; what it became is told once there is such an order."""
+    c, actual = order.contract, order.actual
+    became = ""
+    if actual:
+        average = plain(c.average_e8(actual.executed_ticklots, actual.executed_lots), 8)
+        became = f'"ap":"{average}","aq":"{c.plain_qty(actual.executed_lots)}","act":"{actual.type}",'
+    reason = f'"rm":"{order.reject_reason}",' if order.reject_reason else ""
+    return (
+        f'{{"e":"ALGO_UPDATE","T":{ts_ms},"E":{now_ms},"o":{{"caid":"{order.client_id}","aid":{order.algo_id},'
+        f'"at":"CONDITIONAL","o":"{order.type}","s":"{c.symbol}","S":"{SIDE_TEXT[order.side]}",'
+        f'"ps":"{order.position_side}","f":"{order.tif}","q":"{c.plain_qty(order.lots)}","X":"{order.status}",'
+        f'"ai":"{actual.order_id if actual else ""}",{became}"tp":"{c.plain_price(order.trigger_ticks)}",'
+        f'"p":"{c.plain_price(order.price_ticks)}","V":"{order.self_trade}","wt":"{order.working_type}",'
+        f'"pm":"{order.price_match}","cp":{bool_text(order.close_position)},"pP":{bool_text(order.price_protect)},'
+        f'"R":{bool_text(order.reduce_only)},"tt":{order.trigger_ms},"gtd":{order.good_till_ms},{reason}'
+        f'"ia":{bool_text(order.extreme_e8 > 0)}}}}}'
     )
 
 
