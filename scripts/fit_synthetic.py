@@ -55,6 +55,8 @@ METHODS = {
     "taker_same_side": "share of taker orders with the side of the one before",
     "taker_lots": f"quantiles of the taker orders' quantities at {PROBABILITIES}",
     "trade_lots": "the same quantiles of single trades",
+    "taker_gap_ms": "the same quantiles of the times between taker orders, in whole ms",
+    "move_1s_bps": "the same quantiles of the absolute change of log mid over 1 s",
     "fano_100ms": "variance over mean of the number of taker orders per 100 ms",
     "fano_1s": "variance over mean of the number of taker orders per 1 s",
     "activity_decay_per_s": "of the exponential autocovariance that a doubly stochastic Poisson process needs to have "
@@ -128,6 +130,7 @@ def measure(records: Iterable[Recorded], tick_size: float, lot_size: float, sour
         held @ spread / held.sum(), np.diff(log_mid).std(), np.sqrt(np.mean((log_mid[long:] - log_mid[:-long]) ** 2)),
         rate, np.mean(taker_side[1:] == taker_side[:-1]),
         np.quantile(taker_lots, PROBABILITIES), np.quantile(traded_lots, PROBABILITIES),
+        np.quantile(np.diff(taker_ns // 1_000_000), PROBABILITIES), np.quantile(abs(np.diff(log_mid)), PROBABILITIES),
         fano_100ms, fano_1s, decay, variance, np.log(placed_sizes).std(),
     )  # fmt: skip
     return Fitted(source, float(mid.mean() * tick_size), tick_size, lot_size, *_rounded(*numbers), bands)

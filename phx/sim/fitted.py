@@ -41,6 +41,8 @@ class Fitted(msgspec.Struct, frozen=True):
     taker_same_side: float  # probability that a taker order has the side of the one before
     taker_lots: list[float]  # quantiles at PROBABILITIES
     trade_lots: list[float]  # the same of single prints
+    taker_gap_ms: list[float]  # the same of the times between taker orders
+    move_1s_bps: list[float]  # the same of the mid's changes over 1 s, without sign
     fano_100ms: float  # variance over mean of taker orders per window
     fano_1s: float
     activity_decay_per_s: float
@@ -105,6 +107,7 @@ def scaled(fitted: Fitted, start_price: float, tick_size: float, lot_size: float
         spread_ticks=round(max(1.01, fitted.spread_ticks / ticks), 4),
         sigma_1s_bps=round(fitted.sigma_1s_bps * vol, 4),
         sigma_60s_bps=round(fitted.sigma_60s_bps * vol, 4),
+        move_1s_bps=[round(q * vol, 4) for q in fitted.move_1s_bps],
         taker_lots=[max(1.0, round(q * lots)) for q in fitted.taker_lots],
         trade_lots=[max(1.0, round(q * lots)) for q in fitted.trade_lots],
         bands=bands,

@@ -5,8 +5,8 @@ Three kinds of agents: those who place and cancel at fitted distances from the t
 and market makers at the touch who follow a latent price, lean against the inventory that takers leave them with, and
 believe a part of what takers moved. The latent price has bursts of activity (takers and volatility rise together),
 regimes that switch at random or are forced, and a slow pull to where it started, so that it stays near it for days.
-Flows of the same asset share one latent price: xxxUSDT knows it first, the others a lag later. What takers move on one
-of them moves the others too.
+Flows of the same asset share one latent price. Where xxxUSDT is among them it leads: its market makers know the latent
+price, those of the others follow its mid a lag later. What takers move on a follower reaches the leader as well.
 
 Everything random comes from the seed: the same seed and the same answers of the engine give the same actions.
 """
@@ -43,30 +43,25 @@ def order_flows(
 ) -> dict[str, "OrderFlow"]:
     """Return one flow per instrument; those of the same asset share a latent price.
 
-    rate: factor on the number of actions per second. lead_ms: how much later than xxxUSDT the others of its asset know.
+    rate: factor on the number of actions per second. lead_ms: how much later than xxxUSDT the others of its asset move.
     start_prices: by symbol, of the whole asset, instead of the fitted or invented one.
     """
-    instruments = list(instruments)
     fitted = load_fitted() if fitted is None else fitted
     flows: dict[str, OrderFlow] = {}
     latents: dict[str, LatentPrice] = {}
     numbers = {}
     started = {asset_of(symbol): price for symbol, price in (start_prices or {}).items()}
-    led = {asset_of(i.symbol) for i in instruments if i.symbol.endswith("USDT")}
     for instrument in instruments:
         asset = asset_of(instrument.symbol)
         if asset not in latents:
             numbers[asset] = fitted_for(instrument, fitted, started.get(asset))
             latents[asset] = LatentPrice(numbers[asset], f"{seed}/{asset}", regime)
-        follows = asset in led and not instrument.symbol.endswith("USDT")
-        lag_ns = int(lead_ms * 1e6) if follows else 0
         pace = rate if asset in fitted else rate * UNKNOWN_PACE
-        flow = OrderFlow(instrument.symbol, instrument, numbers[asset], seed, latents[asset], pace, lag_ns)
-        for peer in flows.values():
-            if asset_of(peer.symbol) == asset:
-                flow.peers.append(peer)
-                peer.peers.append(flow)
-        flows[instrument.symbol] = flow
+        flows[instrument.symbol] = OrderFlow(instrument.symbol, instrument, numbers[asset], seed, latents[asset], pace)
+    for symbol, leader in flows.items():
+        for follower in flows.values() if symbol.endswith("USDT") else ():
+            if follower is not leader and asset_of(follower.symbol) == asset_of(symbol):
+                follower.follow(leader, int(lead_ms * 1e6))
     return flows
 
 
@@ -98,8 +93,7 @@ class _Order(NamedTuple):
 class OrderFlow:
     """The agents of one symbol: `next` says what one of them does and when, `on_closed` hears of ended orders.
 
-    rate: factor on the number of actions per second. latent: shared by the symbols of one asset. lag_ns: how late this
-    symbol's market makers know it. peers: the other flows of the asset.
+    rate: factor on the number of actions per second. latent: shared by the symbols of one asset.
     """
 
     ACTIONS_PER_S = 150.0  # what placing and cancelling may come to; far bands are slowed down to fit
@@ -116,7 +110,8 @@ class OrderFlow:
     CHASING = 0.9  # share of the orders at the other touch that leave with it
     IMPACT = 0.3  # share of a displacement by takers that stays, for a while
     IMPACT_S = 60.0
-    ARBITRAGE = 0.8  # share of an impact that reaches the other symbols of the asset
+    ARBITRAGE = 0.5  # share of an impact on a follower that reaches its leader
+    FOLLOWING = 0.35  # patience of market makers who follow, relative to those who lead
     LEANING = 0.7  # most that inventory shifts the market makers' price, in patience
     INVENTORY_S = 20.0  # in which they hedge it elsewhere
     LEAVING_BPS = 15.0  # behind the touch, where that is so
@@ -131,13 +126,16 @@ class OrderFlow:
         seed: int,
         latent: LatentPrice | None = None,
         rate: float = 1.0,
-        lag_ns: int = 0,
     ):
         self.symbol = symbol
-        self.peers: list[OrderFlow] = []
+        self._leader: OrderFlow | None = None
+        self._followers: list[OrderFlow] = []
+        self._lag_ns = 0
+        self._told: deque[tuple[int, float]] = deque()  # (time, mid in quote currency) of the leader, not yet heard
+        self._leader_price = 0.0  # as heard
+        self._told_mid = 0.0  # to followers
         self._random = random.Random(f"{seed}/{symbol}")
         self.latent = latent or LatentPrice(fitted, f"{seed}/{asset_of(symbol)}")
-        self._lag_ns = lag_ns
         self._tick = float(instrument.tick_size)
         self._max_lots = instrument.max_qty_lots
         ticks, lots = fitted.tick_size / self._tick, fitted.lot_size / float(instrument.lot_size)
@@ -177,6 +175,14 @@ class OrderFlow:
         self._patience = 0.0
         self._now = self.latent.at(0)
         self.regime = self._now.regime
+        self._settle()
+
+    def follow(self, leader: "OrderFlow", lag_ns: int) -> None:
+        """Quote around another symbol's mid as it was lag_ns ago, before the market begins."""
+        self._leader, self._lag_ns = leader, lag_ns
+        self._leader_price = self._now.price
+        self._patience_ticks *= self.FOLLOWING
+        leader._followers.append(self)
         self._settle()
 
     def seed_book(self) -> list[tuple[int, int, int]]:
@@ -237,6 +243,10 @@ class OrderFlow:
             self._enter(self._now.regime)
             return True
         mid_ticks = (best_bid_ticks + best_ask_ticks) / 2
+        if self._followers and mid_ticks != self._told_mid:
+            self._told_mid = mid_ticks
+            for follower in self._followers:
+                follower._told.append((self._time_ns, mid_ticks * self._tick))
         if abs(fair_ticks - mid_ticks) > self._patience:
             side = BUY if fair_ticks > mid_ticks else SELL
             self._move(side, best_bid_ticks if side == BUY else best_ask_ticks, fair_ticks)
@@ -317,11 +327,16 @@ class OrderFlow:
         self._patience = max(0.25 + self._gap / 2, patience)
 
     def _fair_ticks(self) -> float:
-        """Return the market makers' price in ticks: the latent one, what takers moved, and their inventory."""
-        self._now = self.latent.at(self._time_ns - self._lag_ns)
+        """Return the market makers' price in ticks: the latent or the leader's, what takers moved, their inventory."""
+        self._now = self.latent.at(self._time_ns)
         self._decay()
+        price = self._now.price
+        if self._leader is not None:
+            while self._told and self._told[0][0] + self._lag_ns <= self._time_ns:
+                self._leader_price = self._told.popleft()[1]
+            price = self._leader_price
         lean = math.tanh(self._inventory_lots / (2 * self._touch_lots)) * self.LEANING * self._patience_ticks
-        return max(1.0, self._now.price / self._tick + self._impact_ticks - lean)
+        return max(1.0, price / self._tick + self._impact_ticks - lean)
 
     def _decay(self) -> None:
         passed_s = (self._time_ns - self._decayed_ns) / NS_PER_S
@@ -333,8 +348,8 @@ class OrderFlow:
         if self._settled_mid is not None:
             moved = self.IMPACT * (mid_ticks - self._settled_mid)
             self._impact_ticks += moved
-            for peer in self.peers:
-                peer._impact_ticks += self.ARBITRAGE * moved * self._tick / peer._tick
+            if self._leader is not None:
+                self._leader._impact_ticks += self.ARBITRAGE * moved * self._tick / self._leader._tick
         self._settled_mid = None
 
     def _refill(self) -> list[float]:
