@@ -28,12 +28,14 @@ class StillMarket:
     def __init__(self, contract, hub, kind: str, bids, asks):
         self.contract = contract
         self.streams = SymbolStreams(contract, hub)
-        self.book = Engine(1001, 501) if kind == "engine" else Overlay("risk_averse", 1.0, 1001, 501)
+        # The accounts' first order is 1001 and their first trade 501, whatever stands in the book.
         if kind == "engine":
+            self.book = Engine(1001 - len(bids) - len(asks), 501)
             for side, levels in ((1, bids), (-1, asks)):
                 for ticks, lots in levels:
                     self.book.place_order(0, side, ticks, lots)
         else:
+            self.book = Overlay("risk_averse", 1.0, 1001, 501)
             self.book.snapshot(1, bids, asks)
         self.book.drain()
         self.streams.on_book(1, bids, asks, NOW_NS // 1_000_000)

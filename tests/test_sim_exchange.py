@@ -1,10 +1,13 @@
 """Orders at the simulated venue, from the request to what the account is told; the same on both kinds of market."""
 
+import random
+
 import msgspec
 import pytest
 from still_market import BTC, KINDS, NOW_NS, StillVenue, code
 
 from phx.sim.exchange import matches
+from phx.sim.refusals import Refused
 
 
 @pytest.fixture(params=KINDS)
@@ -384,3 +387,57 @@ def test_numbers_on_the_user_stream_are_plain_and_in_trade_lite_padded():
     assert '"q":"0.020","p":"64001.0"' in lite
     assert '"q":"0.02","p":"64001","ap":"64001"' in filled
     assert list(msgspec.json.decode(lite)) == ["e", "E", "T", "s", "q", "p", "m", "c", "S", "L", "l", "t", "i"]
+
+
+# ---- the two kinds of market ------------------------------------------------------------------------------------
+
+
+def random_step(rng, hedge: bool):
+    """Return what to do next, as (method, account number, arguments), from numbers alone."""
+    account = rng.choice([1, 1, 1, 2])
+    what = rng.random()
+    order_id = 1001 + rng.randrange(60)
+    price = f"{rng.randint(63_993, 64_008)}.{rng.choice('05')}"
+    quantity = f"{rng.choice([0, 0, 0, 1])}.{rng.randint(1, 700):03}"
+    if what < 0.15:
+        return "cancel", account, {"symbol": "BTCUSDC", "orderId": order_id}
+    if what < 0.35:
+        params = {"symbol": "BTCUSDC", "orderId": order_id, "price": price, "quantity": quantity}
+        return "amend", account, params | {"side": rng.choice(["BUY", "SELL"])}
+    params = {"symbol": "BTCUSDC", "side": rng.choice(["BUY", "SELL"]), "quantity": quantity}
+    params["newClientOrderId"] = f"c{rng.randrange(10**9)}"
+    params["selfTradePreventionMode"] = rng.choice(["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"])
+    if hedge and account == 1:
+        params["positionSide"] = rng.choice(["LONG", "SHORT"])
+    elif rng.random() < 0.3:
+        params["reduceOnly"] = "true"
+    if rng.random() < 0.15:
+        return "place", account, params | {"type": "MARKET"}
+    tif = rng.choice(["GTC", "GTC", "GTX", "IOC", "FOK"])
+    params |= {"type": "LIMIT", "timeInForce": tif}
+    if rng.random() < 0.1:
+        return "place", account, params | {"priceMatch": rng.choice(["QUEUE_5", "OPPONENT_5"])}
+    return "place", account, params | {"price": price}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_accounts_cannot_tell_a_recording_from_an_engine_while_nothing_else_trades(seed):
+    rng, hedge = random.Random(seed), seed % 3 == 1
+    venues = [StillVenue(kind, wallet=10**7) for kind in KINDS]
+    for venue in venues:
+        venue.account.hedge = hedge
+    fills = 0
+    for _ in range(120):
+        method, number, params = random_step(rng, hedge)
+        outcomes = []
+        for venue in venues:
+            account = venue.exchange.accounts[number]
+            try:
+                outcome = getattr(venue.exchange, method)(account, params, venue.now_ns)
+            except Refused as refusal:
+                outcome = refusal.code
+            outcomes.append((outcome, venue.texts[:]))
+            fills += sum('"x":"TRADE"' in text for text in venue.texts)
+            venue.heard()
+        assert outcomes[0] == outcomes[1]
+    assert fills > 20

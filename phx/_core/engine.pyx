@@ -405,6 +405,10 @@ cdef class Engine:
         """Return up to `limit` (price_ticks, lots) of a side, best first."""
         return levels_top(self.side_of(side), limit)
 
+    def standing(self, int side, int64_t limit=1):
+        """Return up to `limit` (price_ticks, lots) of a side that a taker would find, best first: here, of the book."""
+        return levels_top(self.side_of(side), limit)
+
     def drain(self):
         """Return the events since the last call, oldest first."""
         return self.log.drain()

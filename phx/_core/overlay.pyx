@@ -487,6 +487,27 @@ cdef class Overlay:
         """Return up to `limit` recorded (price_ticks, lots) of a side, best first."""
         return levels_top(self.levels_of(side), limit)
 
+    def standing(self, int side, int64_t limit=1):
+        """Return up to `limit` (price_ticks, lots) of a side that a taker would find, best first.
+
+        The recorded levels less what our takers took of them, and the accounts' orders.
+        """
+        cdef Levels *levels = self.levels_of(side)
+        cdef OverlaySide *own = self.orders_of(side)
+        cdef int64_t i, left
+        cdef int32_t place
+        found = {}
+        for i in range(levels.count - 1, -1, -1):
+            left = levels.levels[i].lots - levels.levels[i].consumed_lots
+            if left > 0:
+                found[levels.levels[i].price_ticks] = left
+                if len(found) == limit:
+                    break
+        for place in range(own.count):
+            price_ticks = own.orders[place].price_ticks
+            found[price_ticks] = found.get(price_ticks, 0) + own.orders[place].remaining_lots
+        return sorted(found.items(), reverse=side > 0)[:limit]
+
     def drain(self):
         """Return the events since the last call, oldest first."""
         return self.log.drain()

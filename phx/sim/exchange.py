@@ -87,7 +87,7 @@ class Exchange:
         if new.type == "LIMIT":
             rules.check_band(contract, new.side, new.price_ticks, mark_e8)
         else:
-            rules.check_market_band(contract, new.side, book.top(-new.side), mark_e8)
+            rules.check_market_band(contract, new.side, book.standing(-new.side), mark_e8)
         if not new.reduce_only:
             at_mark_e8 = int(new.lots * contract.instrument.lot_size * mark_e8)
             value_e8 = contract.value_e8(new.price_ticks * new.lots) if new.type == "LIMIT" else at_mark_e8

@@ -245,7 +245,7 @@ def price_match_of(params: dict, kind: str) -> str:
 def matched_ticks(book, side: int, mode: str) -> int:
     """Return the price a priceMatch asks for; -5041 when the book has not that many levels."""
     whose, level = PRICE_MATCHES[mode]
-    levels = book.top(whose * side, level)
+    levels = book.standing(whose * side, level)
     if len(levels) < level:
         raise Refused(-5041)
     return levels[level - 1][0]
