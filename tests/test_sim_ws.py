@@ -229,7 +229,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_slows_no_other(serving
     client = await serving(venue)
     deaf, lively = await client.open("/public/ws/a@trade"), await client.open("/public/ws/a@trade")
     deaf._response.connection.transport.pause_reading()
-    while len(venue.hub.listeners["a@trade"]) < 2:
+    while len(venue.hub.listeners.get("a@trade", ())) < 2:
         await asyncio.sleep(0.001)
     payload = '{"e":"' + "x" * 20_000 + '"}'
     for _ in range(1_000):  # far more than sockets and the bound of unsent bytes hold

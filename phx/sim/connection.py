@@ -117,7 +117,7 @@ class Connection(picows.WSListener):
         elif kind == picows.WSMsgType.PONG:
             self._on_pong(frame.get_payload_as_bytes())
         else:
-            transport.disconnect()  # neither fragments nor binary are part of the protocol
+            self.close(picows.WSCloseCode.UNSUPPORTED_DATA, "")  # neither fragments nor binary are spoken here
 
     def on_text(self, payload: bytes) -> None:
         raise NotImplementedError

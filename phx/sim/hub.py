@@ -1,7 +1,5 @@
 """Who listens to which stream, and which path of the venue carries it. A message is encoded once for all listeners."""
 
-from collections import defaultdict
-
 PUBLIC_KINDS = ("bookTicker", "depth", "rpiDepth", "trade")
 
 
@@ -19,12 +17,12 @@ class Hub:
     """Stream name → the connections that asked for it. A connection has send(stream, payload)."""
 
     def __init__(self):
-        self.listeners: dict[str, dict] = defaultdict(dict)  # connections in the order they came
+        self.listeners: dict[str, dict] = {}  # connections in the order they came
         self._named: tuple[str, bytes] | None = None
         self._enveloped = b""
 
     def subscribe(self, stream: str, connection) -> None:
-        self.listeners[stream][connection] = None
+        self.listeners.setdefault(stream, {})[connection] = None
 
     def unsubscribe(self, stream: str, connection) -> None:
         listening = self.listeners.get(stream)

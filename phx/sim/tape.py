@@ -10,7 +10,7 @@ from phx.sim.klines import Klines
 from phx.sim.tickers import DayStatistics, DayWindow
 
 AGGREGATE_MS = 100  # trades of one price and taker side in this time are told as one, and as late
-MAX_TRADES = 20_000  # kept for queries, of trades and of aggregates
+MAX_TRADES = 5_000  # at least these are kept for queries, of trades and of aggregates: some MB a contract
 # Of the size seen on the venue. The base begins later the later the market does, so a restarted venue repeats none.
 FIRST_AGGREGATE_ID = 3_400_000_000
 ID_EPOCH_MS = 1_767_225_600_000  # 2026-01-01
