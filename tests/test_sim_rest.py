@@ -125,6 +125,13 @@ WEIGHTS = [
     ("GET /fapi/v1/multiAssetsMargin", {}, 30),
     ("POST /fapi/v1/feeBurn", {}, 1),
     ("GET /fapi/v1/feeBurn", {}, 30),
+    ("POST /fapi/v1/algoOrder", {}, 0),
+    ("DELETE /fapi/v1/algoOrder", {}, 1),
+    ("GET /fapi/v1/algoOrder", {}, 1),
+    ("DELETE /fapi/v1/algoOpenOrders", {}, 1),
+    ("GET /fapi/v1/openAlgoOrders", SYMBOL, 1),
+    ("GET /fapi/v1/openAlgoOrders", {}, 40),
+    ("GET /fapi/v1/allAlgoOrders", SYMBOL, 5),
     ("GET /sapi/v1/account/apiRestrictions", {}, 1),
     *((f"{method} /fapi/v1/listenKey", {}, 1) for method in ("POST", "PUT", "DELETE")),
 ]  # fmt: skip
@@ -143,9 +150,7 @@ def test_every_endpoint_has_its_documented_weight(request_, params, weight):
 
 
 def test_no_endpoint_is_without_a_documented_weight():
-    algo = {"algoOrder", "openAlgoOrders", "allAlgoOrders", "algoOpenOrders"}
-    told = {tuple(request_.split()) for request_, _, _ in WEIGHTS}
-    assert {e for e in ENDPOINTS if e[1].rpartition("/")[2] not in algo} == told
+    assert set(ENDPOINTS) == {tuple(request_.split()) for request_, _, _ in WEIGHTS}
 
 
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
@@ -440,6 +445,32 @@ async def test_changes_of_an_order_are_remembered(sim):
     assert quantities == [("0.02", "0.03"), ("0.01", "0.02")]
     assert [row["amendment"]["count"] for row in rows] == [2, 1]
     assert "modifyId" not in rows[0]["amendment"]
+
+
+async def test_conditional_orders_live_beside_the_others(sim):
+    venue, client = sim
+    mark = venue.exchange.marks["BTCUSDC"].mark_e8 // 10**8
+    stop = {"symbol": "BTCUSDC", "side": "SELL", "quantity": "0.01", "timeInForce": "GTC"}
+    status, answer, _ = await client.signed("POST", "/fapi/v1/order", **stop, type="STOP", stopPrice=mark - 2000)
+    assert (status, answer["code"]) == (400, -4120)
+    stop |= {"algoType": "CONDITIONAL", "type": "STOP", "triggerPrice": mark - 2000, "price": mark - 2100}
+    status, placed, headers = await client.signed("POST", "/fapi/v1/algoOrder", **stop)
+    assert (status, placed["algoStatus"], headers["X-MBX-ORDER-COUNT-1M"]) == (200, "NEW", "2")
+    _, orders, _ = await client.signed("GET", "/fapi/v1/openOrders", symbol="BTCUSDC")
+    _, algos, _ = await client.signed("GET", "/fapi/v1/openAlgoOrders", symbol="BTCUSDC")
+    assert ([], [placed["algoId"]]) == (orders, [row["algoId"] for row in algos])
+    status, answer, _ = await client.signed("DELETE", "/fapi/v1/algoOrder", clientAlgoId=placed["clientAlgoId"])
+    assert answer == {
+        "algoId": placed["algoId"],
+        "clientAlgoId": placed["clientAlgoId"],
+        "code": "200",
+        "msg": "success",
+    }
+    status, answer, _ = await client.signed("DELETE", "/fapi/v1/algoOrder", algoId=placed["algoId"])
+    assert (status, answer["code"]) == (400, -2011)
+    for params, found in (({}, 1), ({"algoId": placed["algoId"]}, 1), ({"algoId": placed["algoId"] + 1}, 0)):
+        _, rows, _ = await client.signed("GET", "/fapi/v1/allAlgoOrders", symbol="BTCUSDC", **params)
+        assert [row["algoStatus"] for row in rows] == ["CANCELED"] * found
 
 
 # ---- HTTP -------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from phx.sim import account_views, market_views, rest_account, rest_market, rest_orders
+from phx.sim import account_views, market_views, rest_account, rest_algo, rest_market, rest_orders
 from phx.sim.contracts import plain
 from phx.sim.latency import Line
 from phx.sim.refusals import Refused
@@ -21,6 +21,12 @@ VERSIONS = ("v1", "v2", "v3")
 def order_modify(call: Call) -> dict:
     answer = rest_orders.amend(call)
     del answer["pair"]  # only REST names it
+    return answer
+
+
+def algo_place(call: Call) -> dict:
+    answer = rest_algo.place(call)
+    del answer["activatePrice"], answer["callbackRate"]  # only REST shows them
     return answer
 
 
@@ -56,6 +62,8 @@ METHODS = {
     "order.place": Endpoint(rest_orders.place, 0, MAY_TRADE, Kind.ORDER),
     "order.modify": Endpoint(order_modify, 0, MAY_TRADE, Kind.ORDER),
     "order.cancel": Endpoint(rest_orders.cancel, 1, MAY_TRADE, Kind.CANCEL),
+    "algoOrder.place": Endpoint(algo_place, 0, MAY_TRADE, Kind.ORDER),
+    "algoOrder.cancel": Endpoint(rest_algo.cancel, 1, MAY_TRADE, Kind.CANCEL),
     "order.status": Endpoint(rest_orders.order, 1, SIGNED),
     "account.status": Endpoint(account_status, 5, SIGNED),
     "account.balance": Endpoint(rest_account.balances, 5, SIGNED),
