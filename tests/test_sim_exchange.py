@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from still_market import BTC, KINDS, NOW_NS, StillVenue, code
 
-from phx.sim.exchange import matches
 from phx.sim.refusals import Refused
+from phx.sim.settlement import matches
 
 
 @pytest.fixture(params=KINDS)

@@ -84,6 +84,17 @@ def test_a_liquidation_ends_orders_first_then_closes_then_pays_the_fund(venue):
     assert wallet_of(venue) == explained(venue) >= 0
 
 
+def test_the_clock_liquidates_once_a_second_after_the_marks():
+    venue = StillVenue(bids=[(640_000, 5000), (600_000, 5000)], asks=[(640_010, 5000)])
+    venue.account.settings_of("BTCUSDC").leverage = 100
+    venue.market("BUY", "4.000")
+    mark = venue.exchange.marks["BTCUSDC"]
+    mark.update = lambda now_ms: setattr(mark, "mark_e8", 61_500 * ONE_E8)
+    venue.exchange.turn(NOW_NS)
+    assert venue.account.held() == []
+    assert [o.client_id[:10] for o in venue.account.orders.values() if o.forced] == ["autoclose-"]
+
+
 def test_what_the_book_does_not_take_the_fund_takes_over_at_the_bankruptcy_price():
     venue = StillVenue(bids=[(640_000, 500), (630_000, 100)], asks=[(640_010, 5000)], wallet=2000)
     venue.account.settings_of("BTCUSDC").leverage = 50

@@ -4,12 +4,12 @@ Everything happens in one thread. `turn` is the venue's clock: it plays the mark
 time is up, publishes marks and charges funding.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from phx._core.matching import Event, EventKind, Expiry, Refusal
+from phx._core.matching import Expiry, Refusal
 from phx.instruments import ONE_E8
-from phx.sim import answers, reduce_only, rules, wire
-from phx.sim.account import Account, Amendment, Fill, Order
+from phx.sim import answers, reduce_only, rules
+from phx.sim.account import Account, Amendment, Order
 from phx.sim.algo_order import AlgoOrder
 from phx.sim.algo_service import AlgoService
 from phx.sim.all_markets import AllMarkets
@@ -20,10 +20,10 @@ from phx.sim.ledger import Ledger
 from phx.sim.limits import Limits
 from phx.sim.liquidation import Liquidator
 from phx.sim.mark import Mark
-from phx.sim.market import Market, Player
-from phx.sim.position import Position
+from phx.sim.market import Player
 from phx.sim.refusals import Refused
 from phx.sim.settings import Settings
+from phx.sim.settlement import Settlement
 from phx.sim.streams import Hub
 
 TURN_BUDGET_NS = 5_000_000  # of playing the market, before other work of the loop gets its turn
@@ -47,10 +47,11 @@ class Exchange:
         self.liquidator = Liquidator(self)
         self.funding = Funding(self)
         self.algos = AlgoService(self)
+        self.settlement = Settlement(self)
         self.settings = Settings(self.contracts, self.marks_e8, lambda account, text: self.emit(account, text))
         self._deadlines: dict[tuple[int, str], int] = {}  # of countdowns: owner and symbol → ms
         self._amendments = 0
-        self._good_till: dict[tuple[str, int], Order] = {}
+        self.good_till: dict[tuple[str, int], Order] = {}
         self.now_ms = now_ms
         self.marks = {symbol: Mark(market, now_ms) for symbol, market in player.markets.items()}
         self.all_markets = AllMarkets(hub, [market.streams for market in player.markets.values()])
@@ -148,12 +149,12 @@ class Exchange:
         if new.type == "LIMIT":
             opened.add(order)
         if new.good_till_ms:
-            self._good_till[contract.symbol, order_id] = order
+            self.good_till[contract.symbol, order_id] = order
         protected = (account.owner, contract.symbol) in self._deadlines
         self.ledger.on_placed(order, len(opened.by_id), protected)
         # ACK shows the order as it was accepted; RESULT waits for the match of orders that cannot rest.
         ack = answers.order_ack(order)
-        self.settle(market, now_ns)
+        self.settlement.settle(market, now_ns)
         return answers.order_ack(order) if new.response == "RESULT" and not new.may_rest else ack
 
     def _market_bound(self, contract: Contract, side: int) -> int:
@@ -206,7 +207,7 @@ class Exchange:
         )
         order.price_match = price_match
         market.book.amend_order(order.order_id, ticks, lots)
-        self.settle(market, now_ns)
+        self.settlement.settle(market, now_ns)
         return answers.order_ack(order, amended=True)
 
     def cancel(self, account: Account, params: dict, now_ns: int) -> dict:
@@ -217,7 +218,7 @@ class Exchange:
             raise Refused(-2011)
         market = self.player.markets[contract.symbol]
         market.book.cancel_order(order.order_id)
-        self.settle(market, now_ns)
+        self.settlement.settle(market, now_ns)
         return answers.order_ack(order)
 
     def place_batch(self, account: Account, requests: list[dict], now_ns: int) -> list[dict]:
@@ -248,7 +249,7 @@ class Exchange:
         market = self.player.markets[symbol]
         for order_id in list(account.open_orders(symbol).by_id):
             market.book.cancel_order(order_id)
-        self.settle(market, now_ns)
+        self.settlement.settle(market, now_ns)
 
     def order(self, account: Account, params: dict, only_open: bool = False) -> Order:
         """Return the order a query asks for."""
@@ -272,113 +273,12 @@ class Exchange:
             )
         return account.find(contract.symbol, order_id, client_id)
 
-    # ---- what the books report ----------------------------------------------------------------------------------
-
-    def settle(self, market: Market, now_ns: int) -> None:
-        """Apply what happened in a book to the accounts and tell their owners, in the order of the wire."""
-        events = market.drain(now_ns)
-        if not events:
-            return
-        ts_ms = now_ns // 1_000_000
-        for group in matches(events):
-            for event in group:
-                if event.kind == EventKind.EVENT_TRADE:
-                    self._tell_trade(market, event, ts_ms)
-            for event in group:
-                self._apply(market, event, ts_ms)
-        self._knock_out_excess(market, events, now_ns)
-
-    def _tell_trade(self, market: Market, event: Event, ts_ms: int) -> None:
-        for account, order, maker in self._parties(market.contract.symbol, event):
-            text = wire.trade_lite(order, event.trade_id, event.price_ticks, event.qty_lots, maker, ts_ms, ts_ms)
-            self.emit(account, text)
-
-    def _apply(self, market: Market, event: Event, ts_ms: int) -> None:
-        symbol = market.contract.symbol
-        if event.kind == EventKind.EVENT_TRADE:
-            for account, order, maker in self._parties(symbol, event):
-                self._on_fill(account, order, event, maker, ts_ms)
-        else:
-            account = self.accounts[event.owner]
-            self._on_order(account, account.orders[symbol, event.order_id], event, ts_ms)
-
-    def _parties(self, symbol: str, event: Event):
-        """Yield (account, order, is maker) of the accounts in a trade."""
-        for owner, order_id, maker in (
-            (event.owner, event.order_id, False),
-            (event.maker_owner, event.maker_id, True),
-        ):
-            if owner:
-                account = self.accounts[owner]
-                yield account, account.orders[symbol, order_id], maker
-
-    def _on_fill(self, account: Account, order: Order, event: Event, maker: bool, ts_ms: int) -> None:
-        fill = account.book_fill(order, event.qty_lots, event.price_ticks, maker, event.trade_id, ts_ms)
-        self.tell_fill(account, fill, "TRADE", ts_ms)
-
-    def tell_fill(self, account: Account, fill: Fill, execution: str, ts_ms: int) -> None:
-        """Send what a booked fill has changed."""
-        order = fill.order
-        self.ledger.on_fill(fill)
-        if not order.is_open:
-            self._good_till.pop((order.symbol, order.order_id), None)
-        position, asset = account.position(order.contract, order.position_side), order.contract.margin_asset
-        self.emit(account, wire.account_update(account, asset, [position], self.marks_e8(), "ORDER", ts_ms, ts_ms))
-        self.emit(account, wire.order_update(order, execution, account, ts_ms, ts_ms, fill))
-        if not order.is_open:
-            self.algos.on_order_ended(account, order, ts_ms)
-
-    def _on_order(self, account: Account, order: Order, event: Event, ts_ms: int) -> None:
-        if order.forced and event.kind == EventKind.EVENT_EXPIRED:
-            self.forced.take_over(account, order, ts_ms)
-            return
-        opened = account.open_orders(order.symbol)
-        execution = "NEW"
-        if event.kind == EventKind.EVENT_CANCELED:
-            execution = order.status = "CANCELED"
-        elif event.kind == EventKind.EVENT_EXPIRED:
-            execution = order.status = "EXPIRED"
-            order.expiry = event.reason
-            if event.reason in (Expiry.EXPIRY_SELF_TRADE, Expiry.EXPIRY_IOC_SELF_TRADE):
-                order.status = "EXPIRED_IN_MATCH"
-        elif event.kind == EventKind.EVENT_AMENDED:
-            execution = "AMENDMENT"
-            opened.remove(order)
-            order.price_ticks, order.orig_lots = event.price_ticks, event.qty_lots
-            opened.add(order)
-            self.ledger.of(order.symbol).amended += 1
-        if event.kind != EventKind.EVENT_ACCEPTED:
-            order.update_ms = ts_ms
-        if not order.is_open:
-            opened.remove(order)
-            self._good_till.pop((order.symbol, order.order_id), None)
-            self.ledger.on_ended(order)
-        self.emit(account, wire.order_update(order, execution, account, ts_ms, ts_ms))
-        if not order.is_open:
-            self.algos.on_order_ended(account, order, ts_ms)
-
-    def _knock_out_excess(self, market: Market, events: list[Event], now_ns: int) -> None:
-        """Expire reduce-only orders that a fill left without a position to reduce."""
-        owners = {owner for e in events if e.kind == EventKind.EVENT_TRADE for owner in (e.owner, e.maker_owner)}
-        excess = [
-            order
-            for owner in sorted(owners - {0})
-            for position in self.accounts[owner].positions_of(market.contract)
-            for order in reduce_only.excess(self.accounts[owner], position)
-        ]
-        for order in excess:
-            market.book.expire_order(order.order_id, Expiry.EXPIRY_REDUCE_ONLY)
-        if excess:
-            self.settle(market, now_ns)
-
-    # ---- orders of the venue itself -----------------------------------------------------------------------------
-
     def expire_all(self, account: Account, symbol: str, reason: int, now_ns: int) -> None:
         """End all orders of an account in a symbol for a reason of the venue's."""
         market = self.player.markets[symbol]
         for order_id in list(account.open_orders(symbol).by_id):
             market.book.expire_order(order_id, reason)
-        self.settle(market, now_ns)
+        self.settlement.settle(market, now_ns)
 
     # ---- the clock ----------------------------------------------------------------------------------------------
 
@@ -411,7 +311,7 @@ class Exchange:
         if flushing:
             self._flush_due_ms = now_ms + FLUSH_INTERVAL_MS
         for market in self.player.markets.values():
-            self.settle(market, now_ns)
+            self.settlement.settle(market, now_ns)
             if flushing:
                 market.streams.flush(now_ms)
         for (owner, symbol), deadline in list(self._deadlines.items()):
@@ -419,15 +319,16 @@ class Exchange:
                 del self._deadlines[owner, symbol]
                 self.ledger.of(symbol).countdowns_fired += 1
                 self.cancel_all(self.accounts[owner], symbol, now_ns)
-        for (symbol, order_id), order in list(self._good_till.items()):
+        for (symbol, order_id), order in list(self.good_till.items()):
             if now_ms >= order.good_till_ms:
                 self.player.markets[symbol].book.expire_order(order_id, Expiry.EXPIRY_NONE)
-                self.settle(self.player.markets[symbol], now_ns)
+                self.settlement.settle(self.player.markets[symbol], now_ns)
         self.algos.check(now_ns)
         self.funding.book_due(now_ms)
         if now_ms >= self._mark_due_ms:
             self._mark_due_ms = now_ms - now_ms % MARK_INTERVAL_MS + MARK_INTERVAL_MS
             self._publish_marks(now_ms)
+            self.liquidator.check(now_ns)
         self.all_markets.flush(now_ms)
 
     def _publish_marks(self, now_ms: int) -> None:
@@ -440,33 +341,3 @@ class Exchange:
             self.player.markets[symbol].streams.on_mark(
                 mark.mark_e8, mark.index_e8, mark.rate_e8, mark.funding_ms, second_ms, second_ms % 3000 == 0
             )
-
-    def tell_income(self, account: Account, kind: str, position: Position, change_e8: int, now_ms: int) -> None:
-        """Send what a change of the wallet has left; the position it came from is shown under isolated margin only."""
-        asset, shown = position.contract.margin_asset, [position] if position.isolated else []
-        symbol = position.contract.symbol if kind == "FUNDING_FEE" else ""
-        marks_e8 = self.marks_e8()
-        text = wire.account_update(account, asset, shown, marks_e8, kind, now_ms, now_ms, change_e8, symbol)
-        self.emit(account, text)
-
-
-def matches(events: list[Event]) -> Iterator[list[Event]]:
-    """Yield the events of one order's way through the book at a time.
-
-    An order's way begins when it is accepted, amended or cancelled, or with a trade that another order takes.
-    """
-    group: list[Event] = []
-    taker = None
-    for event in events:
-        if event.kind == EventKind.EVENT_TRADE:
-            begins = event.order_id == 0 or event.order_id != taker
-            taker = event.order_id
-        else:
-            begins = event.kind != EventKind.EVENT_EXPIRED
-            taker = event.order_id if begins else taker
-        if begins and group:
-            yield group
-            group = []
-        group.append(event)
-    if group:
-        yield group

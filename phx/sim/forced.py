@@ -66,7 +66,7 @@ class ForcedOrders:
         )
         account.keep(order)
         self.exchange.ledger.orders.append(order)
-        self.exchange.settle(market, now_ns)
+        self.exchange.settlement.settle(market, now_ns)
         last_lots = account.fills[contract.symbol][-1].lots
         market.streams.on_liquidation(
             Liquidation(side, order.executed_lots, price_ticks, order.executed_ticklots, last_lots, now_ms)
@@ -83,4 +83,4 @@ class ForcedOrders:
         deleveraged = order.client_id == ADL_CLIENT_ID
         origin = TradeOrigin.ORIGIN_LIQUIDATION if deleveraged else TradeOrigin.ORIGIN_INSURANCE
         market.streams.on_trade(trade_id, order.price_ticks, lots, order.side, origin, ts_ms, ts_ms)
-        self.exchange.tell_fill(account, fill, "CALCULATED", ts_ms)
+        self.exchange.settlement.tell_fill(account, fill, "CALCULATED", ts_ms)

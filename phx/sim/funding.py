@@ -53,4 +53,4 @@ class Funding:
             charge.account.book_income(
                 "FUNDING_FEE", contract.symbol, contract.margin_asset, charge.change_e8, now_ms, position
             )
-            self.exchange.tell_income(charge.account, "FUNDING_FEE", position, charge.change_e8, now_ms)
+            self.exchange.settlement.tell_income(charge.account, "FUNDING_FEE", position, charge.change_e8, now_ms)

@@ -84,7 +84,7 @@ class Liquidator:
         change_e8 = -min(fee_e8, left_e8) if left_e8 > 0 else -left_e8
         if change_e8 and (position.isolated or left_e8 > 0 or not account.held()):
             account.book_income("INSURANCE_CLEAR", symbol, contract.margin_asset, change_e8, now_ms, position)
-            self.exchange.tell_income(account, "INSURANCE_CLEAR", position, change_e8, now_ms)
+            self.exchange.settlement.tell_income(account, "INSURANCE_CLEAR", position, change_e8, now_ms)
 
     def _call(self, account: Account, positions: list[Position], margin_e8: int, needed_e8: int, now_ns: int) -> None:
         """Send a margin call when most of the margin is used up, and not again at once."""
