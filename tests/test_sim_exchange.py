@@ -128,11 +128,12 @@ def test_an_amended_order_keeps_its_ids_and_takes_when_it_crosses(venue):
     changed = venue.amend(ack["orderId"], price="63995.0", quantity="0.020")
     assert (changed["orderId"], changed["clientOrderId"], changed["price"]) == (ack["orderId"], "mine", "63995.0")
     assert venue.heard() == ["OTU AMENDMENT NEW"]
-    venue.amend(ack["orderId"], price="64001.0", quantity="0.020")
+    venue.amend(ack["orderId"], price="64001.0", quantity="0.021")
+    assert (venue.told[0]["p"], venue.told[0]["q"]) == ("64001.0", "0.021")
     assert venue.heard() == ["TRADE_LITE", "OTU AMENDMENT NEW", "AU ORDER", "OTU TRADE FILLED"]
     rows = [(a.ticks_before, a.ticks_after, a.lots_before, a.lots_after) for a in
             venue.account.find("BTCUSDC", ack["orderId"], "").amendments]  # fmt: skip
-    assert rows == [(639_900, 639_950, 10, 20), (639_950, 640_010, 20, 20)]
+    assert rows == [(639_900, 639_950, 10, 20), (639_950, 640_010, 20, 21)]
 
 
 @pytest.mark.parametrize(

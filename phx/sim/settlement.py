@@ -25,6 +25,8 @@ class Settlement:
             for event in group:
                 if event.kind == EventKind.EVENT_TRADE:
                     self._tell_trade(market, event, ts_ms)
+                elif event.kind == EventKind.EVENT_AMENDED:
+                    self._amend(market, event)
             for event in group:
                 self._apply(market, event, ts_ms)
         self._knock_out_excess(market, events, now_ns)
@@ -33,6 +35,14 @@ class Settlement:
         for account, order, maker in self._parties(market.contract.symbol, event):
             text = wire.trade_lite(order, event.trade_id, event.price_ticks, event.qty_lots, maker, ts_ms, ts_ms)
             self.exchange.emit(account, text)
+
+    def _amend(self, market: Market, event: Event) -> None:
+        """Give an order its new price and quantity, which trades in the same match show already."""
+        account, symbol = self.exchange.accounts[event.owner], market.contract.symbol
+        order, opened = account.orders[symbol, event.order_id], account.open_orders(symbol)
+        opened.remove(order)
+        order.price_ticks, order.orig_lots = event.price_ticks, event.qty_lots
+        opened.add(order)
 
     def _apply(self, market: Market, event: Event, ts_ms: int) -> None:
         symbol = market.contract.symbol
@@ -64,9 +74,9 @@ class Settlement:
         if not order.is_open:
             self.exchange.good_till.pop((order.symbol, order.order_id), None)
         position, asset = account.position(order.contract, order.position_side), order.contract.margin_asset
-        self.exchange.emit(
-            account, wire.account_update(account, asset, [position], self.exchange.marks_e8(), "ORDER", ts_ms, ts_ms)
-        )
+        marks_e8 = {order.symbol: self.exchange.marks[order.symbol].mark_e8}
+        text = wire.account_update(account, asset, [position], marks_e8, "ORDER", ts_ms, ts_ms)
+        self.exchange.emit(account, text)
         self.exchange.emit(account, wire.order_update(order, execution, account, ts_ms, ts_ms, fill))
         if not order.is_open:
             self.exchange.algos.on_order_ended(account, order, ts_ms)
@@ -86,9 +96,6 @@ class Settlement:
                 order.status = "EXPIRED_IN_MATCH"
         elif event.kind == EventKind.EVENT_AMENDED:
             execution = "AMENDMENT"
-            opened.remove(order)
-            order.price_ticks, order.orig_lots = event.price_ticks, event.qty_lots
-            opened.add(order)
             self.exchange.ledger.of(order.symbol).amended += 1
         if event.kind != EventKind.EVENT_ACCEPTED:
             order.update_ms = ts_ms
