@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from phx.sim import control
 from phx.sim.limits import Limits
 from phx.sim.process import build
+from phx.sim.refusals import Refused
+from phx.sim.request import Call
+from phx.sim.rest_api import ENDPOINTS
 from phx.sim.signing import Key, Keys, payload_of
 from phx.sim.ws import StreamListener, route
 from phx.sim.ws_api import DECODER, METHODS, ApiSession
@@ -49,6 +52,44 @@ def test_the_ws_api_answers_every_signed_request(venue, method, params):
     venue.exchange.limits = Limits()
 
 
+rest_names = st.sampled_from(
+    [
+        "symbol", "pair", "side", "type", "quantity", "price", "timeInForce", "orderId", "origClientOrderId", "limit",
+        "fromId", "startTime", "endTime", "interval", "contractType", "batchOrders", "orderIdList", "countdownTime",
+        "leverage", "marginType", "amount", "algoId", "clientAlgoId", "triggerPrice", "algoType", "callbackRate", "page",
+        "origClientOrderIdList", "dualSidePosition", "positionSide", "incomeType", "autoCloseType", "feeBurn", "modifyId",
+        "newClientOrderId", "newOrderRespType", "reduceOnly", "closePosition", "goodTillDate", "priceMatch",
+    ]
+)  # fmt: skip
+rest_values = st.one_of(
+    st.sampled_from(
+        [
+            "BTCUSDC", "ETHUSDC", "BUY", "SELL", "LIMIT", "MARKET", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET", "GTC",
+            "GTX", "IOC", "GTD", "1m", "PERPETUAL", "CONDITIONAL", "true", "false", "0.01", "1", "64000", "100000", "-1",
+            "0", "99999999999999999999", "9223372036854775808", "1790000000000", "[]", "[1]", '[{"symbol":"BTCUSDC"}]',
+            "[[[]]]", '["a"]', "null", "[null]", '[{"symbol":5,"orderId":[]}]', "ISOLATED", "BOTH", "OPPONENT", "QUEUE_5",
+        ]
+    ),
+    st.text(max_size=6),
+)  # fmt: skip
+
+
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    endpoint=st.sampled_from(sorted(ENDPOINTS)),
+    symbol=st.sampled_from([{}, {"symbol": "BTCUSDC"}, {"symbol": "ETHUSDC", "pair": "ETHUSDC", "interval": "1h"}]),
+    params=st.dictionaries(rest_names, rest_values, max_size=9),
+)
+def test_every_rest_endpoint_answers_or_refuses(venue, endpoint, symbol, params):
+    key = Key("key", "secret", venue.exchange.accounts[1])
+    found = ENDPOINTS[endpoint]
+    assert found.weight_of(symbol | params) >= 0
+    try:
+        msgspec.json.encode(found.handler(Call(venue, key, symbol | params, venue.now_ns())))
+    except Refused as refusal:
+        assert "{}" not in refusal.message
+
+
 def signature_of(params: dict) -> str:
     """Sign as the server will read it: numbers as they come out of JSON."""
     read = DECODER.decode(msgspec.json.encode(params))
@@ -65,7 +106,7 @@ class FakeSession:
 
 @given(st.binary(max_size=60) | st.builds(msgspec.json.encode, values))
 def test_stream_connections_answer_anything(payload):
-    answer = msgspec.json.decode(control.answer(FakeSession(), payload))
+    answer = msgspec.json.decode(control.answer(FakeSession(), payload).payload)
     assert ("result" in answer) != ("error" in answer)
 
 
@@ -81,7 +122,7 @@ def test_stream_connections_answer_anything(payload):
 )
 def test_control_requests_of_any_shape_are_answered_with_their_id(request_):
     payload = msgspec.json.encode(request_)
-    answer = msgspec.json.decode(control.answer(FakeSession(), payload))
+    answer = msgspec.json.decode(control.answer(FakeSession(), payload).payload)
     sent = msgspec.json.decode(payload).get("id")
     is_id = isinstance(sent, str) or (type(sent) is int and sent >= 0)
     assert answer["id"] == (sent if is_id else None)

@@ -75,7 +75,6 @@ DIFFS = {
     "depth@0ms": 0,
     "depth@100ms": 100,
     "depth": 250,
-    "depth@250ms": 250,
     "depth@500ms": 500,
     "rpiDepth@500ms": 500,
 }
@@ -128,16 +127,17 @@ def test_who_comes_late_is_in_the_same_chain_as_all_others():
 
 
 @pytest.mark.parametrize("levels", [5, 10, 20])
-@pytest.mark.parametrize(("suffix", "interval_ms"), [("@100ms", 100), ("", 250), ("@250ms", 250), ("@500ms", 500)])
+@pytest.mark.parametrize(("suffix", "interval_ms"), [("@100ms", 100), ("", 250), ("@500ms", 500)])
 def test_partial_books_are_whole_best_first_and_numbered_as_the_diffs(levels, suffix, interval_ms):
     market = Market()
     market.btc.on_book(999, [(t, 5) for t in range(100, 50, -1)], [(t, 5) for t in range(102, 150)], START_MS)
     name = f"btcusdc@depth{levels}{suffix}"
-    ear = Ear(market.hub, name, f"btcusdc@depth@{interval_ms}ms")
+    diff_name = f"btcusdc@depth{suffix}"
+    ear = Ear(market.hub, name, diff_name)
     market.until(START_MS + 1500, lambda now_ms: market.change(market.btc, [(97, now_ms % 9)], [(101, now_ms % 2)]))
     events = ear.of(name)
     assert gaps(events) == {interval_ms}
-    diffs = ear.of(f"btcusdc@depth@{interval_ms}ms")
+    diffs = ear.of(diff_name)
     assert [(e["U"], e["u"], e["pu"], e["T"], e["E"]) for e in events] == [
         (e["U"], e["u"], e["pu"], e["T"], e["E"]) for e in diffs
     ]
@@ -148,6 +148,13 @@ def test_partial_books_are_whole_best_first_and_numbered_as_the_diffs(levels, su
         assert asks == sorted(asks)
         assert bids[0] < asks[0]
         assert not any(float(qty) == 0 for side in "ba" for _, qty in event[side])
+
+
+def test_the_usual_speed_has_no_name_of_its_own():
+    market = Market()
+    ear = Ear(market.hub, "btcusdc@depth@250ms", "btcusdc@depth5@250ms", "BTCUSDC@depth")
+    market.until(START_MS + 1000, lambda now_ms: market.change(market.btc, [(97, now_ms % 9)], []))
+    assert ear.heard == []
 
 
 def test_a_quiet_book_says_nothing():

@@ -182,13 +182,33 @@ async def test_messages_spread_over_more_than_a_second_are_no_trouble(serving, m
         assert (await asked(channel, "LIST_SUBSCRIPTIONS", number=number))["id"] == number
 
 
-async def test_no_more_than_1024_streams_go_on_a_connection(serving):
+async def test_a_stream_too_many_loses_all_of_them(serving):
     venue = Venue()
-    names = [f"a{n}@trade" for n in range(control.MAX_STREAMS + 1)]
+    names = [f"a{n}@trade" for n in range(control.MAX_STREAMS)]
     channel = await (await serving(venue)).open("/public/stream?streams=" + "/".join(names))
     assert len((await asked(channel, "LIST_SUBSCRIPTIONS"))["result"]) == control.MAX_STREAMS
-    assert (await asked(channel, "SUBSCRIBE", names[-1]))["error"]["code"] == 4
-    assert not venue.hub.wanted(names[-1])
+    assert (await asked(channel, "SUBSCRIBE", "more@trade"))["error"] == {"code": 4, "msg": "Too many subscriptions"}
+    last = await channel.receive(5)
+    assert (last.type, last.data, last.extra) == (aiohttp.WSMsgType.CLOSE, 1008, "Invalid request")
+    while venue.hub.listeners:
+        await asyncio.sleep(0.001)
+
+
+async def test_too_many_streams_in_the_address_are_refused_likewise(serving):
+    names = "/".join(f"a{n}@trade" for n in range(control.MAX_STREAMS + 1))
+    channel = await (await serving(Venue())).open(f"/public/ws/{names}")
+    assert await received(channel) == '{"error":{"code":4,"msg":"Too many subscriptions"},"id":null}'
+    assert (await channel.receive(5)).extra == "Invalid request"
+
+
+async def test_nonsense_is_answered_and_ends_the_connection(serving):
+    channel = await (await serving(Venue())).open("/public/ws")
+    await channel.send_str("{")
+    assert await received(channel) == (
+        '{"error":{"code":3,"msg":"Invalid JSON: EOF while parsing a value at line 1 column 1"}}'
+    )
+    last = await channel.receive(5)
+    assert (last.data, last.extra) == (1008, "Invalid request")
 
 
 async def test_pings_carry_a_payload_and_who_repeats_it_stays(serving):

@@ -4,7 +4,7 @@ Ids are echoed as they came: integers, strings and null. Streams that do not exi
 """
 
 import re
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -23,50 +23,65 @@ class Session(Protocol):
     def unsubscribe(self, streams: list[str]) -> None: ...
 
 
-class ControlError(Exception):
-    """A refused request. code and text as the venue's table of errors has them."""
+class Answer(NamedTuple):
+    """What to answer, and whether the venue ends the connection then."""
 
-    def __init__(self, code: int, message: str):
+    payload: bytes
+    is_last: bool = False
+
+
+class ControlError(Exception):
+    """A refused request. code and text as the venue's table of errors has them; is_last: the connection ends."""
+
+    def __init__(self, code: int, message: str, is_last: bool = False):
         super().__init__(message)
         self.code = code
+        self.is_last = is_last
 
 
-def answer(session: Session, payload: bytes) -> bytes:
-    """Execute one request; return what to answer."""
-    number = None
+def answer(session: Session, payload: bytes) -> Answer:
+    """Execute one request."""
     try:
-        request = _decoded(payload)
-        given = request.get("id") if isinstance(request, dict) else None
-        number = given if _is_id(given) else None
-        result = {"result": _execute(session, request, payload)}
-    except ControlError as error:
-        result = {"error": {"code": error.code, "msg": str(error)}}
-    return msgspec.json.encode(result | {"id": number})
-
-
-def _decoded(payload: bytes):
-    try:
-        return msgspec.json.decode(payload)
+        request = msgspec.json.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        found = AT_BYTE.search(str(error))
-        line, column = place(payload, int(found[1]) if found else len(payload))
-        raise ControlError(3, f"Invalid JSON: expected value at line {line} column {column}") from None
+        return Answer(msgspec.json.encode({"error": {"code": 3, "msg": _unreadable(payload, error)}}), True)
+    given = request.get("id") if isinstance(request, dict) else None
+    number = {"id": given if _is_id(given) else None}
+    try:
+        return Answer(msgspec.json.encode({"result": _execute(session, request)} | number))
+    except ControlError as error:
+        refusal = {"error": {"code": error.code, "msg": str(error)}}
+        return Answer(msgspec.json.encode(refusal | number), error.is_last)
 
 
-def place(payload: bytes, at: int) -> tuple[int, int]:
-    """Return line and column of a byte, both from 1."""
+def begin(session: Session, streams: list[str]) -> Answer:
+    """Subscribe to what an address names; nothing is answered to that but a refusal."""
+    try:
+        _change(session, "SUBSCRIBE", streams)
+    except ControlError as error:
+        return Answer(
+            msgspec.json.encode({"error": {"code": error.code, "msg": str(error)}, "id": None}), error.is_last
+        )
+    return Answer(b"")
+
+
+def _unreadable(payload: bytes, error: Exception) -> str:
+    """Return what is wrong with a message that is not JSON, and where, line and column counted from 1."""
+    found = AT_BYTE.search(str(error))
+    at = int(found[1]) if found else len(payload)
     before = payload[:at]
-    return before.count(b"\n") + 1, at - (before.rfind(b"\n") + 1) + 1
+    line, column = before.count(b"\n") + 1, at - (before.rfind(b"\n") + 1) + bool(found)
+    what = "expected value" if found else "EOF while parsing a value"
+    return f"Invalid JSON: {what} at line {line} column {column}"
 
 
 def _is_id(value) -> bool:
     return value is None or isinstance(value, str) or (type(value) is int and value >= 0)
 
 
-def _execute(session: Session, request, payload: bytes):
+def _execute(session: Session, request):
     if not isinstance(request, dict) or "method" not in request:
-        line, column = place(payload, max(0, len(payload) - 1))
-        raise ControlError(2, f"Invalid request: missing field `method` at line {line} column {column}")
+        raise ControlError(2, "Invalid request: missing field `method`")
     method = request["method"]
     if not isinstance(method, str) or method not in METHODS:
         names = ", ".join(f"`{name}`" for name in METHODS)
@@ -88,12 +103,12 @@ def _execute(session: Session, request, payload: bytes):
 
 def _change(session: Session, method: str, params: list) -> None:
     if not all(isinstance(stream, str) for stream in params):
-        raise ControlError(2, "Invalid request: params must be a list of stream names")
+        raise ControlError(2, "Invalid request: invalid stream")
     if method == "UNSUBSCRIBE":
         session.unsubscribe(params)
         return
     if len(session.streams.keys() | set(params)) > MAX_STREAMS:
-        raise ControlError(4, "Too many subscriptions")
+        raise ControlError(4, "Too many subscriptions", is_last=True)
     session.subscribe(params)
 
 

@@ -19,12 +19,12 @@ ORIGIN_TEXT = {
     TradeOrigin.ORIGIN_LIQUIDATION: "ADL",
     TradeOrigin.ORIGIN_INSURANCE: "INSURANCE_FUND",
 }
-# Speed in ms → the diff streams, and the streams of the best levels with how many. Retail orders, which rpiDepth would
-# add, do not exist here.
-DIFF_STREAMS = {100: ("depth@100ms",), 250: ("depth", "depth@250ms"), 500: ("depth@500ms", "rpiDepth@500ms")}
+# Speed in ms → the diff streams, and the streams of the best levels with how many. The speed of 250 ms has no name but
+# the bare one: @250ms is silent, as measured on the venue. Retail orders, which rpiDepth would add, do not exist here.
+DIFF_STREAMS = {100: ("depth@100ms",), 250: ("depth",), 500: ("depth@500ms", "rpiDepth@500ms")}
 PARTIAL_STREAMS = {
-    interval_ms: tuple((f"depth{levels}{suffix}", levels) for levels in (5, 10, 20) for suffix in suffixes)
-    for interval_ms, suffixes in ((100, ("@100ms",)), (250, ("", "@250ms")), (500, ("@500ms",)))
+    interval_ms: tuple((f"depth{levels}{suffix}", levels) for levels in (5, 10, 20))
+    for interval_ms, suffix in ((100, "@100ms"), (250, ""), (500, "@500ms"))
 }
 SINGLE_STREAMS = (
     "bookTicker", "trade", "depth@0ms", "aggTrade", "markPrice", "markPrice@1s", "ticker", "miniTicker", "forceOrder",

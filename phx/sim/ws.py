@@ -9,7 +9,6 @@ import picows
 
 from phx.sim import control
 from phx.sim.connection import MAX_MESSAGE_BYTES, Connection, Timing
-from phx.sim.control import MAX_STREAMS
 from phx.sim.hub import path_of
 from phx.sim.latency import Line
 from phx.sim.refusals import Refused
@@ -47,7 +46,7 @@ class StreamListener(Connection):
 
     def on_ws_connected(self, transport) -> None:
         super().on_ws_connected(transport)
-        self.subscribe(list(dict.fromkeys(self._wanted_at_start))[:MAX_STREAMS])
+        self._reply(control.begin(self, self._wanted_at_start))
 
     def on_ws_disconnected(self, transport) -> None:
         super().on_ws_disconnected(transport)
@@ -81,7 +80,13 @@ class StreamListener(Connection):
             self.venue.hub.unsubscribe(stream, self)
 
     def on_text(self, payload: bytes) -> None:
-        self.write(control.answer(self, payload))
+        self._reply(control.answer(self, payload))
+
+    def _reply(self, answer: control.Answer) -> None:
+        if answer.payload:
+            self.write(answer.payload)
+        if answer.is_last:
+            self.close(picows.WSCloseCode.POLICY_VIOLATION, "Invalid request")
 
 
 class ApiListener(Connection):
