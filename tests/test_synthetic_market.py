@@ -388,6 +388,26 @@ def test_a_side_taken_whole_comes_back():
     assert abs(book.best(1) / fair - 1) < 0.05
 
 
+@pytest.mark.parametrize("regime", ["thin", "calm"])
+def test_agents_come_back_to_a_side_where_only_a_client_is_left(regime):
+    book = played("BTCUSDC", seed=6, seconds=3)
+    far = book.best(1) // 2
+    book.rest(-1, 1, far, 5)
+    book.take(-1, 10**12, far + 1)
+    assert book.best(1) == far and len(book.ranked[1]) == 1
+    book.flow.latent.force(regime)
+    book.run(5)
+    assert len(book.ranked[1]) > 200 and abs(book.best(1) / (2 * far) - 1) < 0.02
+    assert -1 in book.orders
+
+
+def test_a_price_of_few_ticks_stays_on_the_grid():
+    grid = Instrument("DUSTUSDC", 0, *map(Decimal, ("0.0001", "1", "0.0001", "100", "1", "1000000000", "5")), 4, 0)
+    flow = order_flows([grid], 2, start_prices={"DUSTUSDC": 0.0012}, regime="sweep")["DUSTUSDC"]
+    book = ReferenceBook(flow).run(120)  # ReferenceBook refuses prices below one tick
+    assert 1 <= book.best(1) < book.best(-1) < 40
+
+
 def test_a_wall_of_a_client_is_taken_and_does_not_stop_the_price():
     book = played("BTCUSDC", seed=6, seconds=5)
     wall = book.best(-1)

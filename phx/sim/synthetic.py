@@ -13,7 +13,7 @@ Everything random comes from the seed: the same seed and the same answers of the
 
 import math
 import random
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
@@ -23,10 +23,7 @@ from typing import NamedTuple
 from phx.instruments import Instrument
 from phx.sim.fitted import PROBABILITIES, Fitted, asset_of, fitted_for, load_fitted
 from phx.sim.latent import AUTO, BUY, NS_PER_S, REGIMES, SELL, LatentPrice, Regime, long_run
-
-RANK_BITS = 40
-RANK_MASK = (1 << RANK_BITS) - 1
-
+from phx.sim.resting import RestingOrder, RestingOrders
 
 LEAD_MS = 30.0
 UNKNOWN_PACE = 0.25  # of the actions on a symbol without fitted numbers: most are quieter
@@ -82,12 +79,6 @@ class Action(NamedTuple):
     price_ticks: int
     qty_lots: int
     n: int
-
-
-class _Order(NamedTuple):
-    side: int
-    price_ticks: int
-    qty_lots: int
 
 
 class OrderFlow:
@@ -159,9 +150,7 @@ class OrderFlow:
         self._taker_rates = {name: takers * regime.takers for name, regime in REGIMES.items()}
         self._depths = {name: depth * regime.depth for name, regime in REGIMES.items()}
 
-        self._orders: dict[int, _Order] = {}
-        # Per side, orders by distance: (-side * price) << 40 | n, so that the best price comes first on either side.
-        self._ranked: dict[int, list[int]] = {BUY: [], SELL: []}
+        self._resting = RestingOrders()
         self._script: deque[Action] = deque()  # what has been decided and comes next
         self._n = 0
         self._time_ns = 0
@@ -193,10 +182,7 @@ class OrderFlow:
 
     def on_closed(self, n: int) -> None:
         """Forget an order that was filled or cancelled; one already forgotten is no error."""
-        order = self._orders.pop(n, None)
-        if order is not None:
-            ranked = self._ranked[order.side]
-            del ranked[bisect_left(ranked, _rank(order.side, order.price_ticks, n))]
+        self._resting.remove(n)
 
     def on_made(self, side: int, lots: int) -> None:
         """Hear that takers traded with an agent's resting order of this side."""
@@ -212,7 +198,7 @@ class OrderFlow:
                     return waited_ns + self._wait(1 / self.REACTION_S), self._done(action)
                 if action.kind == ActionKind.MARKET:
                     return waited_ns + self._wait(1 / self.SLICE_S), action
-                if action.n in self._orders:
+                if action.n in self._resting.orders:
                     return waited_ns + self._wait(1 / self._fleeing_s), self._done(action)
             fair_ticks = self._fair_ticks()
             if self._react(best_bid_ticks, best_ask_ticks, fair_ticks):
@@ -236,8 +222,8 @@ class OrderFlow:
 
     def _react(self, best_bid_ticks: int, best_ask_ticks: int, fair_ticks: float) -> bool:
         """Write the next script if the touch is not where the latent price wants it."""
-        if best_bid_ticks <= 0 or best_ask_ticks <= 0:
-            self._restore(best_bid_ticks, best_ask_ticks, max(1, math.floor(fair_ticks)))
+        if best_bid_ticks <= 0 or best_ask_ticks <= 0 or not (self._resting.count(BUY) and self._resting.count(SELL)):
+            self._restore(best_bid_ticks, best_ask_ticks, math.floor(fair_ticks))
             return True
         if self._now.regime != self.regime:
             self._enter(self._now.regime)
@@ -262,28 +248,15 @@ class OrderFlow:
         """Go after the latent price: leave the touch in its way, take what stays, quote anew around it."""
         target_ticks = side * math.floor(side * fair_ticks - (self._gap - 1) / 2)
         self._fleeing_s = self.FLEEING_S if self._random.random() < self.SURPRISES else self.REACTION_S
-        in_the_way = self._ranked[-side]
-        taken_lots = 0
-        for rank in in_the_way[: bisect_right(in_the_way, _rank(-side, target_ticks, RANK_MASK))]:
-            order = self._orders[rank & RANK_MASK]
-            if self._random.random() < self.LEAVING:
-                self._script.append(Action(ActionKind.CANCEL, *order, rank & RANK_MASK))
-            else:
-                taken_lots += order.qty_lots
+        in_the_way = self._resting.reached(-side, target_ticks)
+        leaving = self._cancel_some(in_the_way, self.LEAVING)
+        taken_lots = sum(self._resting.orders[n].qty_lots for n in in_the_way if n not in leaving)
         self._script.append(self._place(side, target_ticks, taken_lots + self._print()))
         other_ticks = target_ticks + side * self._gap
         for ours, theirs in zip(self._refill(), self._refill(), strict=True):
             self._script.append(self._place(-side, other_ticks, theirs))
             self._script.append(self._place(side, target_ticks, ours))
-        behind = self._ranked[side]
-        first, last = (
-            bisect_left(behind, _rank(side, best_ticks, 0)),
-            bisect_right(behind, _rank(side, best_ticks, RANK_MASK)),
-        )
-        for rank in behind[first:last]:
-            if self._random.random() < self.CHASING:
-                n = rank & RANK_MASK
-                self._script.append(Action(ActionKind.CANCEL, *self._orders[n], n))
+        self._cancel_some(self._resting.at(side, best_ticks), self.CHASING)
         self._settled_mid = None
         self._settle()
 
@@ -302,19 +275,22 @@ class OrderFlow:
         self._settle()
         if staying > self.LEAVING_BELOW:
             return
-        for side, ranked in self._ranked.items():
-            near_ticks = -side * (ranked[0] >> RANK_BITS) - side * round(self.LEAVING_BPS * self._bp_ticks)
-            for rank in ranked[: bisect_right(ranked, _rank(side, near_ticks, RANK_MASK))]:
-                if self._random.random() > staying:
-                    n = rank & RANK_MASK
-                    self._script.append(Action(ActionKind.CANCEL, *self._orders[n], n))
+        for side in (BUY, SELL):
+            near_ticks = self._resting.best_ticks(side) - side * round(self.LEAVING_BPS * self._bp_ticks)
+            self._cancel_some(self._resting.reached(side, near_ticks), 1 - staying)
+
+    def _cancel_some(self, numbers: list[int], share: float) -> set[int]:
+        """Let each of some orders be cancelled with that probability; return which are."""
+        leaving = [n for n in numbers if self._random.random() < share]
+        self._script.extend(Action(ActionKind.CANCEL, *self._resting.orders[n], n) for n in leaving)
+        return set(leaving)
 
     def _restore(self, best_bid_ticks: int, best_ask_ticks: int, fair_ticks: int) -> None:
-        """Fill a side that was taken whole."""
-        if best_bid_ticks <= 0:
+        """Fill a side of which agents have nothing left; at most an account's order may stand there."""
+        if best_bid_ticks <= 0 or not self._resting.count(BUY):
             best_bid_ticks = min(fair_ticks, best_ask_ticks - 1) if best_ask_ticks > 0 else fair_ticks
             self._script.extend(self._side_orders(BUY, best_bid_ticks))
-        if best_ask_ticks <= 0:
+        if best_ask_ticks <= 0 or not self._resting.count(SELL):
             self._script.extend(self._side_orders(SELL, max(fair_ticks, best_bid_ticks) + 1))
 
     def _settle(self) -> None:
@@ -399,21 +375,19 @@ class OrderFlow:
             return self._place(side, best_ticks, self._print())
         size = self._random.lognormvariate(-(self._size_sigma**2) / 2, self._size_sigma)
         lots = self._band_lots[band] * size * self._depths[self.regime]
-        return self._place(side, max(1, best_ticks - side * distance_ticks), lots)
+        return self._place(side, best_ticks - side * distance_ticks, lots)
 
     def _cancel_behind(self, side: int, best_ticks: int, band: int) -> Action | None:
         """Cancel an order of a band, or none: the more of them stand there the likelier."""
         from_ticks, to_ticks, usual = self._bands[band]
-        ranked = self._ranked[side]
-        first = bisect_left(ranked, _rank(side, best_ticks - side * from_ticks, 0))
-        last = len(ranked)
-        if band < len(self._bands) - 1:
-            last = bisect_left(ranked, _rank(side, best_ticks - side * to_ticks, 0), first)
+        farthest = band == len(self._bands) - 1
+        to_ticks = None if farthest else best_ticks - side * to_ticks
+        first, last = self._resting.span(side, best_ticks - side * from_ticks, to_ticks)
         drawn = int(self._random.random() * max(usual * self.CANCEL_HEADROOM, last - first))
         if drawn >= last - first:
             return None
-        n = ranked[first + drawn] & RANK_MASK
-        return Action(ActionKind.CANCEL, *self._orders[n], n)
+        n = self._resting.number_at(side, first + drawn)
+        return Action(ActionKind.CANCEL, *self._resting.orders[n], n)
 
     # Book-keeping.
 
@@ -424,15 +398,14 @@ class OrderFlow:
 
     def _place(self, side: int, price_ticks: int, qty_lots: float) -> Action:
         n, self._n = self._n, self._n + 1
-        return Action(ActionKind.PLACE, side, price_ticks, self._clipped(qty_lots), n)
+        return Action(ActionKind.PLACE, side, max(1, price_ticks), self._clipped(qty_lots), n)
 
     def _clipped(self, qty_lots: float) -> int:
         return max(1, min(self._max_lots, round(qty_lots)))
 
     def _done(self, action: Action) -> Action:
         if action.kind == ActionKind.PLACE:
-            self._orders[action.n] = _Order(action.side, action.price_ticks, action.qty_lots)
-            insort(self._ranked[action.side], _rank(action.side, action.price_ticks, action.n))
+            self._resting.add(action.n, RestingOrder(action.side, action.price_ticks, action.qty_lots))
         elif action.kind == ActionKind.CANCEL:
             self.on_closed(action.n)
         return action
@@ -449,11 +422,6 @@ def _takers(regime: Regime) -> float:
 
 def _depth(regime: Regime) -> float:
     return regime.depth
-
-
-def _rank(side: int, price_ticks: int, n: int) -> int:
-    """Return an integer that sorts orders of one side by price, best first, then by age."""
-    return (-side * price_ticks << RANK_BITS) | n
 
 
 def _levelled(rates: list[float], budget: float) -> list[float]:
