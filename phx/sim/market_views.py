@@ -5,6 +5,7 @@ from phx.sim.exchange import Exchange
 from phx.sim.klines import Candle
 from phx.sim.limits import RATE_LIMITS
 from phx.sim.mark import FUNDING_HOURS, INTEREST_RATE, RATE_CAP
+from phx.sim.market_wire import day_average
 from phx.sim.tape import Aggregate, PublicTrade
 from phx.sim.tickers import DayStatistics
 
@@ -140,13 +141,12 @@ def day_ticker(exchange: Exchange, symbol: str, day: DayStatistics | None, now_m
         best = exchange.player.markets[symbol].streams.best
         ticks = best[1][0] if best else 0
         day = DayStatistics(now_ms, now_ms, ticks, ticks, ticks, ticks, 0, 0, 0, -1, -1, 0)
-    average_e8 = c.average_e8(day.ticklots, day.lots) or c.average_e8(day.last_ticks, 1)
     decimals = c.entry["pricePrecision"]
     return {
         "symbol": symbol,
         "priceChange": c.price(day.change_ticks),
         "priceChangePercent": padded(day.change_millipercent, 3),
-        "weightedAvgPrice": padded(average_e8 // 10 ** (8 - decimals), decimals),
+        "weightedAvgPrice": day_average(c, day),
         "lastPrice": c.price(day.last_ticks),
         "lastQty": c.qty(day.last_lots),
         "openPrice": c.price(day.open_ticks),

@@ -96,15 +96,21 @@ def continuous_kline(c: Contract, candle: Candle, interval: str, closed: bool, n
     )
 
 
-def day_ticker(c: Contract, day: DayStatistics, now_ms: int) -> str:
-    """Return a 24hrTicker frame."""
+def day_average(c: Contract, day: DayStatistics) -> str:
+    """Return the average price of a day, rounded to the decimals of the price; the last price without trades."""
     decimals = c.entry["pricePrecision"]
     average_e8 = c.average_e8(day.ticklots, day.lots) or c.average_e8(day.last_ticks, 1)
     unit = 10 ** (8 - decimals)
+    return padded((2 * average_e8 + unit) // (2 * unit), decimals)
+
+
+def day_ticker(c: Contract, day: DayStatistics, now_ms: int) -> str:
+    """Return a 24hrTicker frame."""
+    decimals = c.entry["pricePrecision"]
     return (
         f'{{"e":"24hrTicker","E":{now_ms},"s":"{c.symbol}","ps":"{c.entry["pair"]}",'
         f'"p":"{c.price(day.change_ticks)}","P":"{padded(day.change_millipercent, 3)}",'
-        f'"w":"{padded((2 * average_e8 + unit) // (2 * unit), decimals)}","c":"{c.price(day.last_ticks)}",'
+        f'"w":"{day_average(c, day)}","c":"{c.price(day.last_ticks)}",'
         f'"Q":"{c.qty(day.last_lots)}","o":"{c.price(day.open_ticks)}","h":"{c.price(day.high_ticks)}",'
         f'"l":"{c.price(day.low_ticks)}","v":"{c.qty(day.lots)}","q":"{_value(c, day.ticklots, decimals)}",'
         f'"O":{day.open_ms},"C":{day.close_ms},"F":{day.first_id},"L":{day.last_id},"n":{day.trades},"st":1}}'
