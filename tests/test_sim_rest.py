@@ -14,7 +14,7 @@ from sim_client import SimClient
 
 from phx.sim.account import Account
 from phx.sim.process import Servers, build
-from phx.sim.rest import merged
+from phx.sim.rest import pairs
 from phx.sim.rest_api import ENDPOINTS
 from phx.sim.signing import Key, Keys
 
@@ -174,19 +174,27 @@ async def test_a_query_nobody_can_read_the_limit_of_costs_its_usual_weight(sim):
 
 
 @pytest.mark.parametrize(
-    ("query", "body", "params"),
+    ("raw", "found"),
     [
-        ("a=1", "b=2", {"a": "1", "b": "2"}),
-        ("a=1", "a=2", {"a": "1"}),
-        ("a=", "", {"a": ""}),
-        ("a=%20x+y", "", {"a": " x y"}),
-        ("s=%E5%B8%81USDT", "", {"s": "币USDT"}),
-        ("", '{"a":1}', {}),
+        ("a=1&b=2", [("a", "1"), ("b", "2")]),
+        ("a=", [("a", "")]),
+        ("a", [("a", "")]),
+        ("a=%20x+y", [("a", " x y")]),
+        ("s=%E5%B8%81USDT", [("s", "币USDT")]),
+        ("", []),
     ],
 )
-def test_the_query_wins_over_the_body(query, body, params):
-    found = merged(query, body)
-    assert {name: found[name] for name in params} == params
+def test_parameters_are_those_of_a_form(raw, found):
+    assert pairs(raw) == found
+
+
+async def test_the_query_wins_over_the_body(sim):
+    venue, client = sim
+    other = f"side=SELL&timestamp={int(time.time() * 1000)}"
+    query = "&".join(f"{name}={value}" for name, value in resting(venue).items())
+    target = f"/fapi/v1/order?{query}&signature={client.signature(query + other)}"
+    status, answer, _ = await client.request("POST", target, data=other.encode())
+    assert (status, answer["side"]) == (200, "BUY")
 
 
 async def test_a_form_is_read_whatever_its_content_type(sim):

@@ -43,9 +43,10 @@ class RestServer:
         key = None
         try:
             # Weight is spent by whoever asks, even with a broken question.
-            params = merged(raw_query, raw_body)
+            in_query, in_body = pairs(raw_query), pairs(raw_body)
+            params = dict(in_body + in_query)  # the query wins
             limits.use_weight(now_ms, endpoint.weight_of(params))
-            refuse_repeated(raw_query, raw_body)
+            refuse_repeated(in_query, in_body)
             key = self._authorise(request, endpoint, params, raw_query, raw_body)
             if endpoint.kind == Kind.ORDER:
                 limits.use_orders(now_ms, key.account.owner, *endpoint.order_counts)
@@ -101,16 +102,15 @@ class RestServer:
         return key
 
 
-def merged(raw_query: str, raw_body: str) -> dict:
-    """Return the parameters of query and form body, whatever the content type says; the query wins."""
-    return dict(parse_qsl(raw_body, keep_blank_values=True) + parse_qsl(raw_query, keep_blank_values=True))
+def pairs(raw: str) -> list[tuple[str, str]]:
+    """Return the parameters of a query or a form body, whatever its content type says."""
+    return parse_qsl(raw, keep_blank_values=True)
 
 
-def refuse_repeated(*raws: str) -> None:
+def refuse_repeated(*places: list[tuple[str, str]]) -> None:
     """Refuse a parameter that stands twice in the same place."""
-    for raw in raws:
-        names = [name for name, _ in parse_qsl(raw, keep_blank_values=True)]
-        if len(set(names)) != len(names):
+    for found in places:
+        if len({name for name, _ in found}) != len(found):
             raise Refused(-1101)
 
 
