@@ -347,6 +347,28 @@ def test_an_overloaded_venue_takes_what_reduces_only(venue):
     assert code(venue.place, side="SELL", price="64100.0", reduceOnly="true") == 0
 
 
+@pytest.mark.parametrize(
+    ("controlled", "status", "buys", "sells"),
+    [
+        ("NONE", "TRADING", 0, 0),
+        ("BOTH", "TRADING", -4105, -4105),
+        ("BUY", "TRADING", -4106, 0),
+        ("SELL", "TRADING", 0, -4107),
+        ("NONE", "PRE_SETTLE", -4140, -4140),
+    ],
+)
+def test_a_controlled_symbol_takes_what_reduces_only(monkeypatch, controlled, status, buys, sells):
+    venue = StillVenue()
+    order_id = venue.place()["orderId"]
+    venue.market("BUY", "0.010")
+    monkeypatch.setitem(BTC.filters["POSITION_RISK_CONTROL"], "positionControlSide", controlled)
+    monkeypatch.setitem(BTC.entry, "status", status)
+    assert code(venue.place) == buys
+    assert code(venue.place, side="SELL", price="64100.0") == sells
+    assert code(venue.place, side="SELL", price="64100.0", reduceOnly="true") == 0
+    assert code(venue.amend, order_id, price="63991.0") == (0 if status == "TRADING" else -5024)
+
+
 # ---- batches ----------------------------------------------------------------------------------------------------
 
 

@@ -82,6 +82,7 @@ class Exchange:
         if self.overloaded and not new.reduce_only:
             raise Refused(-1008)
         contract, mark_e8 = new.contract, self.marks[new.contract.symbol].mark_e8
+        rules.check_state(contract, new.side, new.reduce_only)
         book = self.player.markets[contract.symbol].book
         if new.price_match != "NONE":
             new.price_ticks = rules.matched_ticks(book, new.side, new.price_match)
@@ -176,6 +177,8 @@ class Exchange:
             raise Refused(-2013)
         if order.type != "LIMIT":
             raise Refused(-5025)
+        if contract.entry["status"] != "TRADING":
+            raise Refused(-5024)
         asked_reduce_only = rules.flag(params, "reduceOnly")
         if asked_reduce_only and not order.reduce_only:
             raise Refused(-5047)

@@ -85,6 +85,7 @@ MESSAGES = {
     -4135: "Invalid activation price",
     -4137: "Quantity must be zero with closePosition equals true",
     -4138: "Reduce only must be true with closePosition equals true",
+    -4140: "Invalid symbol status for opening position",
     -4142: "REJECT: take profit or stop order will be triggered immediately",
     -4144: "Invalid pair",
     -4161: "Leverage reduction is not supported in Isolated Margin Mode with open positions",

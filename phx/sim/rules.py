@@ -251,6 +251,19 @@ def matched_ticks(book, side: int, mode: str) -> int:
     return levels[level - 1][0]
 
 
+def check_state(contract: Contract, side: int, reduce_only: bool) -> None:
+    """Refuse what the contract's state or its POSITION_RISK_CONTROL leaves to orders that reduce."""
+    if reduce_only:
+        return
+    if contract.entry["status"] != "TRADING":
+        raise Refused(-4140)
+    controlled = contract.filters.get("POSITION_RISK_CONTROL", {}).get("positionControlSide", "NONE")
+    if controlled == "BOTH":
+        raise Refused(-4105)
+    if controlled in SIDES and SIDES[controlled] == side:
+        raise Refused(-4106 if side > 0 else -4107)
+
+
 def check_band(contract: Contract, side: int, ticks: int, mark_e8: int) -> None:
     """Refuse a limit price beyond PERCENT_PRICE: it bounds buys from above and sells from below only."""
     limit_e8 = band_e8(contract, side, mark_e8)
