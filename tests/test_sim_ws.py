@@ -5,6 +5,7 @@ import socket
 
 import aiohttp
 import msgspec
+import picows
 import pytest
 
 from phx.sim import connection, control, ws
@@ -199,6 +200,29 @@ async def test_too_many_streams_in_the_address_are_refused_likewise(serving):
     channel = await (await serving(Venue())).open(f"/public/ws/{names}")
     assert await received(channel) == '{"error":{"code":4,"msg":"Too many subscriptions"},"id":null}'
     assert (await channel.receive(5)).extra == "Invalid request"
+
+
+async def test_nothing_follows_the_end_of_a_connection(serving):
+    venue = Venue()
+    channel = await (await serving(venue)).open("/public/ws/a@trade", autoclose=False)
+    await channel.send_str('{"method":"LIST_SUBSCRIPTIONS","id":1}')
+    await received(channel)
+    (ended,) = venue.hub.listeners["a@trade"]
+    ended.close(picows.WSCloseCode.GOING_AWAY, "")
+    venue.hub.send("a@trade", '{"e":"late"}')
+    assert [(await channel.receive(5)).type for _ in range(2)] == [aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED]
+
+
+@pytest.mark.parametrize("code", [None, 1000, 1001, 3999, 4999])
+async def test_the_end_that_a_client_wants_is_confirmed(serving, code):
+    venue = Venue()
+    channel = await (await serving(venue)).open("/public/ws/a@trade", autoclose=False)
+    await asyncio.wait_for(venue.listened_to("a@trade"), 5)
+    await channel._writer.send_frame(b"" if code is None else code.to_bytes(2, "big"), aiohttp.WSMsgType.CLOSE)
+    frame = await channel.receive(5)
+    assert (frame.type, frame.data) == (aiohttp.WSMsgType.CLOSE, code or 1000)
+    while venue.hub.listeners:
+        await asyncio.sleep(0.001)
 
 
 async def test_nonsense_is_answered_and_ends_the_connection(serving):

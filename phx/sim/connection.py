@@ -33,6 +33,7 @@ class Connection(picows.WSListener):
         self.transport = None
         self.timing = timing
         self._paused = False
+        self._ended = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._pings: dict[bytes, float] = {}  # payloads not answered, oldest first → until when they must be
         self._received_s: deque[float] = deque(maxlen=self.max_messages)
@@ -76,6 +77,9 @@ class Connection(picows.WSListener):
 
     def close(self, code: picows.WSCloseCode, reason: str) -> None:
         """End the connection and say why. Who does not even read that is cut off."""
+        self._ended = True
+        for timer in self._timers.values():
+            timer.cancel()
         self.transport.send_close(code, reason.encode())
         self.transport.disconnect()
         self._later("cut", CUT_AFTER_S, lambda: self.transport.disconnect(graceful=False))
@@ -87,9 +91,10 @@ class Connection(picows.WSListener):
         self._paused = False
 
     def write(self, payload: bytes) -> None:
-        if self.transport is None or self.transport.is_disconnected:
+        if self._ended or self.transport is None or self.transport.is_disconnected:
             return
         if self._paused and self.transport.underlying_transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            self._ended = True
             self.transport.disconnect(graceful=False)
             return
         self.transport.send(picows.WSMsgType.TEXT, payload)
@@ -103,13 +108,12 @@ class Connection(picows.WSListener):
 
     def on_ws_frame(self, transport, frame) -> None:
         kind = frame.msg_type
-        if transport.is_close_frame_sent:
+        if self._ended:
             return
         if kind in self.counted and self._is_too_many():
             self.close(picows.WSCloseCode.POLICY_VIOLATION, "Too many requests")
         elif kind == picows.WSMsgType.CLOSE:
-            transport.send_close(frame.get_close_code(), frame.get_close_message())
-            transport.disconnect()
+            self.close(frame.get_close_code() or picows.WSCloseCode.OK, "")  # without a code none may be sent
         elif kind == picows.WSMsgType.TEXT and frame.fin:
             self.on_text(frame.get_payload_as_bytes())
         elif kind == picows.WSMsgType.PING:
