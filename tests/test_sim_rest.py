@@ -455,6 +455,20 @@ async def test_changes_of_an_order_are_remembered(sim):
     assert "modifyId" not in rows[0]["amendment"]
 
 
+async def test_old_orders_are_forgotten_sooner_when_they_were_in_vain(sim):
+    venue, client = sim
+    day_ms = 24 * 3_600_000
+    _, placed, _ = await client.signed("POST", "/fapi/v1/order", **resting(venue))
+    name = {"symbol": "BTCUSDC", "orderId": placed["orderId"]}
+    order = venue.exchange.accounts[1].find("BTCUSDC", placed["orderId"], "")
+    cases = [("NEW", 0, 100, True), ("CANCELED", 0, 2, True), ("CANCELED", 0, 4, False), ("EXPIRED", 0, 4, False),
+             ("CANCELED", 1, 4, True), ("FILLED", 10, 89, True), ("FILLED", 10, 91, False)]  # fmt: skip
+    for status, filled, days, is_found in cases:
+        order.status, order.executed_lots, order.time_ms = status, filled, venue.now_ms() - days * day_ms
+        code, answer, _ = await client.signed("GET", "/fapi/v1/order", **name)
+        assert (code, answer.get("code")) == ((200, None) if is_found else (400, -2013)), (status, days)
+
+
 async def test_conditional_orders_live_beside_the_others(sim):
     venue, client = sim
     mark = venue.exchange.marks["BTCUSDC"].mark_e8 // 10**8

@@ -10,7 +10,8 @@ from phx.sim.refusals import Refused
 from phx.sim.request import DAY_MS, WEEK_MS, Call, Endpoint, Kind, Security, by_symbol
 
 FORCED_TYPES = {"LIQUIDATION": "autoclose-", "ADL": "adl_autoclose"}  # autoCloseType → how their client ids begin
-MODIFICATIONS_MS = 90 * DAY_MS
+REMEMBERED_MS = 90 * DAY_MS
+IN_VAIN_MS = 3 * DAY_MS
 
 
 def place(call: Call) -> dict:
@@ -91,7 +92,17 @@ def countdown(call: Call) -> dict:
 
 
 def order(call: Call) -> dict:
-    return answers.order_row(call.exchange.order(call.account, call.params))
+    found = call.exchange.order(call.account, call.params)
+    if is_forgotten(found, call.now_ms):
+        raise Refused(-2013)
+    return answers.order_row(found)
+
+
+def is_forgotten(found: Order, now_ms: int) -> bool:
+    """Return whether the venue no longer shows an order: none does after 90 days, in vain cancelled ones after 3."""
+    age_ms = now_ms - found.time_ms
+    in_vain = found.status in ("CANCELED", "EXPIRED") and not found.executed_lots
+    return not found.is_open and age_ms > (IN_VAIN_MS if in_vain else REMEMBERED_MS)
 
 
 def open_order(call: Call) -> dict:
@@ -109,7 +120,10 @@ def all_orders(call: Call) -> list:
     found = [
         o
         for o in call.account.orders.values()
-        if symbol in ("", o.symbol) and o.order_id >= first and (first or start_ms <= o.time_ms <= end_ms)
+        if symbol in ("", o.symbol)
+        and o.order_id >= first
+        and (first or start_ms <= o.time_ms <= end_ms)
+        and not is_forgotten(o, call.now_ms)
     ]
     return [answers.order_history_row(o) for o in (found[:limit] if first else found[-limit:])]
 
@@ -118,7 +132,7 @@ def modifications(call: Call) -> list:
     """Answer the changes of an order, or of all orders of a symbol, newest first."""
     symbol, limit = call.symbol(), call.limit(50, 100)
     start_ms, end_ms = call.times()
-    start_ms = max(start_ms, call.now_ms - MODIFICATIONS_MS)
+    start_ms = max(start_ms, call.now_ms - REMEMBERED_MS)
     if rules.whole(call.params, "orderId", 0) or rules.text(call.params, "origClientOrderId", ""):
         orders = [call.exchange.order(call.account, call.params)]
     else:
