@@ -138,6 +138,39 @@ def test_only_the_isolated_margin_is_lost(venue):
     assert wallet_of(venue) == explained(venue)
 
 
+@pytest.mark.parametrize(
+    ("leverage", "bids", "pays"),
+    [
+        (20, [(640_000, 500)], "fee"),  # closed far above bankruptcy: margin is left for the whole fee
+        (100, [(640_000, 500)], "rest"),  # less is left than the fee
+        (100, [(640_000, 50), (100_000, 10)], "fund"),  # taken over at bankruptcy: commission is what is missing
+    ],
+)
+def test_the_clearance_fee_is_paid_from_what_is_left_and_what_is_missing_by_the_fund(leverage, bids, pays):
+    venue = StillVenue(bids=bids, asks=[(640_010, 500)])
+    venue.account.settings_of("BTCUSDC").isolated = True
+    venue.account.settings_of("BTCUSDC").leverage = leverage
+    venue.market("BUY", "0.100")
+    (position,) = venue.account.held()
+    margin, before = position.isolated_e8, wallet_of(venue)
+    if pays == "fund":
+        venue.book.cancel_order(1001 - 3)  # the bid at 64000 is gone
+    venue.set_mark("BTCUSDC", "60000")
+    venue.heard()
+    venue.exchange.liquidator.check(NOW_NS)
+    cleared = [i.change_e8 for i in venue.account.incomes if i.kind == "INSURANCE_CLEAR"]
+    order = next(o for o in venue.account.orders.values() if o.forced)
+    value = BTC.value_e8(order.executed_ticklots)
+    if pays == "fee":
+        assert cleared == [-value * 125 // 10_000]
+        assert before - wallet_of(venue) < margin
+    else:
+        assert before - wallet_of(venue) == margin
+        assert (cleared[0] > 0) == (pays == "fund")
+    assert venue.heard()[-1] == "AU INSURANCE_CLEAR"
+    assert wallet_of(venue) == explained(venue)
+
+
 def test_a_margin_call_comes_once_a_minute_while_it_is_close(venue):
     venue.account.settings_of("BTCUSDC").leverage = 50
     for _ in range(4):
