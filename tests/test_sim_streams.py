@@ -4,6 +4,8 @@ import itertools
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from phx._core.enums import TradeOrigin
 from phx.sim.all_markets import AllMarkets
@@ -109,6 +111,39 @@ def test_a_diff_stream_of_any_speed_is_an_unbroken_chain_that_gives_the_same_boo
     assert last == market.btc.book.update_id
     for side, rows in zip(sides, market.btc.book.top(100), strict=True):
         assert {ticks: lots for ticks, lots in side.items() if lots} == dict(rows)
+
+
+ROWS = st.dictionaries(st.integers(1, 8), st.integers(0, 3), max_size=3).map(lambda rows: sorted(rows.items()))
+
+
+@given(st.lists(st.tuples(st.integers(0, 180), ROWS, ROWS, st.booleans()), min_size=1, max_size=25))
+def test_whenever_frames_go_out_a_book_made_of_them_is_the_books_of_their_numbers(steps):
+    market = Market()
+    names = {"depth@0ms", "depth@100ms", "depth", "depth@500ms", "depth5@100ms"}
+    ear = Ear(market.hub, *(f"btcusdc@{name}" for name in names))
+    books, c = {}, market.btc.contract.instrument
+    for wait_ms, bids, asks, flushed in steps:
+        market.now_ms += wait_ms
+        market.change(market.btc, bids, [(ticks + 100, lots) for ticks, lots in asks])
+        books[market.btc.book.update_id] = market.btc.book.top(1000)
+        if flushed:
+            market.btc.flush(market.now_ms)
+    for later_ms in (600, 1200):
+        market.btc.flush(market.now_ms + later_ms)
+    for name in names:
+        sides, last = ({100: 5, 99: 5}, {102: 5, 103: 5}), 999
+        for event in ear.of(f"btcusdc@{name}"):
+            assert event["pu"] == last
+            last = event["u"]
+            rows = [[(c.ticks(price), c.lots(qty)) for price, qty in event[side]] for side in "ba"]
+            if name == "depth5@100ms":
+                assert rows == [side[:5] for side in books[last]]
+                continue
+            for side, changes in zip(sides, rows, strict=True):
+                side.update(changes)
+            held = [{ticks: lots for ticks, lots in side.items() if lots} for side in sides]
+            assert held == [dict(side) for side in books[last]]
+        assert last == market.btc.book.update_id
 
 
 def test_who_comes_late_is_in_the_same_chain_as_all_others():
