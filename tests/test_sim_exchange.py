@@ -1,11 +1,17 @@
 """Orders at the simulated venue, from the request to what the account is told; the same on both kinds of market."""
 
 import random
+import re
+from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
-from still_market import BTC, KINDS, NOW_NS, StillVenue, code
+from still_market import BTC, CONTRACTS, KINDS, NOW_NS, StillMarket, StillPlayer, StillVenue, code
 
+from phx.sim.account import Account
+from phx.sim.exchange import Exchange
+from phx.sim.hub import Hub
 from phx.sim.refusals import Refused
 from phx.sim.settlement import matches
 
@@ -410,6 +416,51 @@ def test_numbers_on_the_user_stream_are_plain_and_in_trade_lite_padded():
     assert '"q":"0.020","p":"64001.0"' in lite
     assert '"q":"0.02","p":"64001","ap":"64001"' in filled
     assert list(msgspec.json.decode(lite)) == ["e", "E", "T", "s", "q", "p", "m", "c", "S", "L", "l", "t", "i"]
+
+
+# ---- as captured ------------------------------------------------------------------------------------------------
+
+FRAMES = Path(__file__).parent / "frames"
+CHANGED_SINCE_2024 = ("er", "V")  # er is new; the default of V was NONE then
+
+
+def plain_numbers(event):
+    """Return an event with its decimal texts as numbers: in 2024 they were padded, now they are not."""
+    if isinstance(event, dict):
+        return {key: plain_numbers(value) for key, value in event.items() if key not in CHANGED_SINCE_2024}
+    if isinstance(event, list):
+        return [plain_numbers(value) for value in event]
+    return Decimal(event) if isinstance(event, str) and re.fullmatch(r"-?\d+(\.\d+)?", event) else event
+
+
+def test_a_captured_round_trip_happens_again():
+    """The same orders against the same book: all events equal the captured ones but for ids, times and b (a little
+    more than price times quantity on the venue).
+    """
+    captured = [msgspec.json.decode(line) for line in (FRAMES / "user_btcusdt_taker_roundtrip.jsonl").open()]
+    contract, hub = CONTRACTS["BTCUSDT"], Hub()
+    market = StillMarket(contract, hub, "engine", [(908_532, 50)], [(917_399, 50)])
+    exchange = Exchange(StillPlayer({"BTCUSDT": market}), CONTRACTS, hub, NOW_NS // 10**6)
+    wallet_e8 = 64_276_097_079 + 9_173_990  # before the first fee
+    account = Account(1, wallet_e8, ["USDT"], Decimal("0.0002"), Decimal("0.0005"))
+    exchange.accounts[1] = account
+    told = []
+    exchange.emit = lambda _, text: told.append(msgspec.json.decode(text))
+    buy = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.002"}
+    buy |= {"priceMatch": "OPPONENT", "newClientOrderId": captured[0]["c"]}
+    exchange.place(account, buy, NOW_NS)
+    sell = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.002", "reduceOnly": "true"}
+    exchange.place(account, sell | {"newClientOrderId": captured[4]["c"]}, NOW_NS)
+    assert len(told) == len(captured)
+    for ours, theirs in zip(told, captured, strict=True):
+        assert [key for key in ours.get("o", ours) if key != "er"] == list(theirs.get("o", theirs))
+        for event in (ours, theirs):
+            for part in (event, event.get("o", {})):
+                for key in ("T", "E", "i", "t") + (("b",) if part.get("b") != "0" else ()):
+                    part.pop(key, None)
+            for row in event.get("a", {}).get("P", ()):
+                row.pop("up")  # of the mark of that moment
+        assert plain_numbers(ours) == plain_numbers(theirs)
 
 
 # ---- the two kinds of market ------------------------------------------------------------------------------------
