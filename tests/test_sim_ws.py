@@ -236,7 +236,7 @@ async def test_nonsense_is_answered_and_ends_the_connection(serving):
 
 
 async def test_pings_carry_a_payload_and_who_repeats_it_stays(serving):
-    channel = await (await serving(Venue(), ping_every_s=0.11, pong_within_s=0.3)).open("/public/ws", autoping=False)
+    channel = await (await serving(Venue(), ping_every_s=0.11, pong_within_s=0.8)).open("/public/ws", autoping=False)
     pings = [await channel.receive(5)]
     for _ in range(5):
         pings.append(await channel.receive(5))
@@ -288,7 +288,7 @@ async def test_a_client_that_reads_nothing_at_all_is_cut_off_when_its_time_is_ov
     monkeypatch.setattr(connection, "CUT_AFTER_S", 0.1)
     monkeypatch.setattr(connection, "MAX_UNSENT_BYTES", 10**9)
     venue = Venue()
-    client = await serving(venue, life_s=0.5)
+    client = await serving(venue, life_s=1.0)
     deaf = await client.open("/public/ws/a@trade")
     deaf._response.connection.transport.pause_reading()
     await asyncio.wait_for(venue.listened_to("a@trade"), 5)
