@@ -30,7 +30,7 @@ SINGLE_STREAMS = (
     "bookTicker", "trade", "depth@0ms", "aggTrade", "markPrice", "markPrice@1s", "ticker", "miniTicker", "forceOrder",
 )  # fmt: skip
 KLINE_MS = 250
-LIQUIDATION_MS = 1000  # at most one in this time, the largest
+LIQUIDATION_MS = 1000  # one is told of this time, the largest, at its end
 
 
 class SymbolStreams:
@@ -61,7 +61,7 @@ class SymbolStreams:
         self.best: tuple | None = None  # (update_id, bid, ask, T) as last told
         self._mark: tuple = ()
         self.mark_ms = 0
-        self._liquidation: Liquidation | None = None  # the largest not told yet
+        self._liquidation: Liquidation | None = None  # the largest of the interval
         self._liquidation_due_ms = 0
 
     # ---- what happens -------------------------------------------------------------------------------------------
@@ -114,7 +114,9 @@ class SymbolStreams:
         return market_wire.mark_price(self.contract, *self._mark)
 
     def on_liquidation(self, liquidation: Liquidation) -> None:
-        """Take note of a forced order that was filled."""
+        """Take note of a forced order that was filled; the first one begins the interval."""
+        if self._liquidation is None:
+            self._liquidation_due_ms = liquidation.ts_ms + LIQUIDATION_MS
         if self._liquidation is None or liquidation.lots > self._liquidation.lots:
             self._liquidation = liquidation
 
@@ -169,7 +171,6 @@ class SymbolStreams:
                 self._klines_told[interval] = candles[-1].open_ms, candles[-1].last_id
 
     def _publish_liquidation(self, now_ms: int) -> None:
-        self._liquidation_due_ms = now_ms + LIQUIDATION_MS
         text = market_wire.force_order(self.contract, self._liquidation, now_ms)
         self._liquidation = None
         for name in (self.names["forceOrder"], "!forceOrder@arr"):
