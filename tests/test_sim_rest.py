@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sim_client import SimClient
 
+from phx.config import SimKey
 from phx.sim.account import Account
 from phx.sim.process import Servers, build
 from phx.sim.rest import pairs
@@ -383,6 +384,30 @@ async def test_accounts_see_only_what_is_theirs(sim):
     client.headers = {"X-MBX-APIKEY": "key"}
     _, orders, _ = await client.signed("GET", "/fapi/v1/openOrders", symbol="BTCUSDC")
     assert [row["orderId"] for row in orders] == [placed["orderId"]]
+
+
+async def test_configured_keys_open_their_accounts(instance_config, tmp_path):
+    for name in ("a", "b"):
+        path = tmp_path / f"{name}.json"
+        path.write_bytes(msgspec.json.encode({"api_key": name * 64, "secret": f"secret of {name}"}))
+        path.chmod(0o600)
+    keys = [
+        SimKey(str(tmp_path / "a.json"), 1, ["read"], ["127.0.0.1"]),
+        SimKey(str(tmp_path / "b.json"), 2, ["read", "trade"], []),
+    ]
+    section = msgspec.structs.replace(instance_config.sim, latency_ms=0.0, accounts=2, keys=keys)
+    config = msgspec.structs.replace(instance_config, sim=section)
+    venue = build(config)
+    async with Servers(venue, config.sim.port):
+        found = []
+        for name in ("a", "b"):
+            async with SimClient(config.sim.port, name * 64, f"secret of {name}") as client:
+                status, answer, _ = await client.signed("GET", "/sapi/v1/account/apiRestrictions")
+                assert (status, answer["ipRestrict"], answer["enableFutures"]) == (200, name == "a", name == "b")
+                status, _, _ = await client.signed("POST", "/fapi/v1/order", **resting(venue))
+                found.append(status)
+    assert found == [401, 200]
+    assert [len(account.all_open()) for account in venue.exchange.accounts.values()] == [0, 1]
 
 
 async def test_market_data_of_old_trades_needs_a_key_but_no_signature(sim):
