@@ -289,7 +289,7 @@ def test_a_taker_finds_the_recording_less_what_was_taken_and_the_accounts_orders
     assert overlay.standing(BUY, 2) == [(100, 50), (99, 40)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_nothing_fills_worse_than_its_price_or_more_than_its_quantity_or_its_position(data):
     overlay = book("power3")
