@@ -99,6 +99,19 @@ def test_a_candle_closes_a_little_late_and_then_never_changes():
     assert (first.trades, second.trades, second.open_ticks) == (2, 1, 200)
 
 
+def test_a_late_trade_counts_to_the_same_time_in_every_interval():
+    klines, hour = Klines(), opened_ms("1h", START_MS)
+    klines.add(hour + 3_599_000, 100, 1, True, 1)
+    end = hour + 3_600_000
+    klines.candles("1m", end + CLOSE_LAG_MS)  # the minute is asked for, the hour is not
+    klines.add(end - 1, 200, 1, True, 2)
+    for interval in ("1m", "1h"):
+        assert [c.trades for c in klines.candles(interval, end + CLOSE_LAG_MS)] == [1, 1]
+    last = SimpleNamespace(ts_ms=end - 1, ticks=200, lots=1)
+    for later_ms in (60_000, 3_600_000, 3 * 3_600_000):
+        assert DayWindow().statistics(klines, last, end + later_ms + CLOSE_LAG_MS).trades == 2
+
+
 def test_a_long_silence_leaves_no_more_candles_than_are_kept():
     klines = Klines()
     klines.add(START_MS, 100, 1, True, 1)
@@ -134,7 +147,7 @@ def test_the_day_is_the_sum_of_its_trades_and_rolls_with_the_minute(steps):
         klines.add(at_ms, ticks, lots, True, number)
         told.append((at_ms, ticks, lots, number))
         last = SimpleNamespace(ts_ms=at_ms, ticks=ticks, lots=lots)
-        day = window.statistics(klines.candles("1m", at_ms), last, at_ms)
+        day = window.statistics(klines, last, at_ms)
         begin_ms = (at_ms - DAY_MS) // MINUTE_MS * MINUTE_MS
         own = [t for t in told if t[0] >= begin_ms]
         assert day.open_ms == max(begin_ms, opened_ms("1m", START_MS + steps[0][0]))
@@ -148,9 +161,7 @@ def test_the_change_in_percent_is_rounded_as_the_venue_does():
     klines = Klines()
     klines.add(START_MS, 5_864, 1, True, 1)
     klines.add(START_MS, 7_832, 1, True, 2)
-    day = DayWindow().statistics(
-        klines.candles("1m", START_MS), SimpleNamespace(ts_ms=START_MS, ticks=7_832, lots=1), START_MS
-    )
+    day = DayWindow().statistics(klines, SimpleNamespace(ts_ms=START_MS, ticks=7_832, lots=1), START_MS)
     assert (day.change_ticks, day.change_millipercent) == (1_968, 33_561)  # of a captured frame
     assert day._replace(last_ticks=5_864 - 1_968).change_millipercent == -33_561
 
@@ -159,5 +170,5 @@ def test_a_day_without_a_trade_is_flat_at_the_last_price():
     klines = Klines()
     klines.add(START_MS, 100, 4, True, 1)
     later = START_MS + DAY_MS + 2 * MINUTE_MS
-    day = DayWindow().statistics(klines.candles("1m", later), SimpleNamespace(ts_ms=START_MS, ticks=100, lots=4), later)
+    day = DayWindow().statistics(klines, SimpleNamespace(ts_ms=START_MS, ticks=100, lots=4), later)
     assert (day.open_ticks, day.last_ticks, day.lots, day.trades, day.first_id) == (100, 100, 0, 0, -1)

@@ -134,6 +134,7 @@ class Klines:
     def __init__(self):
         self._series = {interval: Series(interval) for interval in INTERVALS}
         self._second: Candle | None = None  # trades of the newest second, not yet in the series
+        self._rolled_ms = 0
 
     def add(self, ts_ms: int, ticks: int, lots: int, taker_buys: bool, trade_id: int, update_id: int = -1) -> None:
         """Count a trade; they come in the order of time."""
@@ -166,9 +167,12 @@ class Klines:
         Empty before the first trade. Raises KeyError for an interval the venue does not know.
         """
         self._fold()
-        series = self._series[interval]
-        series.roll(now_ms - CLOSE_LAG_MS)
-        return series.candles
+        # All at once, so that a late trade counts to candles of one time in every interval.
+        if now_ms - CLOSE_LAG_MS > self._rolled_ms:
+            self._rolled_ms = now_ms - CLOSE_LAG_MS
+            for series in self._series.values():
+                series.roll(self._rolled_ms)
+        return self._series[interval].candles
 
     def query(
         self, interval: str, now_ms: int, start_ms: int | None = None, end_ms: int | None = None, limit: int = 500

@@ -114,7 +114,9 @@ class SymbolStreams:
         return market_wire.mark_price(self.contract, *self._mark)
 
     def on_liquidation(self, liquidation: Liquidation) -> None:
-        """Take note of a forced order that was filled; the first one begins the interval."""
+        """Take note of a forced order; the first one filled begins the interval."""
+        if not liquidation.lots:
+            return
         if self._liquidation is None:
             self._liquidation_due_ms = liquidation.ts_ms + LIQUIDATION_MS
         if self._liquidation is None or liquidation.lots > self._liquidation.lots:

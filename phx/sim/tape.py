@@ -122,7 +122,7 @@ class Tape:
 
     def day(self, now_ms: int) -> DayStatistics | None:
         """Return the statistics of the last 24 hours, None before the first trade."""
-        return self._day.statistics(self.klines.candles("1m", now_ms), self.last, now_ms)
+        return self._day.statistics(self.klines, self.last, now_ms)
 
 
 def _trim(kept: list) -> None:

@@ -1,10 +1,9 @@
 """The 24 hour statistics of one contract, rolling from minute to minute as the venue's do."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from phx.sim.klines import DAY_MS, MINUTE_MS, Candle
+from phx.sim.klines import DAY_MS, HOUR_MS, MINUTE_MS, Candle, Klines
 
 
 class DayStatistics(NamedTuple):
@@ -35,27 +34,35 @@ class DayStatistics(NamedTuple):
 
 
 class DayWindow:
-    """The last 24 hours of one contract. What is over is summed once a minute."""
+    """The last 24 hours of one contract. What is over is summed once a minute, whole hours at a time."""
 
     def __init__(self):
         self._summed = (0, 0)  # when the window and the minute in progress began
         self._over = Candle(0, 0, 0, 0, 0, 0)
 
-    def statistics(self, minutes: Sequence[Candle], last, now_ms: int) -> DayStatistics | None:
-        """Return the statistics since the whole minute 24 hours ago, None before the first trade.
+    def _sum(self, klines: Klines, now_ms: int, begin_ms: int, current_ms: int) -> None:
+        """Sum what began from begin_ms on, up to the minute in progress."""
+        self._summed = begin_ms, current_ms
+        first_hour_ms, last_hour_ms = -(-begin_ms // HOUR_MS) * HOUR_MS, current_ms // HOUR_MS * HOUR_MS
+        minutes = [c for c in klines.candles("1m", now_ms) if begin_ms <= c.open_ms < current_ms]
+        hours = [c for c in klines.candles("1h", now_ms) if first_hour_ms <= c.open_ms < last_hour_ms]
+        if hours:
+            before = [c for c in minutes if c.open_ms < hours[0].open_ms]
+            after = [c for c in minutes if c.open_ms > hours[-1].close_ms]
+            minutes = [*before, *hours, *after]
+        self._over = Candle(begin_ms, 0, 0, 0, 0, 0)
+        for candle in minutes:
+            self._over.merge(candle)
 
-        minutes: candles of 1m, oldest first, the one in progress last. last: the newest trade.
-        """
+    def statistics(self, klines: Klines, last, now_ms: int) -> DayStatistics | None:
+        """Return the statistics since the whole minute 24 hours ago, None before the first trade. last: the newest."""
+        minutes = klines.candles("1m", now_ms)
         if not minutes:
             return None
         begin_ms = (now_ms - DAY_MS) // MINUTE_MS * MINUTE_MS
         current = minutes[-1]
         if self._summed != (begin_ms, current.open_ms):
-            self._summed = begin_ms, current.open_ms
-            self._over = Candle(begin_ms, 0, 0, 0, 0, 0)
-            for candle in minutes:
-                if candle.open_ms >= begin_ms and candle is not current:
-                    self._over.merge(candle)
+            self._sum(klines, now_ms, begin_ms, current.open_ms)
         day = replace(self._over)
         day.merge(current)
         if not day.trades:
