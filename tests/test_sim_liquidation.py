@@ -186,6 +186,33 @@ def test_a_margin_call_comes_once_a_minute_while_it_is_close(venue):
     assert drop_to(venue, close) == ["MARGIN_CALL"]
 
 
+def test_the_margin_call_of_an_isolated_position_says_nothing_of_the_cross_wallet():
+    venue = StillVenue()
+    venue.account.settings_of("BTCUSDC").isolated = True
+    venue.market("BUY", "0.100")
+    assert drop_to(venue, str((liquidation_price(venue) + 30 * 10**8) / 1e8)) == ["MARGIN_CALL"]
+    assert list(venue.told[0]) == ["e", "E", "p"]
+    assert venue.told[0]["p"][0]["iw"] == "320.005"
+
+
+@pytest.mark.parametrize(("other", "paid"), [(0, True), (5000, False)])
+def test_in_multi_assets_mode_the_fund_pays_only_what_no_wallet_can(other, paid):
+    venue = StillVenue(bids=[(640_000, 50), (100_000, 10)], asks=[(640_010, 500)], wallet=100)
+    venue.account.wallets_e8["USDT"] = other * ONE_E8
+    venue.account.multi_assets = True
+    venue.market("BUY", "0.020")
+    venue.book.cancel_order(1001 - 3)  # the bid at 64000 is gone
+    venue.set_mark("BTCUSDC", "64000")
+    (position,) = venue.account.held()
+    venue.account.wallets_e8["USDC"] -= 95 * ONE_E8 + other * ONE_E8
+    venue.exchange.liquidator.check(NOW_NS)
+    assert position.lots == 0
+    cleared = sum(i.change_e8 for i in venue.account.incomes if i.kind == "INSURANCE_CLEAR")
+    total = sum(venue.account.wallets_e8.values())
+    assert total == 0
+    assert (cleared > 0, venue.account.wallets_e8["USDC"] < 0) == (True, not paid)
+
+
 def test_deleveraging_closes_at_the_given_price_whatever_the_book_says(venue):
     venue.market("SELL", "0.100")
     venue.heard()

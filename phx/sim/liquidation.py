@@ -79,7 +79,8 @@ class Liquidator:
         order = self.exchange.forced.close(account, position, bankrupt, client_id, now_ns)
         fills = account.fills[symbol][before:]
         earned_e8 = sum(fill.realised_e8 - fill.fee_e8 for fill in fills)
-        left_e8 = isolated_e8 + earned_e8 if position.isolated else account.cross_e8(contract.margin_asset)
+        assets = list(account.wallets_e8) if account.multi_assets else [contract.margin_asset]
+        left_e8 = isolated_e8 + earned_e8 if position.isolated else sum(account.cross_e8(asset) for asset in assets)
         fee_e8 = int(contract.value_e8(order.executed_ticklots) * contract.liquidation_fee)
         change_e8 = -min(fee_e8, left_e8) if left_e8 > 0 else -left_e8
         if change_e8 and (position.isolated or left_e8 > 0 or not account.held()):
@@ -95,7 +96,8 @@ class Liquidator:
             return
         if now_ms >= self._called.get(key, 0) + CALL_INTERVAL_MS:
             self._called[key] = now_ms
-            cross_e8 = account.cross_e8(positions[0].contract.margin_asset)
+            isolated = positions[0].isolated
+            cross_e8 = None if isolated else account.cross_e8(positions[0].contract.margin_asset)
             self.exchange.emit(account, wire.margin_call(cross_e8, positions, self.exchange.marks_e8(), now_ms))
 
 

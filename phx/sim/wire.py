@@ -75,10 +75,14 @@ def position_row(position: Position, mark_e8: int) -> str:
     )
 
 
-def margin_call(cross_e8: int, positions: list[Position], marks_e8: dict[str, int], now_ms: int) -> str:
-    """Return a MARGIN_CALL for positions whose margin is nearly used up. cross_e8: the cross wallet."""
+def margin_call(cross_e8: int | None, positions: list[Position], marks_e8: dict[str, int], now_ms: int) -> str:
+    """Return a MARGIN_CALL for positions whose margin is nearly used up.
+
+    cross_e8: the cross wallet; None for isolated positions, which it does not concern.
+    """
     rows = ",".join([_risk_row(position, marks_e8[position.contract.symbol]) for position in positions])
-    return f'{{"e":"MARGIN_CALL","E":{now_ms},"cw":"{plain(cross_e8, 8)}","p":[{rows}]}}'
+    wallet = "" if cross_e8 is None else f'"cw":"{plain(cross_e8, 8)}",'
+    return f'{{"e":"MARGIN_CALL","E":{now_ms},{wallet}"p":[{rows}]}}'
 
 
 def _risk_row(position: Position, mark_e8: int) -> str:
