@@ -66,14 +66,8 @@ def older_ack(ack: dict, order: Order) -> dict:
             found["avgPrice"] = padded(average_e8 // 10 ** (8 - decimals), decimals)
         found[name] = value
         if name == "cumQty":
-            found["cumQuote"] = filled_value(c, filled)
+            found["cumQuote"] = c.full_value(filled)
     return found
-
-
-def filled_value(c: Contract, ticklots: int) -> str:
-    """Return a value in quote with the decimals of price times quantity."""
-    decimals = c.entry["pricePrecision"] + c.entry["quantityPrecision"]
-    return padded(c.value_e8(ticklots) // 10 ** (8 - decimals), decimals)
 
 
 def order_row(order: Order) -> dict:
@@ -88,7 +82,7 @@ def order_row(order: Order) -> dict:
         "avgPrice": plain(c.average_e8(order.executed_ticklots, order.executed_lots), 8),
         "origQty": c.plain_qty(order.orig_lots),
         "executedQty": c.plain_qty(order.executed_lots),
-        "cumQuote": filled_value(c, order.executed_ticklots),
+        "cumQuote": c.full_value(order.executed_ticklots),
         "timeInForce": order.tif,
         "type": order.type,
         "reduceOnly": order.reduce_only,
@@ -159,7 +153,7 @@ def user_trade(fill: Fill) -> dict:
         "price": c.price(fill.price_ticks),
         "qty": c.qty(fill.lots),
         "realizedPnl": plain(fill.realised_e8, 8),
-        "quoteQty": filled_value(c, fill.price_ticks * fill.lots),
+        "quoteQty": c.full_value(fill.price_ticks * fill.lots),
         "commission": plain(fill.fee_e8, 8),
         "commissionAsset": c.margin_asset,
         "time": fill.time_ms,

@@ -92,6 +92,15 @@ class Contract:
         """Return tick·lot in 1e-8 of the margin asset."""
         return ticklots * self.ticklot_e8
 
+    def value(self, ticklots: int, decimals: int) -> str:
+        """Return tick·lot in the margin asset, cut off at a number of decimals."""
+        value_e8 = self.value_e8(ticklots)
+        return padded(value_e8 // 10 ** (8 - decimals) if decimals <= 8 else value_e8 * 10 ** (decimals - 8), decimals)
+
+    def full_value(self, ticklots: int) -> str:
+        """Return tick·lot with the decimals of price and quantity together."""
+        return self.value(ticklots, self._price_decimals + self._qty_decimals)
+
     def plain_value(self, ticklots: int) -> str:
         return plain(ticklots * self.ticklot_e8, 8)
 

@@ -77,12 +77,11 @@ def funding_info(exchange: Exchange) -> list[dict]:
 
 def trade(contract: Contract, row: PublicTrade) -> dict:
     """Return a row of trades and historicalTrades. The value in quote shows the decimals of the price."""
-    decimals = contract.entry["pricePrecision"]
     return {
         "id": row.trade_id,
         "price": contract.price(row.ticks),
         "qty": contract.qty(row.lots),
-        "quoteQty": padded(contract.value_e8(row.ticks * row.lots) // 10 ** (8 - decimals), decimals),
+        "quoteQty": contract.value(row.ticks * row.lots, contract.entry["pricePrecision"]),
         "time": row.ts_ms,
         "isBuyerMaker": row.taker < 0,
         "isRPITrade": row.rpi,
@@ -114,10 +113,10 @@ def kline(contract: Contract, candle: Candle) -> list:
         c.price(candle.close_ticks),
         c.qty(candle.lots),
         candle.close_ms,
-        value(c, candle.ticklots),
+        c.full_value(candle.ticklots),
         candle.trades,
         c.qty(candle.taker_lots),
-        value(c, candle.taker_ticklots),
+        c.full_value(candle.taker_ticklots),
         "0",
     ]
 
@@ -128,12 +127,6 @@ def price_kline(candle: Candle) -> list:
     return [candle.open_ms, *prices, "0", candle.close_ms, "0", candle.trades, "0", "0", "0"]
 
 
-def value(contract: Contract, ticklots: int) -> str:
-    """Return a traded value with the decimals of price times quantity."""
-    decimals = contract.entry["pricePrecision"] + contract.entry["quantityPrecision"]
-    return padded(contract.value_e8(ticklots) // 10 ** (8 - decimals), decimals)
-
-
 def day_ticker(exchange: Exchange, symbol: str, day: DayStatistics | None, now_ms: int) -> dict:
     """Return the 24 hour statistics; before the first trade they stand at the best bid."""
     c = exchange.contracts[symbol]
@@ -141,7 +134,6 @@ def day_ticker(exchange: Exchange, symbol: str, day: DayStatistics | None, now_m
         best = exchange.player.markets[symbol].streams.best
         ticks = best[1][0] if best else 0
         day = DayStatistics(now_ms, now_ms, ticks, ticks, ticks, ticks, 0, 0, 0, -1, -1, 0)
-    decimals = c.entry["pricePrecision"]
     return {
         "symbol": symbol,
         "priceChange": c.price(day.change_ticks),
@@ -153,7 +145,7 @@ def day_ticker(exchange: Exchange, symbol: str, day: DayStatistics | None, now_m
         "highPrice": c.price(day.high_ticks),
         "lowPrice": c.price(day.low_ticks),
         "volume": c.qty(day.lots),
-        "quoteVolume": padded(c.value_e8(day.ticklots) // 10 ** (8 - decimals), decimals),
+        "quoteVolume": c.value(day.ticklots, c.entry["pricePrecision"]),
         "openTime": day.open_ms,
         "closeTime": day.close_ms,
         "firstId": day.first_id,

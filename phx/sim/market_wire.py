@@ -65,11 +65,6 @@ def mark_price(c: Contract, mark_e8: int, index_e8: int, settle_e8: int, rate_e8
     )
 
 
-def _value(c: Contract, ticklots: int, decimals: int) -> str:
-    """Return an amount of the quote asset."""
-    return padded(c.value_e8(ticklots) // 10 ** (8 - decimals), decimals)
-
-
 def kline(c: Contract, candle: Candle, interval: str, closed: bool, now_ms: int) -> str:
     """Return a kline frame. The blanks after its commas are the venue's."""
     decimals = c.entry["pricePrecision"] + c.entry["quantityPrecision"]
@@ -78,8 +73,8 @@ def kline(c: Contract, candle: Candle, interval: str, closed: bool, now_ms: int)
         f'"s":"{c.symbol}", "i":"{interval}", "f":{candle.first_id}, "L":{candle.last_id}, '
         f'"o":"{c.price(candle.open_ticks)}", "c":"{c.price(candle.close_ticks)}", '
         f'"h":"{c.price(candle.high_ticks)}", "l":"{c.price(candle.low_ticks)}", "v":"{c.qty(candle.lots)}", '
-        f'"n":{candle.trades}, "x":{bool_text(closed)}, "q":"{_value(c, candle.ticklots, decimals)}", '
-        f'"V":"{c.qty(candle.taker_lots)}", "Q":"{_value(c, candle.taker_ticklots, decimals)}", "B":"0"}}}}'
+        f'"n":{candle.trades}, "x":{bool_text(closed)}, "q":"{c.value(candle.ticklots, decimals)}", '
+        f'"V":"{c.qty(candle.taker_lots)}", "Q":"{c.value(candle.taker_ticklots, decimals)}", "B":"0"}}}}'
     )
 
 
@@ -91,8 +86,8 @@ def continuous_kline(c: Contract, candle: Candle, interval: str, closed: bool, n
         f'"k":{{"t":{candle.open_ms},"T":{candle.close_ms},"i":"{interval}","f":{candle.first_update_id},'
         f'"L":{candle.last_update_id},"o":"{c.price(candle.open_ticks)}","c":"{c.price(candle.close_ticks)}",'
         f'"h":"{c.price(candle.high_ticks)}","l":"{c.price(candle.low_ticks)}","v":"{c.qty(candle.lots)}",'
-        f'"n":{candle.trades},"x":{bool_text(closed)},"q":"{_value(c, candle.ticklots, decimals)}",'
-        f'"V":"{c.qty(candle.taker_lots)}","Q":"{_value(c, candle.taker_ticklots, decimals)}","B":"0"}}}}'
+        f'"n":{candle.trades},"x":{bool_text(closed)},"q":"{c.value(candle.ticklots, decimals)}",'
+        f'"V":"{c.qty(candle.taker_lots)}","Q":"{c.value(candle.taker_ticklots, decimals)}","B":"0"}}}}'
     )
 
 
@@ -112,7 +107,7 @@ def day_ticker(c: Contract, day: DayStatistics, now_ms: int) -> str:
         f'"p":"{c.price(day.change_ticks)}","P":"{padded(day.change_millipercent, 3)}",'
         f'"w":"{day_average(c, day)}","c":"{c.price(day.last_ticks)}",'
         f'"Q":"{c.qty(day.last_lots)}","o":"{c.price(day.open_ticks)}","h":"{c.price(day.high_ticks)}",'
-        f'"l":"{c.price(day.low_ticks)}","v":"{c.qty(day.lots)}","q":"{_value(c, day.ticklots, decimals)}",'
+        f'"l":"{c.price(day.low_ticks)}","v":"{c.qty(day.lots)}","q":"{c.value(day.ticklots, decimals)}",'
         f'"O":{day.open_ms},"C":{day.close_ms},"F":{day.first_id},"L":{day.last_id},"n":{day.trades},"st":1}}'
     )
 
@@ -123,7 +118,7 @@ def mini_ticker(c: Contract, day: DayStatistics, now_ms: int) -> str:
         f'{{"e":"24hrMiniTicker","E":{now_ms},"s":"{c.symbol}","ps":"{c.entry["pair"]}",'
         f'"c":"{c.price(day.last_ticks)}","o":"{c.price(day.open_ticks)}","h":"{c.price(day.high_ticks)}",'
         f'"l":"{c.price(day.low_ticks)}","v":"{c.qty(day.lots)}",'
-        f'"q":"{_value(c, day.ticklots, c.entry["pricePrecision"])}","st":1}}'
+        f'"q":"{c.value(day.ticklots, c.entry["pricePrecision"])}","st":1}}'
     )
 
 
