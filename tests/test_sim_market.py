@@ -127,6 +127,25 @@ def test_the_same_seed_gives_the_same_market():
     assert played(5) != played(6)
 
 
+def test_the_market_does_not_depend_on_how_often_its_clock_is_asked():
+    def played(turn_ms):
+        hub, symbols = Hub(), ("ETHUSDC", "BTCUSDC", "BTCUSDT")
+        player = SyntheticPlayer([CONTRACTS[symbol] for symbol in symbols], hub, 8, 1.0, "volatile")
+        names = [f"{symbol.lower()}@{stream}" for symbol in symbols for stream in ("trade", "bookTicker")]
+        player.start(START_NS)
+        ear, now_ns = Ear(hub, *names), START_NS
+        while now_ns < START_NS + 3 * 10**9:
+            now_ns += turn_ms * MS
+            player.advance(now_ns, 2**62)
+        heard = {name: [] for name in names}
+        for name, event in ear.heard:
+            heard[name].append((event["T"], event.get("p") or (event["b"], event["B"], event["a"], event["A"])))
+        return heard
+
+    often, seldom = played(1), played(250)
+    assert often == seldom and min(map(len, often.values())) > 10
+
+
 def scripted(records):
     """Return an exchange over a tape of one symbol: (ms, kind, payload) after a small snapshot at zero."""
     snapshot = Book(100, [(640_000, 500), (639_990, 500)], [(640_010, 300), (640_020, 600)])

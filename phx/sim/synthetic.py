@@ -91,7 +91,7 @@ class OrderFlow:
     CANCEL_HEADROOM = 3.0  # a band with up to this many times its usual orders is cancelled in proportion
     REACTION_S = 0.0002  # of the market makers who quote a new touch
     FLEEING_S = 0.00001  # of those who leave before they are picked off, when a move comes as a surprise
-    SURPRISES = 0.4  # share of the moves too fast for anybody to see and follow
+    SURPRISES = 0.2  # share of the moves too fast for anybody to see and follow
     PATIENCE_SIGMAS = 1.0  # mean distance of the latent price before they move, in 1 s volatilities
     LARGE, SMALL = 3, 5  # orders per side that make up a new touch; the small ones have the sizes of recorded prints
     SLICES = 6  # that a taker order may come in, with the sizes of recorded prints; the last one is the rest
@@ -101,6 +101,7 @@ class OrderFlow:
     CHASING = 0.9  # share of the orders at the other touch that leave with it
     IMPACT = 0.3  # share of a displacement by takers that stays, for a while
     IMPACT_S = 60.0
+    MOST_IMPACT = 3.0  # of one displacement, in patience
     ARBITRAGE = 0.5  # share of an impact on a follower that reaches its leader
     FOLLOWING = 0.35  # patience of market makers who follow, relative to those who lead
     LEANING = 0.7  # most that inventory shifts the market makers' price, in patience
@@ -148,6 +149,8 @@ class OrderFlow:
         self._mean_gap = max(1.0, fitted.spread_ticks * ticks)
         takers, depth = fitted.taker_orders_per_s * rate / long_run(_takers), 1 / long_run(_depth)
         self._taker_rates = {name: takers * regime.takers for name, regime in REGIMES.items()}
+        # Where takers come more often makers do so too, if less.
+        self._paces = {name: math.sqrt(regime.takers / long_run(_takers)) for name, regime in REGIMES.items()}
         self._depths = {name: depth * regime.depth for name, regime in REGIMES.items()}
 
         self._resting = RestingOrders()
@@ -204,7 +207,7 @@ class OrderFlow:
             if self._react(best_bid_ticks, best_ask_ticks, fair_ticks):
                 continue
             activity = self._now.activity
-            placed = self._placed_until[-1] * (0.5 + 0.5 * activity)
+            placed = self._placed_until[-1] * (0.5 + 0.5 * activity) * self._paces[self.regime]
             taken, cancelled = self._taker_rates[self.regime] * activity, placed * self.CANCEL_HEADROOM
             waited_ns += self._wait(taken + placed + cancelled)
             drawn = self._random.random() * (taken + placed + cancelled)
@@ -233,11 +236,11 @@ class OrderFlow:
             self._told_mid = mid_ticks
             for follower in self._followers:
                 follower._told.append((self._time_ns, mid_ticks * self._tick))
+        fair_ticks += self._believed(mid_ticks)
         if abs(fair_ticks - mid_ticks) > self._patience:
             side = BUY if fair_ticks > mid_ticks else SELL
             self._move(side, best_bid_ticks if side == BUY else best_ask_ticks, fair_ticks)
         elif best_ask_ticks - best_bid_ticks > self._gap:
-            self._remember_impact(mid_ticks)
             self._close_gap(best_bid_ticks, best_ask_ticks, fair_ticks)
         else:
             self._settled_mid = mid_ticks
@@ -320,13 +323,17 @@ class OrderFlow:
         self._inventory_lots *= math.exp(-passed_s / self.INVENTORY_S)
         self._decayed_ns = self._time_ns
 
-    def _remember_impact(self, mid_ticks: float) -> None:
-        if self._settled_mid is not None:
-            moved = self.IMPACT * (mid_ticks - self._settled_mid)
-            self._impact_ticks += moved
-            if self._leader is not None:
-                self._leader._impact_ticks += self.ARBITRAGE * moved * self._tick / self._leader._tick
+    def _believed(self, mid_ticks: float) -> float:
+        """Return how much of what takers moved since nothing else did the makers believe; they do so for a while."""
+        if self._settled_mid is None or mid_ticks == self._settled_mid:
+            return 0.0
+        most = self.MOST_IMPACT * self._patience_ticks
+        moved = max(-most, min(most, self.IMPACT * (mid_ticks - self._settled_mid)))
         self._settled_mid = None
+        self._impact_ticks += moved
+        if self._leader is not None:
+            self._leader._impact_ticks += self.ARBITRAGE * moved * self._tick / self._leader._tick
+        return moved
 
     def _refill(self) -> list[float]:
         """Return the sizes of the orders that make up a new touch, in their order."""
@@ -347,7 +354,8 @@ class OrderFlow:
         regime = REGIMES[self.regime]
         if self._random.random() >= max(self._same_side, regime.one_sided):
             self._taker_side = -self._taker_side
-        lots = self._clipped(self._drawn(self._taker_lots) * regime.taker_size)
+        most = math.exp(self._taker_lots[-1])  # larger ones would take a whole book at once
+        lots = self._clipped(min(most, self._drawn(self._taker_lots) * regime.taker_size))
         for _ in range(self.SLICES - 1):
             part = min(lots, self._clipped(self._print()))
             self._script.append(Action(ActionKind.MARKET, self._taker_side, 0, part, -1))
