@@ -1,6 +1,7 @@
 """Stream connections over real sockets: paths and forms, limits, pings, life, and clients that do not read."""
 
 import asyncio
+import contextlib
 import socket
 
 import aiohttp
@@ -299,6 +300,45 @@ async def test_a_client_that_reads_nothing_at_all_is_cut_off_when_its_time_is_ov
     while venue.hub.wanted("a@trade") and loop.time() < until_s:
         await asyncio.sleep(0.01)
     assert not venue.hub.wanted("a@trade")
+
+
+MASK = b"\x01\x02\x03\x04"
+HANDSHAKE = (
+    b"GET /public/ws/a@trade HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+HOSTILE = {
+    "a reserved opcode": b"\x83\x81" + MASK + b"x",
+    "a reserved bit": b"\xc1\x81" + MASK + b"x",
+    "the longest length there is": b"\x81\xff" + b"\x7f" + b"\xff" * 7 + MASK,
+    "a negative length": b"\x81\xff" + b"\xff" * 8 + MASK,
+    "more than a message may hold": b"\x81\xff" + (64 * 1024 + 1).to_bytes(8, "big") + MASK + b"x" * 65537,
+    "a fragment": b"\x01\x81" + MASK + b"x",
+    "the end of no fragment": b"\x80\x81" + MASK + b"x",
+    "binary": b"\x82\x81" + MASK + b"x",
+    "a long ping": b"\x89\xfe\x00\x80" + MASK + b"x" * 128,
+    "a close of one byte": b"\x88\x81" + MASK + b"x",
+    "text that is not UTF-8": b"\x81\x82" + MASK + b"\xfe\xfd",
+}
+
+
+@pytest.mark.parametrize("bytes_", HOSTILE.values(), ids=HOSTILE)
+async def test_hostile_bytes_end_their_own_connection_only(serving, bytes_):
+    venue = Venue()
+    client = await serving(venue)
+    other = await client.open("/public/ws/b@trade")
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(client.url.rpartition(":")[2]))
+    writer.write(HANDSHAKE)
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+    writer.write(bytes_)
+    with contextlib.suppress(ConnectionResetError):
+        await asyncio.wait_for(reader.read(), 5)  # until the venue ends it
+    writer.close()
+    await asyncio.wait_for(venue.listened_to("b@trade"), 5)
+    while venue.hub.wanted("a@trade"):
+        await asyncio.sleep(0.001)
+    venue.hub.send("b@trade", '{"e":"x"}')
+    assert await received(other) == '{"e":"x"}'
 
 
 async def test_a_message_is_enveloped_once_for_all_who_want_it(serving):
