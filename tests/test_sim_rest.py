@@ -393,7 +393,8 @@ async def test_conditional_orders_live_beside_the_others(sim):
     assert (status, answer["code"]) == (400, -4120)
     stop |= {"algoType": "CONDITIONAL", "type": "STOP", "triggerPrice": mark - 2000, "price": mark - 2100}
     status, placed, headers = await client.signed("POST", "/fapi/v1/algoOrder", **stop)
-    assert (status, placed["algoStatus"], headers["X-MBX-ORDER-COUNT-1M"]) == (200, "NEW", "2")
+    assert (status, placed["algoStatus"]) == (200, "NEW")
+    assert headers["X-MBX-ORDER-COUNT-1M"] in ("2", "1")  # the minute may have ended in between
     _, orders, _ = await client.signed("GET", "/fapi/v1/openOrders", symbol="BTCUSDC")
     _, algos, _ = await client.signed("GET", "/fapi/v1/openAlgoOrders", symbol="BTCUSDC")
     assert ([], [placed["algoId"]]) == (orders, [row["algoId"] for row in algos])
