@@ -336,4 +336,7 @@ class Account:
     def _contracts(self) -> dict[str, Contract]:
         """Return the contracts in which there is a position or an open order."""
         found = {p.contract.symbol: p.contract for p in self.held()}
-        return found | {order.symbol: order.contract for order in self.all_open()}
+        for symbol, opened in self.open.items():
+            if opened.by_id:
+                found[symbol] = next(iter(opened.by_id.values())).contract
+        return found
