@@ -20,9 +20,9 @@ import fit_synthetic
 
 from phx.sim.contracts import listed
 from phx.sim.fitted import PROBABILITIES, Fitted, load_fitted
+from phx.sim.flows import order_flows
 from phx.sim.hub import Hub
 from phx.sim.recorded import Book, Delta, Kind, Recorded, Top, Trade
-from phx.sim.synthetic import order_flows
 from phx.sim.synthetic_market import SyntheticMarket
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "synthetic.svg"

@@ -8,10 +8,11 @@ from phx._core.engine import Engine
 from phx._core.enums import TradeOrigin
 from phx._core.matching import Event, EventKind, TimeInForce
 from phx.sim.contracts import Contract
+from phx.sim.flows import LEAD_MS, order_flows
 from phx.sim.latent import AUTO
 from phx.sim.market import FIRST_ORDER_ID, FIRST_TRADE_ID, FIRST_UPDATE_ID, NEVER_NS, first_id
 from phx.sim.streams import Hub, SymbolStreams
-from phx.sim.synthetic import LEAD_MS, ActionKind, OrderFlow, order_flows
+from phx.sim.synthetic import ActionKind, OrderFlow
 
 AGENTS = 0
 WHOLE_BOOK = 10**6  # levels
