@@ -223,6 +223,7 @@ class Sim(Strict):
     taker_fee: Decimal = Decimal("0.0004")
     keys: list[SimKey] = field(default_factory=list)
     older_acks: bool = False
+    faults: str = ""
 
 
 class Config(Strict):

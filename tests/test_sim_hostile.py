@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phx.sim import control
+from phx.sim.faults.trouble import Trouble
 from phx.sim.limits import Limits
 from phx.sim.process import build
 from phx.sim.refusals import Refused
@@ -133,6 +134,11 @@ class FakeVenue:
     """Just enough of a venue for a stream connection."""
 
     strict_paths = True
+    now_ms = staticmethod(lambda: 0)
+
+    def __init__(self):
+        self.connections = set()
+        self.trouble = Trouble(self)
 
     class hub:
         subscribe = unsubscribe = staticmethod(lambda stream, connection: None)

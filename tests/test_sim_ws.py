@@ -11,6 +11,7 @@ import pytest
 
 from phx.sim import connection, control, ws
 from phx.sim.connection import Timing
+from phx.sim.faults.trouble import Trouble
 from phx.sim.hub import Hub
 from phx.sim.latency import Latency
 from phx.sim.ws import asked_for
@@ -25,6 +26,12 @@ class Venue:
         self.hub = Hub()
         self.strict_paths = strict_paths
         self.latency = Latency({})
+        self.connections = set()
+        self.trouble = Trouble(self)
+
+    @staticmethod
+    def now_ms() -> int:
+        return 0
 
     async def listened_to(self, *streams: str) -> None:
         """Wait until somebody listens to every one of the streams."""

@@ -24,27 +24,35 @@ class Timing:
 
 
 class Connection(picows.WSListener):
-    """Never buffers without bound: a client that does not read is dropped, and slows no other."""
+    """Never buffers without bound: a client that does not read is dropped, and slows no other.
+
+    open: where it stands while it is open. route: public, market, private, api, or "" without any.
+    """
 
     max_messages = 10  # in a second; more end the connection
     counted = (picows.WSMsgType.TEXT, picows.WSMsgType.PING, picows.WSMsgType.PONG)
 
-    def __init__(self, timing: Timing):
+    def __init__(self, timing: Timing, open: set, route: str):
+        self.open = open
+        self.route = route
         self.transport = None
         self.timing = timing
         self._paused = False
         self._ended = False
+        self.frozen = False  # nothing comes through either way
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._pings: dict[bytes, float] = {}  # payloads not answered, oldest first → until when they must be
         self._received_s: deque[float] = deque(maxlen=self.max_messages)
 
     def on_ws_connected(self, transport) -> None:
         self.transport = transport
+        self.open.add(self)
         transport.underlying_transport.set_write_buffer_limits(high=PAUSE_BYTES)
         self._later("ping", self.timing.ping_every_s, self._ping)
         self._later("end", self.timing.life_s, lambda: self.close(picows.WSCloseCode.GOING_AWAY, ""))
 
     def on_ws_disconnected(self, transport) -> None:
+        self.open.discard(self)
         for timer in self._timers.values():
             timer.cancel()
 
@@ -54,7 +62,8 @@ class Connection(picows.WSListener):
     def _ping(self) -> None:
         payload = str(time.time_ns() // 1_000_000).encode()
         self._pings[payload] = time.monotonic() + self.timing.pong_within_s
-        self.transport.send_ping(payload)
+        if not self.frozen:
+            self.transport.send_ping(payload)
         if len(self._pings) == 1:
             self._await_pong()
         self._later("ping", self.timing.ping_every_s, self._ping)
@@ -91,7 +100,7 @@ class Connection(picows.WSListener):
         self._paused = False
 
     def write(self, payload: bytes) -> None:
-        if self._ended or self.transport is None or self.transport.is_disconnected:
+        if self._ended or self.frozen or self.transport is None or self.transport.is_disconnected:
             return
         if self._paused and self.transport.underlying_transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             self._ended = True
@@ -108,7 +117,7 @@ class Connection(picows.WSListener):
 
     def on_ws_frame(self, transport, frame) -> None:
         kind = frame.msg_type
-        if self._ended:
+        if self._ended or self.frozen:
             return
         if kind in self.counted and self._is_too_many():
             self.close(picows.WSCloseCode.POLICY_VIOLATION, "Too many requests")

@@ -248,10 +248,12 @@ class Exchange:
                 answers_.append(refusal.body())
         return answers_
 
-    def cancel_all(self, account: Account, symbol: str, now_ns: int) -> None:
+    def cancel_all(self, account: Account, symbol: str, now_ns: int, spared: int = 0) -> None:
+        """Cancel every open order but the spared one."""
         market = self.player.markets[symbol]
         for order_id in list(account.open_orders(symbol).by_id):
-            market.book.cancel_order(order_id)
+            if order_id != spared:
+                market.book.cancel_order(order_id)
         self.settlement.settle(market, now_ns)
 
     def order(self, account: Account, params: dict, only_open: bool = False) -> Order:

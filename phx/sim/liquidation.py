@@ -65,6 +65,10 @@ class Liquidator:
             share_e8 = margin_e8 * needs[id(position)] // needed_e8
             self._close(account, position, share_e8, now_ns)
 
+    def close(self, account: Account, position: Position, now_ns: int) -> None:
+        """Liquidate a position as if its margin were used up."""
+        self._close(account, position, 0, now_ns)
+
     def _close(self, account: Account, position: Position, margin_e8: int, now_ns: int) -> None:
         contract, symbol = position.contract, position.contract.symbol
         now_ms = now_ns // 1_000_000

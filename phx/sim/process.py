@@ -15,6 +15,8 @@ from phx.sim.account import Account
 from phx.sim.contracts import Contract, listed
 from phx.sim.door import Door
 from phx.sim.exchange import Exchange
+from phx.sim.faults import script
+from phx.sim.faults.switchboard import FaultError
 from phx.sim.key_list import listed_keys
 from phx.sim.latency import Latency, LatencyError, measured
 from phx.sim.market import Player
@@ -80,6 +82,14 @@ def latency_of(sim) -> Latency:
         raise StayDown(f"sim.latency_file: {error}") from None
 
 
+def planned_faults(sim) -> list[tuple[str, dict]]:
+    """Return the faults of the configured file. Raises StayDown when it cannot be used."""
+    try:
+        return script.read(sim.faults) if sim.faults else []
+    except (FaultError, OSError) as error:
+        raise StayDown(f"sim.faults: {error}") from None
+
+
 def configured_key(config) -> Credentials:
     """Return the key of account 1: the configured file's, else the one made on the spot."""
     path = config.venue.key_file or key_files.sim_key_file(config.run_folder())
@@ -108,7 +118,7 @@ def assembled(sim, ids: dict[str, int], first: Credentials) -> Venue:
         exchange.accounts[owner] = Account(owner, wallet_e8, assets, sim.maker_fee, sim.taker_fee)
     own = zip(credentials_of(first, sim.accounts), exchange.accounts.values(), strict=True)
     keys = [Key(*texts, account) for texts, account in own] + listed_keys(sim.keys, exchange.accounts)
-    return Venue(exchange, Keys(keys), latency_of(sim), sim.strict_paths, sim.older_acks)
+    return Venue(exchange, Keys(keys), latency_of(sim), sim.strict_paths, sim.older_acks, planned_faults(sim))
 
 
 def build(config) -> Venue:
@@ -156,6 +166,7 @@ class Servers:
         while True:
             now_ns = self.venue.now_ns()
             exchange.turn(now_ns)
+            self.venue.trouble.turn(now_ns)
             self.beat()
             if now_ns >= housekeeping_ns:
                 housekeeping_ns = now_ns + int(HOUSEKEEPING_S * 1e9)

@@ -34,12 +34,13 @@ class Kind(IntEnum):
 
 
 class Call(NamedTuple):
-    """One request that may be answered. key: None for public endpoints."""
+    """One request that may be answered. key: None for public endpoints. fault: what goes wrong with it."""
 
     venue: Venue
     key: Key | None
     params: dict
     now_ns: int
+    fault: str = ""
 
     @property
     def account(self) -> Account:
@@ -100,6 +101,7 @@ class Endpoint(NamedTuple):
     security: Security = Security.PUBLIC
     kind: Kind = Kind.READ
     order_counts: tuple[int, int] = (1, 1)  # in the 10 s and the 1 min window
+    work: str = ""  # place, amend, cancel, cancel_all, batch or query: what faults can be meant for
 
     def weight_of(self, params: dict) -> int:
         return self.weight(params) if callable(self.weight) else self.weight

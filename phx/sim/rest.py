@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl
 import msgspec
 from aiohttp import web
 
+from phx.sim import admin
+from phx.sim.faults.requests import UNHARMED, Page, carried_out
 from phx.sim.refusals import Blocked, Refused
 from phx.sim.request import Call, Endpoint, Kind, Security
 from phx.sim.rest_api import ENDPOINTS
@@ -15,6 +17,7 @@ from phx.sim.venue import Venue
 
 MAX_BODY_BYTES = 256 * 1024
 ADMIN_PATH = "/sim/"
+GIVEN_UP_S = 60.0  # of a request that is never answered
 NOT_FOUND = "<html><body><h2>404 Not found</h2></body></html>"
 METHODS: dict[str, list[str]] = {}  # path → what may be done with it
 for _method, _path in ENDPOINTS:
@@ -31,8 +34,8 @@ class RestServer:
 
     async def handle(self, request: web.Request) -> web.Response:
         path, _, raw_query = request.raw_path.partition("?")
-        if path.startswith(ADMIN_PATH) and request.method in ("GET", "POST"):
-            return self._admin(path, dict(parse_qsl(raw_query)), request.method)
+        if path.startswith(ADMIN_PATH) or path == ADMIN_PATH[:-1]:
+            return admin.answer(self.venue, path.removeprefix(ADMIN_PATH), dict(parse_qsl(raw_query)), request.method)
         endpoint = ENDPOINTS.get(("GET" if request.method == "HEAD" else request.method, path))
         if endpoint is None:
             return _without_endpoint(request.method, path)
@@ -40,7 +43,7 @@ class RestServer:
         now_ms = self.venue.now_ms()
         limits = self.venue.exchange.limits
         headers = {}
-        key = None
+        key, fate = None, UNHARMED
         try:
             # Weight is spent by whoever asks, even with a broken question.
             in_query, in_body = pairs(raw_query), pairs(raw_body)
@@ -48,13 +51,16 @@ class RestServer:
             limits.use_weight(now_ms, endpoint.weight_of(params))
             refuse_repeated(in_query, in_body)
             key = self._authorise(request, endpoint, params, raw_query, raw_body)
+            fate = self.venue.trouble.fate_of(endpoint.work, params, key)
             if endpoint.kind == Kind.ORDER:
                 limits.use_orders(now_ms, key.account.owner, *endpoint.order_counts)
-            await self._travel(endpoint.request_ns(self.venue.latency))
-            answer = endpoint.handler(Call(self.venue, key, params, self.venue.now_ns()))
+            await self._travel(endpoint.request_ns(self.venue.latency) + round(fate.wait_s * 1e9))
+            answer = carried_out(endpoint, Call(self.venue, key, params, self.venue.now_ns()), fate)
             status, payload = 200, msgspec.json.encode(answer)
         except Blocked:
             return web.Response(status=403, text=Blocked.PAGE, content_type="text/html")
+        except Page as page:
+            return web.Response(status=page.status, text=page.message, content_type=page.content_type)
         except Refused as refusal:
             if endpoint.kind == Kind.ORDER and key is not None and not refusal.uses_order_count:
                 limits.return_orders(now_ms, key.account.owner, *endpoint.order_counts)
@@ -63,6 +69,9 @@ class RestServer:
                 headers["Retry-After"] = str(refusal.retry_after_s)
         if endpoint.kind != Kind.READ:
             await self._travel(self.venue.latency.ack_ns())
+        if fate.reply_in_s is None:
+            await self._never(request)
+        await self._travel(round((fate.reply_in_s or 0) * 1e9))
         headers["X-MBX-USED-WEIGHT-1M"] = str(limits.weight.count(now_ms))
         if endpoint.kind == Kind.ORDER and key is not None:
             windows = limits.orders[key.account.owner]
@@ -75,21 +84,12 @@ class RestServer:
         if latency_ns > 0:
             await asyncio.sleep(latency_ns / 1e9)
 
-    def _admin(self, path: str, params: dict, method: str) -> web.Response:
-        """Answer what no venue offers: its own truth, for tests and summaries. phx never trades on it."""
-        if path == ADMIN_PATH + "ledger":
-            return _json(msgspec.json.encode(self.venue.ledger_report()), 200, {})
-        if path == ADMIN_PATH + "orders":
-            return _json(msgspec.json.encode(self.venue.ledger_orders(params.get("symbol", ""))), 200, {})
-        if path == ADMIN_PATH + "regime" and hasattr(self.venue.exchange.player, "force"):
-            player = self.venue.exchange.player
-            try:
-                if method == "POST":
-                    player.force(params.get("name", ""), params.get("symbol", ""))
-            except ValueError as error:
-                return web.Response(status=400, text=str(error))
-            return _json(msgspec.json.encode(player.regimes()), 200, {})
-        return web.Response(status=404)
+    @staticmethod
+    async def _never(request: web.Request) -> None:
+        """Leave a request without an answer until its client, or this venue, gives up."""
+        await asyncio.sleep(GIVEN_UP_S)
+        if request.transport is not None:
+            request.transport.close()
 
     def _authorise(self, request: web.Request, endpoint: Endpoint, params: dict, raw_query, raw_body) -> Key | None:
         if endpoint.security == Security.PUBLIC:

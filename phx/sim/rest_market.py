@@ -149,7 +149,7 @@ def insurance(call: Call) -> dict:
 
 ENDPOINTS = {
     ("GET", "/fapi/v1/ping"): Endpoint(lambda call: {}, 1),
-    ("GET", "/fapi/v1/time"): Endpoint(lambda call: {"serverTime": call.now_ms}, 1),
+    ("GET", "/fapi/v1/time"): Endpoint(lambda call: {"serverTime": call.venue.clock_ms()}, 1),
     ("GET", "/fapi/v1/exchangeInfo"): Endpoint(lambda call: market_views.exchange_info(call.exchange, call.now_ms), 1),
     ("GET", "/fapi/v1/depth"): Endpoint(depth, DEPTH_WEIGHT),
     ("GET", "/fapi/v1/rpiDepth"): Endpoint(retail_depth, 20),

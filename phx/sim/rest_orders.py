@@ -23,6 +23,9 @@ def amend(call: Call) -> dict:
 
 
 def cancel(call: Call) -> dict:
+    if call.fault == "swallowed_cancel":
+        found = call.exchange.order(call.account, call.params, only_open=True)
+        return in_form(call, answers.order_ack(found) | {"status": "CANCELED"})
     return in_form(call, call.exchange.cancel(call.account, call.params, call.now_ns))
 
 
@@ -46,7 +49,10 @@ def test_order(call: Call) -> dict:
 
 
 def cancel_all(call: Call) -> dict:
-    call.exchange.cancel_all(call.account, call.symbol(), call.now_ns)
+    spared = 0
+    if call.fault == "survivor":
+        spared = max(call.account.open_orders(call.symbol()).by_id, default=0)
+    call.exchange.cancel_all(call.account, call.symbol(), call.now_ns, spared)
     return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
 
@@ -54,7 +60,7 @@ def batch(name: str) -> Callable[[Call], list]:
     """Return the handler of a batch of places or changes. name: the exchange's method."""
 
     def handler(call: Call) -> list:
-        requests = json_list(call.params, "batchOrders")
+        requests = spoiled(call, json_list(call.params, "batchOrders"))
         done = getattr(call.exchange, name)(call.account, requests, call.now_ns)
         return [in_form(call, answer) for answer in done]
 
@@ -68,8 +74,17 @@ def cancel_batch(call: Call) -> list:
     if not params.get("orderidlist"):
         name, field = "origClientOrderIdList", "origClientOrderId"
     symbol, wanted = call.symbol(), json_list({name: params.get(name.lower())}, name)
-    requests = [{"symbol": symbol, field: value} for value in wanted]
+    requests = spoiled(call, [{"symbol": symbol, field: value} for value in wanted])
     return [in_form(call, answer) for answer in call.exchange.cancel_batch(call.account, requests, call.now_ns)]
+
+
+def spoiled(call: Call, requests: list) -> list:
+    """Return the entries of a batch; in a partial one every second entry cannot be carried out."""
+    if call.fault != "partial_batch":
+        return requests
+    return [
+        {**entry, "symbol": "?"} if i % 2 and isinstance(entry, dict) else entry for i, entry in enumerate(requests)
+    ]
 
 
 def json_list(params: dict, name: str) -> list:
@@ -183,18 +198,18 @@ def user_trades(call: Call) -> list:
 
 SIGNED, TRADE = Security.SIGNED, Security.TRADE
 ENDPOINTS = {
-    ("POST", "/fapi/v1/order"): Endpoint(place, 0, TRADE, Kind.ORDER),
+    ("POST", "/fapi/v1/order"): Endpoint(place, 0, TRADE, Kind.ORDER, work="place"),
     ("POST", "/fapi/v1/order/test"): Endpoint(test_order, 0, TRADE),
-    ("PUT", "/fapi/v1/order"): Endpoint(amend, 0, TRADE, Kind.ORDER),
-    ("DELETE", "/fapi/v1/order"): Endpoint(cancel, 1, TRADE, Kind.CANCEL),
-    ("GET", "/fapi/v1/order"): Endpoint(order, 1, SIGNED),
-    ("GET", "/fapi/v1/openOrder"): Endpoint(open_order, 1, SIGNED),
+    ("PUT", "/fapi/v1/order"): Endpoint(amend, 0, TRADE, Kind.ORDER, work="amend"),
+    ("DELETE", "/fapi/v1/order"): Endpoint(cancel, 1, TRADE, Kind.CANCEL, work="cancel"),
+    ("GET", "/fapi/v1/order"): Endpoint(order, 1, SIGNED, work="query"),
+    ("GET", "/fapi/v1/openOrder"): Endpoint(open_order, 1, SIGNED, work="query"),
     ("GET", "/fapi/v1/openOrders"): Endpoint(open_orders, by_symbol(1, 40), SIGNED),
     ("GET", "/fapi/v1/allOrders"): Endpoint(all_orders, 5, SIGNED),
-    ("DELETE", "/fapi/v1/allOpenOrders"): Endpoint(cancel_all, 1, TRADE, Kind.CANCEL),
-    ("POST", "/fapi/v1/batchOrders"): Endpoint(batch("place_batch"), 5, TRADE, Kind.ORDER, (5, 1)),
-    ("PUT", "/fapi/v1/batchOrders"): Endpoint(batch("amend_batch"), 5, TRADE, Kind.ORDER, (5, 1)),
-    ("DELETE", "/fapi/v1/batchOrders"): Endpoint(cancel_batch, 1, TRADE, Kind.CANCEL),
+    ("DELETE", "/fapi/v1/allOpenOrders"): Endpoint(cancel_all, 1, TRADE, Kind.CANCEL, work="cancel_all"),
+    ("POST", "/fapi/v1/batchOrders"): Endpoint(batch("place_batch"), 5, TRADE, Kind.ORDER, (5, 1), "batch"),
+    ("PUT", "/fapi/v1/batchOrders"): Endpoint(batch("amend_batch"), 5, TRADE, Kind.ORDER, (5, 1), "batch"),
+    ("DELETE", "/fapi/v1/batchOrders"): Endpoint(cancel_batch, 1, TRADE, Kind.CANCEL, work="batch"),
     ("POST", "/fapi/v1/countdownCancelAll"): Endpoint(countdown, 10, TRADE),
     ("GET", "/fapi/v1/orderAmendment"): Endpoint(modifications, 1, SIGNED),
     ("GET", "/fapi/v1/forceOrders"): Endpoint(forced_orders, by_symbol(20, 50), SIGNED),

@@ -126,7 +126,7 @@ def places(value: Decimal) -> int:
 
 def price_ticks(contract: Contract, value: Decimal) -> int:
     """Return a limit price in ticks, or refuse it by PRICE_FILTER."""
-    instrument = contract.instrument
+    instrument = contract.order_filters
     if value <= 0:
         raise Refused(-4001)
     if places(value) > instrument.price_precision:
@@ -137,23 +137,23 @@ def price_ticks(contract: Contract, value: Decimal) -> int:
         raise Refused(-4002)
     if value % instrument.tick_size:
         raise Refused(-4014)
-    return int(value / instrument.tick_size)
+    return int(value / contract.instrument.tick_size)
 
 
 def qty_lots(contract: Contract, value: Decimal, market: bool) -> int:
     """Return a quantity in lots, or refuse it by LOT_SIZE or MARKET_LOT_SIZE."""
-    instrument = contract.instrument
+    instrument = contract.order_filters
     if value <= 0:
         raise Refused(-4003)
     if places(value) > instrument.qty_precision:
         raise Refused(-1111)
     if value < instrument.min_qty:
         raise Refused(-4004)
-    if value > (contract.market_max_lots * instrument.lot_size if market else instrument.max_qty):
+    if value > (contract.market_max_lots * contract.instrument.lot_size if market else instrument.max_qty):
         raise Refused(-4005)
     if value % instrument.lot_size:
         raise Refused(-4023)
-    return int(value / instrument.lot_size)
+    return int(value / contract.instrument.lot_size)
 
 
 def new_order(contracts: dict[str, Contract], params: dict, now_ms: int, hedge: bool = False) -> NewOrder:
@@ -285,7 +285,7 @@ def band_e8(contract: Contract, side: int, mark_e8: int) -> int:
 
 
 def check_notional(contract: Contract, value_e8: int, code: int = -4164) -> None:
-    notional = contract.instrument.min_notional
+    notional = contract.order_filters.min_notional
     if value_e8 < notional * ONE_E8:
         raise Refused(code, f"{notional:f}")
 

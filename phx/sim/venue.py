@@ -5,6 +5,7 @@ import time
 from phx.sim import wire
 from phx.sim.account import Account
 from phx.sim.exchange import Exchange
+from phx.sim.faults.trouble import Trouble
 from phx.sim.latency import Latency
 from phx.sim.ledger import orders_with_fills, report
 from phx.sim.listen_keys import ListenKeys
@@ -14,7 +15,15 @@ from phx.sim.signing import Keys, check_time
 class Venue:
     """The simulated venue behind its servers."""
 
-    def __init__(self, exchange: Exchange, keys: Keys, latency: Latency, strict_paths: bool, older_acks: bool = False):
+    def __init__(
+        self,
+        exchange: Exchange,
+        keys: Keys,
+        latency: Latency,
+        strict_paths: bool,
+        older_acks: bool = False,
+        faults: list[tuple[str, dict]] = (),
+    ):
         self.exchange = exchange
         self.hub = exchange.hub
         self.keys = keys
@@ -23,6 +32,9 @@ class Venue:
         self.strict_paths = strict_paths
         self.older_acks = older_acks
         self.started_ms = self.now_ms()
+        self.skew_ms = 0  # of the clock that clients are shown and measured by
+        self.connections: set = set()  # every open WebSocket
+        self.trouble = Trouble(self, faults)
         exchange.emit = self.emit
 
     @staticmethod
@@ -33,10 +45,18 @@ class Venue:
     def now_ms() -> int:
         return time.time_ns() // 1_000_000
 
+    def clock_ms(self) -> int:
+        """Return the time as the venue tells it."""
+        return self.now_ms() + self.skew_ms
+
     def emit(self, account: Account, text: str) -> None:
         """Send a user event to the account's private streams."""
         listen_key = self.listen_keys.key_of(account)
-        if listen_key and self.hub.wanted(listen_key):
+        if not listen_key or not self.hub.wanted(listen_key):
+            return
+        if self.trouble.any:
+            self.trouble.on_user_event(account, listen_key, text)
+        else:
             self.hub.send(listen_key, text)
 
     def expire_listen_keys(self) -> None:
@@ -46,7 +66,7 @@ class Venue:
             self.hub.listeners.pop(key, None)
 
     def check_time(self, params: dict) -> None:
-        check_time(params, self.now_ms())
+        check_time(params, self.clock_ms())
 
     def ledger_report(self) -> dict:
         """Return the venue's truth about all orders, for tests and summaries."""

@@ -3,6 +3,7 @@
 Strict as the venue: a stream asked for on a path that does not carry it is acknowledged and stays silent.
 """
 
+import asyncio
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import picows
@@ -35,7 +36,7 @@ class StreamListener(Connection):
         events: dict[str, set[str]],
         timing: Timing,
     ):
-        super().__init__(timing)
+        super().__init__(timing, venue.connections, category)
         self.venue = venue
         self.category = category
         self.combined = combined
@@ -58,10 +59,27 @@ class StreamListener(Connection):
             name = payload[6 : payload.index(b'"', 6)].decode()  # {"e":"NAME",...
             if name not in self.events[stream]:
                 return
+        is_market = "@" in stream or stream.startswith("!")
+        if is_market and self.venue.trouble.any:
+            self._send_troubled(stream, payload)
+        else:
+            self._send(stream, payload, is_market)
+
+    def _send(self, stream: str, payload: bytes, is_market: bool = True) -> None:
         frame = self.venue.hub.in_envelope(stream, payload) if self.combined else payload
         latency = self.venue.latency
-        is_market = "@" in stream or stream.startswith("!")
         self._way.send(latency.feed_ns() if is_market else latency.ack_ns(), lambda: self.write(frame))
+
+    def _send_troubled(self, stream: str, payload: bytes) -> None:
+        """Send what becomes of a market frame while faults are on."""
+        for delay_s, sent in self.venue.trouble.frames(self, stream, payload):
+            if delay_s > 0:
+                asyncio.get_running_loop().call_later(delay_s, self._send, stream, sent)
+            else:
+                self._send(stream, sent)
+        hostile = self.venue.trouble.hostile(stream)
+        if hostile is not None:
+            self.write(hostile)
 
     def _carries(self, stream: str) -> bool:
         """Whether this path delivers a stream."""
@@ -96,7 +114,7 @@ class ApiListener(Connection):
     counted = (picows.WSMsgType.PING, picows.WSMsgType.PONG)
 
     def __init__(self, venue: Venue, show_limits: bool, timing: Timing):
-        super().__init__(timing)
+        super().__init__(timing, venue.connections, "api")
         self.session = ApiSession(venue, self.write, show_limits)
 
     def on_ws_connected(self, transport) -> None:
@@ -131,6 +149,8 @@ def route(venue: Venue, target: str, timing: Timing = Timing()) -> Connection | 
     query = parse_qsl(url.query, keep_blank_values=True)
     path = url.path.rstrip("/")
     if path == API_PATH:
+        if venue.trouble.acts.refuses("api"):
+            return None
         try:
             venue.exchange.limits.use_weight(venue.now_ms(), HANDSHAKE_WEIGHT)
         except Refused:
@@ -139,7 +159,7 @@ def route(venue: Venue, target: str, timing: Timing = Timing()) -> Connection | 
     parts = [unquote(part) for part in path.split("/")[1:]]
     category = parts.pop(0) if parts and parts[0] in CATEGORIES else ""
     form = parts.pop(0) if parts else "ws"
-    if form not in ("ws", "stream"):
+    if form not in ("ws", "stream") or venue.trouble.acts.refuses(category):
         return None
     streams, events = asked_for([part for part in parts if part], query)
     return StreamListener(venue, category, form == "stream", streams, events, timing)

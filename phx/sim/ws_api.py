@@ -1,15 +1,17 @@
 """The WS-API: order entry, account and session requests, one JSON message each, answered with the same id."""
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
 
 from phx.sim import account_views, market_views, rest_account, rest_algo, rest_market, rest_orders
 from phx.sim.contracts import plain
+from phx.sim.faults.requests import carried_out
 from phx.sim.latency import Line
 from phx.sim.refusals import Refused
 from phx.sim.request import Call, Endpoint, Kind, Security, by_symbol
-from phx.sim.signing import READ, TRADE, Key, check_time, payload_of
+from phx.sim.signing import READ, TRADE, Key, payload_of
 from phx.sim.venue import Venue
 
 # Numbers with a point stay the text they came as: that is what was signed.
@@ -59,12 +61,12 @@ def price_ticker(call: Call):
 
 PUBLIC, KEY_ONLY, SIGNED, MAY_TRADE = Security
 METHODS = {
-    "order.place": Endpoint(rest_orders.place, 0, MAY_TRADE, Kind.ORDER),
-    "order.modify": Endpoint(order_modify, 0, MAY_TRADE, Kind.ORDER),
-    "order.cancel": Endpoint(rest_orders.cancel, 1, MAY_TRADE, Kind.CANCEL),
+    "order.place": Endpoint(rest_orders.place, 0, MAY_TRADE, Kind.ORDER, work="place"),
+    "order.modify": Endpoint(order_modify, 0, MAY_TRADE, Kind.ORDER, work="amend"),
+    "order.cancel": Endpoint(rest_orders.cancel, 1, MAY_TRADE, Kind.CANCEL, work="cancel"),
     "algoOrder.place": Endpoint(algo_place, 0, MAY_TRADE, Kind.ORDER),
     "algoOrder.cancel": Endpoint(rest_algo.cancel, 1, MAY_TRADE, Kind.CANCEL),
-    "order.status": Endpoint(rest_orders.order, 1, SIGNED),
+    "order.status": Endpoint(rest_orders.order, 1, SIGNED, work="query"),
     "account.status": Endpoint(account_status, 5, SIGNED),
     "account.balance": Endpoint(rest_account.balances, 5, SIGNED),
     "account.position": Endpoint(rest_account.positions(2), 5, SIGNED),
@@ -74,7 +76,7 @@ METHODS = {
     "depth": Endpoint(rest_market.depth, rest_market.DEPTH_WEIGHT),
     "ticker.price": Endpoint(price_ticker, by_symbol(1, 2)),
     "ticker.book": Endpoint(book_ticker, by_symbol(2, 5)),
-    "time": Endpoint(lambda call: {"serverTime": call.now_ms}, 1),
+    "time": Endpoint(lambda call: {"serverTime": call.venue.clock_ms()}, 1),
     "ping": Endpoint(lambda call: {}, 1),
 }
 LATER_VERSIONS = {
@@ -127,22 +129,29 @@ class ApiSession:
         travel_ns = endpoint.request_ns(self.venue.latency)
         self._requests.send(travel_ns, lambda: self._handle(number, method, endpoint, params))
 
-    def _handle(self, number: int | str | None, name: str, endpoint: Endpoint, params: dict) -> None:
+    def _handle(self, number: int | str | None, name: str, endpoint: Endpoint, params: dict, fate=None) -> None:
         answer = {"id": number, "status": 200}
         now_ms = self.venue.now_ms()
         limits = self.venue.exchange.limits
         weight = endpoint.weight_of(params)
         key = None
         try:
-            limits.use_weight(now_ms, weight)
+            if fate is None:
+                limits.use_weight(now_ms, weight)
             if endpoint is UNKNOWN:
                 raise Refused(-1000, message=f"Unknown method '{name}'.")
-            key = self._authorise(endpoint, params, now_ms)
+            key = self._authorise(endpoint, params)
+            if fate is None:
+                fate = self.venue.trouble.fate_of(endpoint.work, params, key)
+                if fate.wait_s:
+                    again = (number, name, endpoint, params, fate)
+                    asyncio.get_running_loop().call_later(fate.wait_s, self._handle, *again)
+                    return
             if endpoint.kind == Kind.ORDER:
                 limits.use_orders(now_ms, key.account.owner, *endpoint.order_counts)
             call = Call(self.venue, key, params, self.venue.now_ns())
             is_session = name.rpartition("/")[2] in SESSION_METHODS
-            answer["result"] = self._session(name, call) if is_session else endpoint.handler(call)
+            answer["result"] = self._session(name, call) if is_session else carried_out(endpoint, call, fate)
         except Refused as refusal:
             if endpoint.kind == Kind.ORDER and key is not None and not refusal.uses_order_count:
                 limits.return_orders(now_ms, key.account.owner, *endpoint.order_counts)
@@ -153,6 +162,12 @@ class ApiSession:
             rows = limits.order_rows(now_ms, key.account.owner) if is_counted else limits.weight_rows(now_ms, weight)
             answer["rateLimits"] = rows
         payload = msgspec.json.encode(answer)
+        reply_in_s = 0 if fate is None else fate.reply_in_s
+        if reply_in_s is None:
+            return
+        if reply_in_s:
+            asyncio.get_running_loop().call_later(reply_in_s, self.write, payload)
+            return
         self._answers.send(
             self.venue.latency.ack_ns() if endpoint.kind != Kind.READ else 0, lambda: self.write(payload)
         )
@@ -160,7 +175,7 @@ class ApiSession:
     def _shows_limits(self, params: dict) -> bool:
         return str(params.get("returnRateLimits", self.show_limits)).lower() != "false"
 
-    def _authorise(self, endpoint: Endpoint, params: dict, now_ms: int) -> Key | None:
+    def _authorise(self, endpoint: Endpoint, params: dict) -> Key | None:
         if endpoint.security == Security.PUBLIC:
             return None
         permission = TRADE if endpoint.security == Security.TRADE else READ
@@ -172,7 +187,7 @@ class ApiSession:
             if endpoint.security >= Security.SIGNED:
                 keys.check(key, [payload_of(params)], params.get("signature"))
         if endpoint.security >= Security.SIGNED:
-            check_time(params, now_ms)
+            self.venue.check_time(params)
         return key
 
     def _session(self, name: str, call: Call) -> dict:
