@@ -2,6 +2,7 @@
 # make test   everything that must hold
 # make bench  the quick set of benchmarks; make campaign-ring: 3 x 10^8 reads of a ring under fire
 # make compare  the table of docs/comparison.md, in minutes
+# make external    the official SDK, ccxt and other clients against the simulated venue
 # make lint, bench, docs (rendered from code), clean
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,7 @@ PY := $(VENV)/bin/python
 SECONDS :=
 RECORDING :=
 
-.PHONY: run test build lint bench docs compare instructions campaign-ring clean
+.PHONY: run test build lint bench docs compare instructions campaign-ring external clean
 .SILENT:
 
 build: $(VENV)/.installed
@@ -54,6 +55,16 @@ instructions: build
 
 campaign-ring: build
 	$(PY) scripts/campaign_ring.py $(READS)
+
+# third-party clients against the simulated venue, each in a virtual environment of its own
+external: build $(patsubst tests/external/requirements/%.txt,build/external/%/.installed,$(wildcard tests/external/requirements/*.txt))
+	$(PY) -m pytest tests/external
+
+build/external/%/.installed: tests/external/requirements/%.txt
+	echo "installing $*"
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 clean:
 	rm -rf build $(VENV) phx.egg-info

@@ -23,8 +23,9 @@ PROCESS_VERBS = {
     "gateway": ("", "orders, limits, position"),
     "guardian": ("", "dead man's switch and kill switch"),
     "ops": ("", "parameters, metrics, snapshots, control"),
-    "sim": ("", "the simulated venue"),
+    "sim": ("", "the simulated venue; without `--config` before it: on its own"),
 }
+REGIMES = ("auto", "calm", "trending", "volatile", "thin", "sweep")  # as in phx.config, which takes long to import
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
             process = verb(name, f"process: {text}")
             if argument:
                 process.add_argument(argument)
+            if name == "sim":
+                add_venue_options(process)
     return top
 
 
@@ -81,12 +84,27 @@ def share(text: str) -> str:
     return text
 
 
+def add_venue_options(sim) -> None:
+    """Add what `phx sim` may be told when it is the venue alone, not a process of an instance."""
+    sim.add_argument("--config", dest="venue_config", metavar="FILE", help="take symbols and section sim from here")
+    sim.add_argument("--port", type=int, metavar="N", help="of REST and WebSockets; 0 = any free one; default 9180")
+    sim.add_argument("--symbols", nargs="+", metavar="SYMBOL", help="default: BTCUSDC ETHUSDC, or as recorded")
+    sim.add_argument("--recording", nargs="+", metavar="FILE", help="play recorded markets, not synthetic ones")
+    sim.add_argument("--seed", type=int, metavar="N", help="of the synthetic market")
+    sim.add_argument("--speed", type=float, metavar="X", help="of the market; the venue's clock stays real")
+    sim.add_argument("--regime", choices=REGIMES, help="of the synthetic market")
+    sim.add_argument("--accounts", type=int, metavar="N", help="how many, each with a key of its own")
+    sim.add_argument("--no-rate-limits", action="store_true", help="for load tests")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return its exit status."""
     top = parser()
     asked = top.parse_args(argv)
     if asked.verb == "feed" and asked.group == "check":
         return import_module("phx.replay.check").main(asked.files)
+    if asked.verb == "sim" and not asked.config:
+        return import_module("phx.sim.standalone").main(asked)
     if asked.verb == "feed" and asked.files:
         top.error("a feed process takes one name")
     commands = import_module("phx.ops.commands")

@@ -23,6 +23,8 @@ Count = Annotated[int, Meta(ge=1)]
 Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{3,20}$")]
 WaitPolicy = Literal["block", "yield", "spin"]
 
+REGIMES = ("auto", "calm", "trending", "volatile", "thin", "sweep")  # of the synthetic market
+
 # The kernel takes 107 bytes; supervisord binds to a name longer by its pid first.
 SOCKET_PATH_BYTES = 96
 
@@ -289,6 +291,15 @@ class Ops(Strict):
     snapshot_max_age_s: Positive = 300.0
 
 
+class SimKey(Strict):
+    """One more API key of the simulated venue. account: the number of the one it is for."""
+
+    file: str
+    account: Count = 1
+    rights: list[Literal["read", "trade"]] = field(default_factory=lambda: ["read", "trade"])
+    addresses: list[str] = field(default_factory=list)
+
+
 class Sim(Strict):
     """The simulated venue. REST listens on `port`, WebSockets on `port` + 1, both on loopback."""
 
@@ -299,13 +310,24 @@ class Sim(Strict):
     loop: bool = True
     speed: Positive = 1.0
     seed: int = 1
+    regime: Literal[REGIMES] = "auto"
+    lead_ms: NotNegative = 30.0
+    start_prices: dict[Symbol, Positive] = field(default_factory=dict)
     queue_model: Literal["risk_averse", "power1", "power2", "power3", "log1", "log2"] = "power3"
     queue_power: Positive = 3.0
     latency_ms: NotNegative = 1.0
+    ack_latency_ms: NotNegative = 0.0
+    feed_latency_ms: NotNegative = 0.0
+    latency_file: str = ""
     strict_paths: bool = True
+    rate_limits: bool = True
+    accounts: Annotated[int, Meta(ge=1, le=1000)] = 1
     wallet: Decimal = Decimal("100000")
     maker_fee: Decimal = Decimal("0")
     taker_fee: Decimal = Decimal("0.0004")
+    keys: list[SimKey] = field(default_factory=list)
+    older_acks: bool = False
+    faults: str = ""
 
 
 class Config(Strict):

@@ -8,6 +8,7 @@ import math
 import os
 import typing
 from decimal import Decimal
+from ipaddress import ip_address
 from pathlib import Path
 
 import msgspec
@@ -285,6 +286,19 @@ def check_sim(source: Source, config) -> None:
     for key in ("maker_fee", "taker_fee"):
         if abs(getattr(sim, key)) > Decimal("0.01"):
             source.refuse(("sim", key), "expected a fraction within ±0.01")
+    for i, key in enumerate(sim.keys):
+        if key.account > sim.accounts:
+            source.refuse(("sim", "keys", i), f"account {key.account} is not among the {sim.accounts} of sim.accounts")
+        for address in key.addresses:
+            if not is_address(address):
+                source.refuse(("sim", "keys", i), f"{address} is no IP address")
+
+
+def is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
 
 
 def check_limits(source: Source, config) -> None:

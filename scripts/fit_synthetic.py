@@ -24,11 +24,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from phx.instruments import Instrument
 from phx.recording import Recording, symbols
-from phx.sim.fitted import FITTED, PROBABILITIES, Band, Fitted, FittedFile, asset_of
+from phx.sim.fitted import (
+    FARTHEST,
+    FITTED,
+    PROBABILITIES,
+    Band,
+    Fitted,
+    FittedFile,
+    asset_of,
+    band_edges,
+    scaled,
+)
 from phx.sim.recorded import Kind, Recorded, RecordedMarket
 
 NS = 1e9
-FARTHEST = 0.02  # bands reach this fraction of the price
 ROUND_START = {"BTC": 64000.0, "ETH": 3400.0}  # where the market begins; the mean recorded mid for others
 TICKS = {"BTC": ("0.1", "0.001"), "ETH": ("0.01", "0.001"), "SOL": ("0.01", "0.01"), "XRP": ("0.0001", "0.1")}
 # Assets without a recording: start price, tick, lot, depth and volume, volatility relative to the recorded asset.
@@ -46,6 +55,8 @@ METHODS = {
     "taker_same_side": "share of taker orders with the side of the one before",
     "taker_lots": f"quantiles of the taker orders' quantities at {PROBABILITIES}",
     "trade_lots": "the same quantiles of single trades",
+    "taker_gap_ms": "the same quantiles of the times between taker orders, in whole ms",
+    "move_1s_bps": "the same quantiles of the absolute change of log mid over 1 s",
     "fano_100ms": "variance over mean of the number of taker orders per 100 ms",
     "fano_1s": "variance over mean of the number of taker orders per 1 s",
     "activity_decay_per_s": "of the exponential autocovariance that a doubly stochastic Poisson process needs to have "
@@ -57,14 +68,6 @@ METHODS = {
     "quantity, per side. orders: at the touch depth over mean increase; else such that as many orders at random prices "
     "occupy as many levels (at most 1.6 per tick)",
 }
-
-
-def band_edges(farthest_ticks: float) -> list[int]:
-    """Return 0, 1, 2, 4, … up to the first one beyond."""
-    edges = [0, 1]
-    while edges[-1] < farthest_ticks:
-        edges.append(edges[-1] * 2)
-    return edges
 
 
 def measure(records: Iterable[Recorded], tick_size: float, lot_size: float, source: str = "") -> Fitted:
@@ -127,6 +130,7 @@ def measure(records: Iterable[Recorded], tick_size: float, lot_size: float, sour
         held @ spread / held.sum(), np.diff(log_mid).std(), np.sqrt(np.mean((log_mid[long:] - log_mid[:-long]) ** 2)),
         rate, np.mean(taker_side[1:] == taker_side[:-1]),
         np.quantile(taker_lots, PROBABILITIES), np.quantile(traded_lots, PROBABILITIES),
+        np.quantile(np.diff(taker_ns // 1_000_000), PROBABILITIES), np.quantile(abs(np.diff(log_mid)), PROBABILITIES),
         fano_100ms, fano_1s, decay, variance, np.log(placed_sizes).std(),
     )  # fmt: skip
     return Fitted(source, float(mid.mean() * tick_size), tick_size, lot_size, *_rounded(*numbers), bands)
@@ -151,44 +155,6 @@ def activity(rate: float, fano_100ms: float, fano_1s: float) -> tuple[float, flo
         else:
             high = decay
     return decay, max(fano_1s - 1, 1e-3) / (rate * excess(decay, 1.0))
-
-
-def scaled(fitted: Fitted, start_price: float, tick_size: float, lot_size: float, depth: float, vol: float) -> Fitted:
-    """Return the numbers of an asset without a recording: same shape in relative prices and in quote currency."""
-    ticks = tick_size / start_price * fitted.start_price / fitted.tick_size  # recorded ticks in one of the new
-    lots = depth * fitted.start_price * fitted.lot_size / (start_price * lot_size)
-    bands = []
-    edges = band_edges(max(512, FARTHEST * start_price / tick_size))
-    for from_ticks, to_ticks in pairwise(edges):
-        depth_lots, _, orders, placed = _between(fitted.bands, from_ticks * ticks, to_ticks * ticks)
-        width = to_ticks - from_ticks
-        orders = min(orders, 20.0 if width == 1 else 1.6 * width)
-        levels = width * (1 - math.exp(-orders / width))
-        bands.append(Band(from_ticks, to_ticks, *_rounded(depth_lots * lots, levels, orders, placed)))
-    return msgspec.structs.replace(
-        fitted,
-        source=f"scaled from {fitted.source}, no recording of its own: depth and sizes in quote currency × {depth}, "
-        f"volatility × {vol}",
-        start_price=start_price,
-        tick_size=tick_size,
-        lot_size=lot_size,
-        spread_ticks=round(max(1.01, fitted.spread_ticks / ticks), 4),
-        sigma_1s_bps=round(fitted.sigma_1s_bps * vol, 4),
-        sigma_60s_bps=round(fitted.sigma_60s_bps * vol, 4),
-        taker_lots=[max(1.0, round(q * lots)) for q in fitted.taker_lots],
-        trade_lots=[max(1.0, round(q * lots)) for q in fitted.trade_lots],
-        bands=bands,
-    )
-
-
-def _between(bands: list[Band], low: float, high: float) -> np.ndarray:
-    """Return depth, levels, orders and placed_per_s in a range; the last band goes on for ever."""
-    total = np.zeros(4)
-    for band in bands:
-        to_ticks = math.inf if band is bands[-1] else band.to_ticks
-        share = max(0.0, min(high, to_ticks) - max(low, band.from_ticks)) / (band.to_ticks - band.from_ticks)
-        total += share * np.array([band.depth_lots, band.levels, band.orders, band.placed_per_s])
-    return total
 
 
 def _profile(side: dict[int, int], best_ticks: int, edges: list[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ from phx._core.ring import RingWriter
 from phx.recording import Frame, RecordingError
 from phx.replay.check import check, main
 from phx.segment import private_memory
-from phx.sim import recorded, wire
+from phx.sim import answers, recorded
 from phx.sim.contracts import listed
 from phx.sim.mark import Mark
 from phx.sim.recorded import Kind, RecordedMarket
@@ -167,7 +167,7 @@ def walk(paths, names, seconds, act_every=20):
         for index in feed.core.ask_snapshots(now_ns):
             book, contract = player.markets[names[index]].streams.book, wanted[index]
             bids, asks = book.top(1000)
-            body = wire.depth_answer(contract, book.update_id, bids, asks, book.ts_ms, now_ns // 1_000_000)
+            body = answers.depth_answer(contract, book.update_id, bids, asks, book.ts_ms, now_ns // 1_000_000)
             feed.core.snapshot(index, body, now_ns, now_ns)
     feed.core.finish()
     for name, playing in player.markets.items():

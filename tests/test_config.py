@@ -55,10 +55,11 @@ def with_line(line: str) -> str:
 
 
 def leaves(struct: type, path: tuple = ()):
-    """Yield (path, field) of every key of a schema; for a symbol, those of BTCUSDC."""
+    """Yield (path, field) of every key of a schema; for a symbol, those of BTCUSDC; a list of sections is one key."""
     for described in msgspec.structs.fields(struct):
         here = (*path, described.encode_name)
-        kinds = [k for k in (described.type, *typing.get_args(described.type)) if isinstance(k, type)]
+        inside = () if typing.get_origin(described.type) is list else typing.get_args(described.type)
+        kinds = [k for k in (described.type, *inside) if isinstance(k, type)]
         inner = next((k for k in kinds if issubclass(k, msgspec.Struct)), None)
         if described.encode_name == "symbols":
             yield from leaves(configuration.SymbolConfig, (*here, "BTCUSDC"))
@@ -206,6 +207,10 @@ nonsense: 1
         ("sim: {market: recorded}", "sim.recordings"),
         ("sim: {market: recorded, recordings: [/none]}", "sim.recordings.0"),
         ("sim: {relabel: {BTCUSDT: XRPUSDC}}", "sim.relabel.BTCUSDT"),
+        ("sim: {keys: [{file: k, account: 2}]}", "sim.keys.0: account 2 is not among the 1"),
+        ("sim: {keys: [{file: k, addresses: [home]}]}", "sim.keys.0: home is no IP address"),
+        ("sim: {keys: [{file: k, rights: [steal]}]}", "sim.keys.0"),
+        ("sim: {keys: [{account: 1}]}", "sim.keys.0"),
         ("ops: {metrics_port: 9181}", "ops.metrics_port"),
         ("processes: {quoter: {cpu: 4096}}", "processes.quoter.cpu"),
         ("processes: {cpus: {quoter.XRPUSDC: 0}}", "processes.cpus.quoter.XRPUSDC"),

@@ -235,19 +235,75 @@ def test_an_old_depth_change_does_not_undo_newer_best_prices():
     assert overlay.top(SELL) == [(103, 8)]
 
 
-@settings(max_examples=200, deadline=None)
+def expired(overlay):
+    """Return (order, reason, lots filled before) of what expired since the last call."""
+    return [
+        (e.order_id, e.reason, e.qty_lots - e.remaining_lots) for e in overlay.drain() if e.kind == Kind.EVENT_EXPIRED
+    ]
+
+
+def reducing(overlay, side, price, lots, tif=GTC):
+    return overlay.place_order(OURS, side, price, lots, tif, position=3, reduces=True)
+
+
+@pytest.mark.parametrize("by", ["trade", "best"])
+def test_the_recording_fills_a_reduce_only_order_down_to_flat_and_no_further(by):
+    overlay = book()
+    overlay.set_position(3, 4)
+    ours = reducing(overlay, SELL, 101, 10)
+    overlay.drain()
+    if by == "trade":
+        overlay.trade(102, 60, BUY, MARKET_TRADE)
+    else:
+        overlay.best(1001, 102, 60, 103, 5)
+    assert expired(overlay) == [(ours, Expiry.EXPIRY_REDUCE_ONLY, 4)]
+    assert overlay.position_lots(3) == 0
+
+
+def test_a_reduce_only_taker_stops_at_flat_and_leaves_the_rest_of_the_level():
+    overlay = book()
+    overlay.set_position(3, -12)
+    taker = reducing(overlay, BUY, 101, 20)
+    assert expired(overlay) == [(taker, Expiry.EXPIRY_REDUCE_ONLY, 12)]
+    assert (overlay.top(SELL), overlay.standing(SELL)) == ([(101, 30)], [(101, 18)])
+
+
+def test_fill_or_kill_counts_accounts_orders_and_is_left_alone_by_self_trade_prevention():
+    overlay = book()
+    overlay.set_position(3, 5)
+    reducing(overlay, SELL, 101, 9)
+    assert overlay.place_order(2, BUY, 101, 36, FOK) == Refusal.REFUSED_FILL_OR_KILL
+    overlay.drain()
+    ours = overlay.place_order(OURS, BUY, 101, 35, FOK, SelfTrade.SELF_TRADE_EXPIRE_BOTH)
+    assert [lots for taker, _, _, lots in trades(overlay) if taker == ours] == [30, 5]
+
+
+def test_a_taker_finds_the_recording_less_what_was_taken_and_the_accounts_orders():
+    overlay = book()
+    overlay.place_order(OURS, BUY, 101, 30, IOC)
+    overlay.place_order(OURS, SELL, 102, 5, GTC)
+    overlay.place_order(OURS, SELL, 104, 7, GTC)
+    assert overlay.standing(SELL, 5) == [(102, 65), (104, 7)]
+    assert overlay.standing(SELL) == [(102, 65)]
+    assert overlay.top(SELL, 5) == [(101, 30), (102, 60)]
+    assert overlay.standing(BUY, 2) == [(100, 50), (99, 40)]
+
+
+@settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_nothing_fills_worse_than_its_price_or_more_than_its_quantity(data):
+def test_nothing_fills_worse_than_its_price_or_more_than_its_quantity_or_its_position(data):
     overlay = book("power3")
     placed, filled = {}, {}
+    positions = {1: 0, 2: 0}  # numbered as their owners
     for update_id in range(1001, 1041):
-        what = data.draw(st.sampled_from(["place", "trade", "delta", "best", "cancel"]))
+        what = data.draw(st.sampled_from(["place", "place", "trade", "delta", "best", "cancel", "amend"]))
         if what == "place":
             side, price = data.draw(st.sampled_from([BUY, SELL])), data.draw(st.integers(95, 106))
-            lots, tif = data.draw(st.integers(1, 30)), data.draw(st.sampled_from([GTC, IOC, GTX, FOK]))
-            order_id = overlay.place_order(OURS, side, price, lots, tif)
+            lots, tif = data.draw(st.integers(1, 30)), data.draw(st.sampled_from([GTC, GTC, IOC, GTX, FOK, MARKET]))
+            owner, stp, reduces = data.draw(st.integers(1, 2)), data.draw(st.integers(0, 3)), data.draw(st.booleans())
+            order_id = overlay.place_order(owner, side, price, lots, tif, stp, owner, reduces)
             if order_id > 0:
-                placed[order_id] = (side, price, lots)
+                placed[order_id] = [owner, side, price, lots, reduces]
         elif what == "trade":
             lots, side = data.draw(st.integers(1, 60)), data.draw(st.sampled_from([BUY, SELL]))
             overlay.trade(data.draw(st.integers(95, 106)), lots, side, MARKET_TRADE)
@@ -258,14 +314,22 @@ def test_nothing_fills_worse_than_its_price_or_more_than_its_quantity(data):
             bid = data.draw(st.integers(95, 104))
             overlay.best(update_id, bid, data.draw(st.integers(1, 50)), bid + 1, data.draw(st.integers(1, 50)))
         elif placed:
-            overlay.cancel_order(data.draw(st.sampled_from(sorted(placed))))
+            order_id = data.draw(st.sampled_from(sorted(placed)))
+            if what == "cancel":
+                overlay.cancel_order(order_id)
+            else:
+                price, lots = data.draw(st.integers(95, 106)), data.draw(st.integers(1, 30))
+                if overlay.amend_order(order_id, price, lots) > 0:
+                    placed[order_id][2:4] = price, max(lots, filled.get(order_id, 0))
         for event in overlay.drain():
             if event.kind != Kind.EVENT_TRADE:
                 continue
             assert event.qty_lots > 0
             for order_id in filter(None, (event.order_id, event.maker_id)):
-                side, price, _ = placed.get(order_id, (0, 0, 0))
+                owner, side, price, _, reduces = placed.get(order_id, (0, 0, 0, 0, False))
                 assert side * (price - event.price_ticks) >= 0
+                assert not reduces or -side * positions[owner] >= event.qty_lots
+                positions[owner] += side * event.qty_lots
                 filled[order_id] = filled.get(order_id, 0) + event.qty_lots
-    for order_id, lots in filled.items():
-        assert lots <= placed[order_id][2]
+                assert filled[order_id] <= placed[order_id][3]
+        assert {owner: overlay.position_lots(owner) for owner in positions} == positions

@@ -1,7 +1,9 @@
 """Queue position: the published vectors to the last printed digit, and what must hold for any sequence."""
 
+import math
+
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from phx._core.queue_position import front_after
@@ -66,6 +68,40 @@ def test_nobody_ever_falls_back_and_the_front_fits_the_level(model, power, start
         if not is_trade:
             assert after <= level
         front = after
+
+
+def by_hand(model, n, front, prev, new, traded):
+    """The formulas as published, for any numbers; nobody stands before the first place."""
+    cancelled = prev - new - traded
+    if cancelled < 0:
+        return min(front, new)
+    back = prev - front
+    f, b = math.log(1 + front), math.log(1 + back)
+    behind = {
+        "risk_averse": lambda: 1.0,
+        "power1": lambda: back**n / (back**n + front**n),
+        "power2": lambda: back**n / (back + front) ** n,
+        "power3": lambda: 1 - (front / (front + back)) ** n,
+        "log1": lambda: b / (b + f),
+        "log2": lambda: b / math.log(1 + back + front),
+    }[model]()
+    return max(0.0, min(front - (1 - behind) * cancelled + min(back - behind * cancelled, 0), new))
+
+
+@given(
+    model=st.sampled_from(MODELS),
+    n=st.floats(0.5, 5),
+    front=st.integers(0, 10**6),
+    behind=st.integers(0, 10**6),
+    left=st.floats(0, 1.5),
+    traded=st.integers(0, 10**5),
+)
+def test_any_numbers_give_what_the_formulas_give(model, n, front, behind, left, traded):
+    prev = front + behind
+    assume(prev > 0)
+    new = round(prev * left)
+    found = front_after(model, n, front, [("level", prev, new)], traded_lots=traded)
+    assert found == pytest.approx(by_hand(model, n, front, prev, new, traded), rel=1e-9, abs=1e-6)
 
 
 def test_an_unknown_model_is_refused_by_name():

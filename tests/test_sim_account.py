@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phx.instruments import ONE_E8
-from phx.sim.account import Account, Order, Position
+from phx.sim.account import Account, Order
 from phx.sim.contracts import listed
+from phx.sim.position import Position
 
 CONTRACTS = listed({})
 BTCUSDC, ETHUSDC, BTCUSDT = CONTRACTS["BTCUSDC"], CONTRACTS["ETHUSDC"], CONTRACTS["BTCUSDT"]
@@ -92,10 +93,12 @@ def test_the_wallet_pays_commission_and_receives_profit():
 def test_a_positive_funding_rate_is_paid_by_longs_to_shorts(side, sign):
     owner = account()
     owner.book_fill(order(BTCUSDC, side, 640_000, 1000), 1000, 640_000, True, 1, 0)
-    change = owner.book_funding(BTCUSDC, 0.0001, 6_400_000_000_000, 5)
+    change = owner.funding_e8(owner.position(BTCUSDC), 10_000, 6_400_000_000_000)
     assert change == sign * 640_000_000
+    assert owner.funding_e8(owner.position(BTCUSDC), 10_000, 6_400_000_000_001) == change
+    owner.book_income("FUNDING_FEE", "BTCUSDC", "USDC", change, 5)
     assert owner.wallets_e8["USDC"] == 100_000 * ONE_E8 + change
-    assert owner.book_funding(ETHUSDC, 0.0001, 1, 5) == 0
+    assert owner.funding_e8(owner.position(ETHUSDC), 10_000, 1) == 0
 
 
 def test_margin_is_needed_for_the_worse_side_only():
@@ -108,3 +111,32 @@ def test_margin_is_needed_for_the_worse_side_only():
     opened.add(order(BTCUSDC, -1, 641_000, 100, 2))
     assert owner.initial_margin_e8(BTCUSDC, mark_e8) == one_side
     assert owner.available_e8("USDC", {"BTCUSDC": mark_e8}) == 100_000 * ONE_E8 - one_side
+
+
+CUMS = {
+    "BTCUSDC": [0, 50, 2550, 152_550, 2_152_550, 9_652_550, 17_152_550, 28_402_550, 88_402_550, 288_402_550],
+    "ETHUSDC": [0, 50, 800, 4300, 54_300, 1_554_300],
+    "SOLUSDC": [0, 15, 190, 590, 4590, 9590],
+}
+
+
+@pytest.mark.parametrize("symbol", CUMS)
+def test_each_bracket_subtracts_what_the_venue_lists(symbol):
+    contract = CONTRACTS[symbol]
+    floor = 0
+    for number, (expected, (cap, rate, leverage)) in enumerate(zip(CUMS[symbol], contract.brackets, strict=False), 1):
+        assert contract.bracket(cap * ONE_E8) == (rate, expected * ONE_E8, number)
+        assert contract.bracket(floor * ONE_E8 + 1)[2] == number
+        assert contract.max_notional(leverage) == cap
+        # No step where one bracket ends: both give the same margin there.
+        next_rate, next_cum, _ = contract.bracket(cap * ONE_E8 + 1)
+        assert abs(cap * (rate - next_rate) * ONE_E8 - (expected * ONE_E8 - next_cum)) <= 1
+        floor = cap
+
+
+@pytest.mark.parametrize(("lots", "expected_e8"), [(500, 32_000 * 400_000), (1000, 64_000 * 500_000 - 50 * ONE_E8)])
+def test_maintenance_margin_is_rate_times_value_less_what_is_subtracted(lots, expected_e8):
+    for side in (1, -1):
+        position = Position(BTCUSDC)
+        position.apply(side, lots, 640_000, 0)
+        assert position.maintenance_e8(64_000 * ONE_E8) == expected_e8

@@ -8,11 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from phx.sim import control
+from phx.sim.faults.trouble import Trouble
 from phx.sim.limits import Limits
 from phx.sim.process import build
-from phx.sim.signing import Key, Keys
+from phx.sim.refusals import Refused
+from phx.sim.request import Call
+from phx.sim.rest_api import ENDPOINTS
+from phx.sim.signing import Key, Keys, payload_of
 from phx.sim.ws import StreamListener, route
-from phx.sim.ws_api import METHODS, ApiSession, payload_of
+from phx.sim.ws_api import DECODER, METHODS, ApiSession
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63), st.floats(), st.text(max_size=8))
 values = st.one_of(scalars, st.lists(scalars, max_size=3), st.dictionaries(st.text(max_size=4), scalars, max_size=3))
@@ -48,17 +53,62 @@ def test_the_ws_api_answers_every_signed_request(venue, method, params):
     venue.exchange.limits = Limits()
 
 
+REST_NAMES = """
+symbol pair side type quantity price timeInForce orderId origClientOrderId limit fromId startTime endTime interval
+contractType batchOrders orderIdList countdownTime leverage marginType amount algoId clientAlgoId triggerPrice page
+algoType callbackRate origClientOrderIdList dualSidePosition positionSide incomeType autoCloseType feeBurn modifyId
+newClientOrderId newOrderRespType reduceOnly closePosition goodTillDate priceMatch
+"""
+REST_VALUES = """
+BTCUSDC ETHUSDC BUY SELL LIMIT MARKET TAKE_PROFIT_MARKET TRAILING_STOP_MARKET GTC GTX IOC GTD 1m PERPETUAL true false
+CONDITIONAL 0.01 1 64000 100000 -1 0 99999999999999999999 9223372036854775808 1790000000000 [] [1] null [null] ["a"]
+[{"symbol":"BTCUSDC"}] [[[]]] [{"symbol":5,"orderId":[]}] ISOLATED BOTH OPPONENT QUEUE_5
+"""
+rest_names = st.sampled_from(REST_NAMES.split())
+rest_values = st.text(max_size=6) | st.sampled_from(REST_VALUES.split())
+orders = [
+    {},
+    {"symbol": "BTCUSDC"},
+    {"symbol": "ETHUSDC", "pair": "ETHUSDC", "interval": "1h"},
+    {"symbol": "BTCUSDC", "side": "BUY", "type": "MARKET", "quantity": "0.01"},
+    {"symbol": "BTCUSDC", "side": "SELL", "type": "STOP_MARKET", "algoType": "CONDITIONAL", "triggerPrice": "100"},
+]
+
+
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    endpoint=st.sampled_from(sorted(ENDPOINTS)),
+    usual=st.sampled_from(orders),
+    params=st.dictionaries(rest_names, rest_values, max_size=9),
+)
+def test_every_rest_endpoint_answers_or_refuses(venue, endpoint, usual, params):
+    key = Key("key", "secret", venue.exchange.accounts[1])
+    found = ENDPOINTS[endpoint]
+    assert found.weight_of(usual | params) >= 0
+    try:
+        msgspec.json.encode(found.handler(Call(venue, key, usual | params, venue.now_ns())))
+    except Refused as refusal:
+        assert "{}" not in refusal.message
+
+
 def signature_of(params: dict) -> str:
     """Sign as the server will read it: numbers as they come out of JSON."""
-    read = msgspec.json.decode(msgspec.json.encode(params))
+    read = DECODER.decode(msgspec.json.encode(params))
     return hmac.new(b"secret", payload_of(read), hashlib.sha256).hexdigest()
+
+
+class FakeSession:
+    """Just enough of a stream connection for its control requests."""
+
+    def __init__(self):
+        self.streams, self.combined = {}, False
+        self.subscribe = self.unsubscribe = lambda streams: None
 
 
 @given(st.binary(max_size=60) | st.builds(msgspec.json.encode, values))
 def test_stream_connections_answer_anything(payload):
-    listener = StreamListener(FakeVenue(), "public", False, [], set())
-    answer = listener._answer(payload)
-    assert "result" in answer or "error" in answer
+    answer = msgspec.json.decode(control.answer(FakeSession(), payload).payload)
+    assert ("result" in answer) != ("error" in answer)
 
 
 @given(
@@ -72,16 +122,23 @@ def test_stream_connections_answer_anything(payload):
     )
 )
 def test_control_requests_of_any_shape_are_answered_with_their_id(request_):
-    listener = StreamListener(FakeVenue(), "public", False, [], set())
     payload = msgspec.json.encode(request_)
-    answer = listener._answer(payload)
-    assert answer["id"] == msgspec.json.decode(payload).get("id")
+    answer = msgspec.json.decode(control.answer(FakeSession(), payload).payload)
+    sent = msgspec.json.decode(payload).get("id")
+    is_id = isinstance(sent, str) or (type(sent) is int and sent >= 0)
+    assert answer["id"] == (sent if is_id else None)
+    assert is_id or (sent is None and "id" in request_) or "error" in answer
 
 
 class FakeVenue:
     """Just enough of a venue for a stream connection."""
 
     strict_paths = True
+    now_ms = staticmethod(lambda: 0)
+
+    def __init__(self):
+        self.connections = set()
+        self.trouble = Trouble(self)
 
     class hub:
         subscribe = unsubscribe = staticmethod(lambda stream, connection: None)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sim_client import SimClient, heard, next_json
 
-from phx.sim import ws
+from phx.sim import connection
 from phx.sim.account import Account
 from phx.sim.process import Servers, build
 from phx.sim.signing import Key, Keys
@@ -93,7 +93,7 @@ async def test_signatures_are_checked_over_query_body_or_both(sim):
 async def test_who_has_no_right_is_told_so(sim):
     _, client = sim
     query = client.query(symbol="BTCUSDC")
-    for headers, code in (({}, -2014), ({"X-MBX-APIKEY": "unknown"}, -2015)):
+    for headers, code in (({}, -2014), ({"X-MBX-APIKEY": "malformed"}, -2014), ({"X-MBX-APIKEY": "k" * 64}, -2015)):
         status, answer, _ = await client.request("GET", f"/fapi/v1/openOrders?{query}", headers=headers)
         assert (status, answer["code"]) == (401, code)
 
@@ -296,8 +296,8 @@ async def test_the_countdown_cancels_what_is_open_and_only_when_it_is_due(sim):
 
 async def test_too_many_orders_are_refused_until_the_window_is_over(sim):
     venue, client = sim
-    venue.exchange.limits.orders_10s.count(venue.now_ms())
-    venue.exchange.limits.orders_10s.used = 300
+    venue.exchange.limits.orders[1].in_10s.count(venue.now_ms())
+    venue.exchange.limits.orders[1].in_10s.used = 300
     status, answer, headers = await client.place(price=best(venue, 1))
     assert (status, answer["code"]) == (429, -1015)
     assert 1 <= int(headers["Retry-After"]) <= 10
@@ -474,7 +474,7 @@ async def test_after_a_logon_requests_need_no_signature(sim):
 
 async def test_a_client_that_does_not_read_is_dropped(sim, monkeypatch):
     venue, client = sim
-    monkeypatch.setattr(ws, "MAX_UNSENT_BYTES", 64 * 1024)
+    monkeypatch.setattr(connection, "MAX_UNSENT_BYTES", 64 * 1024)
     reader, writer = await asyncio.open_connection("127.0.0.1", int(client.ws.rpartition(":")[2]), limit=1024)
     writer.write(
         b"GET /public/ws/btcusdc@bookTicker HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -13,11 +13,11 @@ from phx.sim.account import Account
 from phx.sim.contracts import listed
 from phx.sim.depth import DiffBatch, PublicBook
 from phx.sim.exchange import Exchange
+from phx.sim.hub import Hub, path_of
 from phx.sim.market import FIRST_ORDER_ID, first_id
 from phx.sim.recorded import Book, Delta, Kind, Recorded, RecordedMarket, Top, Trade
 from phx.sim.recorded_market import RecordedPlayer
 from phx.sim.refusals import Refused
-from phx.sim.streams import Hub, path_of
 from phx.sim.synthetic_market import SyntheticPlayer
 
 CONTRACTS = listed({"BTCUSDC": 0, "ETHUSDC": 1})
@@ -127,6 +127,25 @@ def test_the_same_seed_gives_the_same_market():
     assert played(5) != played(6)
 
 
+def test_the_market_does_not_depend_on_how_often_its_clock_is_asked():
+    def played(turn_ms):
+        hub, symbols = Hub(), ("ETHUSDC", "BTCUSDC", "BTCUSDT")
+        player = SyntheticPlayer([CONTRACTS[symbol] for symbol in symbols], hub, 8, 1.0, "volatile")
+        names = [f"{symbol.lower()}@{stream}" for symbol in symbols for stream in ("trade", "bookTicker")]
+        player.start(START_NS)
+        ear, now_ns = Ear(hub, *names), START_NS
+        while now_ns < START_NS + 3 * 10**9:
+            now_ns += turn_ms * MS
+            player.advance(now_ns, 2**62)
+        heard = {name: [] for name in names}
+        for name, event in ear.heard:
+            heard[name].append((event["T"], event.get("p") or (event["b"], event["B"], event["a"], event["A"])))
+        return heard
+
+    often, seldom = played(1), played(250)
+    assert often == seldom and min(map(len, often.values())) > 10
+
+
 def scripted(records):
     """Return an exchange over a tape of one symbol: (ms, kind, payload) after a small snapshot at zero."""
     snapshot = Book(100, [(640_000, 500), (639_990, 500)], [(640_010, 300), (640_020, 600)])
@@ -160,14 +179,18 @@ def test_a_recorded_trade_fills_our_order_and_the_tape_goes_out_unchanged():
     assert trade["T"] == START_NS // MS + 10
 
 
-def test_trades_of_one_taker_at_one_price_are_one_agg_trade_a_little_later():
-    records = [(ms, Kind.TRADE, Trade(t, 640_000, 5, -1, 1)) for ms, t in ((10, 7), (10, 8), (11, 9))]
+def test_trades_at_one_price_within_a_tenth_of_a_second_are_one_agg_trade_as_late():
+    records = [(ms, Kind.TRADE, Trade(t, 640_000, 5, -1, 1)) for ms, t in ((10, 7), (10, 8), (109, 9), (110, 10))]
     exchange, _, hub = scripted(records)
     ear = Ear(hub, "btcusdc@aggTrade")
-    let_pass(exchange, 0.05)
-    assert [(e["f"], e["l"], e["q"]) for _, e in ear.heard] == [(7, 8, "0.010")]
-    let_pass(exchange, 0.1, START_NS + 80 * MS)
-    assert [(e["f"], e["l"], e["q"]) for _, e in ear.heard] == [(7, 8, "0.010"), (9, 9, "0.005")]
+    now_ns = let_pass(exchange, 0.109)
+    assert ear.heard == []
+    let_pass(exchange, 0.11, now_ns)
+    assert [(e["f"], e["l"], e["q"], e["T"] - START_NS // MS) for _, e in ear.heard] == [
+        (7, 9, "0.015", 10),
+        (10, 10, "0.005", 110),
+    ]
+    assert all(e["E"] - e["T"] >= 100 for _, e in ear.heard)
 
 
 def test_reduce_only_orders_die_with_the_position_they_reduce():
@@ -178,7 +201,7 @@ def test_reduce_only_orders_die_with_the_position_they_reduce():
     place(exchange, account, side="SELL", type="MARKET", timeInForce="GTC", reduceOnly="true", quantity="0.010")
     expired = [t["o"] for t in exchange.told if t["e"] == "ORDER_TRADE_UPDATE" and t["o"]["x"] == "EXPIRED"]
     assert [(o["i"], o["er"]) for o in expired] == [(resting["orderId"], "4")]
-    assert account.positions["BTCUSDC"].lots == 0
+    assert account.held() == []
 
 
 def test_an_own_order_in_the_takers_way_expires_in_match():
@@ -250,7 +273,10 @@ def test_funding_is_charged_once_at_its_time():
     wallet = account.wallets_e8["USDC"]
     funding_ns = exchange.marks["BTCUSDC"].funding_ms * MS
     exchange.told.clear()
-    for after_ms in (-1, 0, 1000, 2000):
+    for after_ms in (-1, 0, 1000, 2000, 2999):
+        exchange.turn(funding_ns + after_ms * MS)
+    assert not exchange.told  # seen about three seconds late
+    for after_ms in (3001, 4000):
         exchange.turn(funding_ns + after_ms * MS)
     charged = [t["a"] for t in exchange.told if t["e"] == "ACCOUNT_UPDATE"]
     assert [(a["m"], a["P"]) for a in charged] == [("FUNDING_FEE", [])]
@@ -303,9 +329,21 @@ def test_diff_batches_keep_the_newest_quantity_and_chain_their_ids():
     batch.add(13, 15, [(5, 0)], [(6, 3)], 2)
     assert batch.take(50) == (10, 15, 9, [(4, 2), (5, 0)], [(6, 3)], 2)
     batch.add(20, 20, [], [(6, 0)], 3)
-    assert batch.take(99) is None
-    assert batch.take(100) == (20, 20, 15, [], [(6, 0)], 3)
+    assert batch.take(149) is None
+    assert batch.take(157) == (20, 20, 15, [], [(6, 0)], 3)
     assert batch.take(500) is None
+
+
+def test_diff_batches_keep_a_beat_though_the_clock_is_late_and_begin_a_new_one_after_a_silence():
+    batch, sent = DiffBatch(100), []
+    for now_ms in range(50, 1000, 7):
+        batch.add(now_ms, now_ms, [(5, 1)], [], now_ms)
+        sent += [now_ms] if batch.take(now_ms) else []
+    assert sent == [-(-(at - 50) // 7) * 7 + 50 for at in range(50, 1000, 100)]
+    batch.add(2000, 2000, [(5, 1)], [], 2000)
+    assert batch.take(2000)
+    batch.add(2001, 2001, [(5, 1)], [], 2001)
+    assert [batch.take(now_ms) is not None for now_ms in (2099, 2100)] == [False, True]
 
 
 def test_a_public_book_shows_the_best_levels_first():

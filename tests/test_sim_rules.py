@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phx.instruments import ONE_E8
-from phx.sim import rules
+from phx.sim import reduce_only, rules
 from phx.sim.account import Account, Order
 from phx.sim.contracts import listed
 from phx.sim.limits import Limits, Window
@@ -146,7 +146,7 @@ def test_margin_and_position_caps():
     assert code(rules.check_account, owner, new(quantity="0.32"), MARKS) == -2019
     rich = account(wallet=10**9)
     assert code(rules.check_account, rich, new(quantity="999"), MARKS) == 0  # just below 80 million
-    rich.position(BTCUSDC).leverage = 50
+    rich.settings_of("BTCUSDC").leverage = 50
     assert code(rules.check_account, rich, new(quantity="999"), MARKS) == -2027
 
 
@@ -156,20 +156,20 @@ def test_reduce_only_wants_a_position_it_can_reduce():
     owner.position(BTCUSDC).apply(-1, 10, 640_000, 0)
     wanted = new(reduceOnly="true", quantity="0.015")
     assert code(rules.check_account, owner, wanted, MARKS) == 0
-    assert rules.reduce_only_lots(owner, wanted) == 10
+    assert reduce_only.entering_lots(owner, wanted) == 10
     resting(owner, 5, side=1, lots=10, reduce_only=True)
-    assert code(rules.reduce_only_lots, owner, wanted) == -2022
+    assert code(reduce_only.entering_lots, owner, wanted) == -2022
     taking = new(reduceOnly="true", quantity="0.015", timeInForce="IOC")
-    assert rules.reduce_only_lots(owner, taking) == 10
+    assert reduce_only.entering_lots(owner, taking) == 10
 
 
 def test_reduce_only_orders_without_a_position_left_are_knocked_out_worst_first():
     owner = account()
     owner.position(BTCUSDC).apply(-1, 10, 640_000, 0)
     far, near = resting(owner, 1, 1, 6, True, 630_000), resting(owner, 2, 1, 6, True, 639_000)
-    assert rules.excess_reduce_only(owner, BTCUSDC) == [far]
+    assert reduce_only.excess(owner, owner.position(BTCUSDC)) == [far]
     owner.position(BTCUSDC).apply(1, 10, 640_000, 0)
-    assert rules.excess_reduce_only(owner, BTCUSDC) == [far, near]
+    assert reduce_only.excess(owner, owner.position(BTCUSDC)) == [far, near]
 
 
 @pytest.mark.parametrize(
@@ -203,10 +203,11 @@ def test_windows_are_aligned_to_the_clock_and_count_what_exceeds_them():
 def test_order_limits_name_the_window_that_is_full():
     limits = Limits()
     for _ in range(300):
-        limits.use_orders(0)
+        limits.use_orders(0, 1)
     with pytest.raises(Refused, match="300 orders per 10 SECOND") as refused:
-        limits.use_orders(0)
+        limits.use_orders(0, 1)
     assert (refused.value.status, refused.value.retry_after_s) == (429, 10)
+    limits.use_orders(0, 2)  # another account has windows of its own
 
 
 @given(st.dictionaries(st.sampled_from([*ORDER, "reduceOnly", "goodTillDate"]), st.text(max_size=12), max_size=5))

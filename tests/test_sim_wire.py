@@ -8,10 +8,11 @@ import pytest
 
 from phx._core.enums import TradeOrigin
 from phx.instruments import ONE_E8
-from phx.sim import wire
+from phx.sim import answers, market_wire, wire
 from phx.sim.account import Account, Fill, Order
 from phx.sim.contracts import listed, padded, plain
 from phx.sim.streams import ORIGIN_TEXT
+from phx.sim.tape import Aggregate
 
 FRAMES = Path(__file__).parent / "frames"
 CONTRACTS = listed({})
@@ -41,7 +42,7 @@ def e8(text: str) -> int:
 def test_book_ticker():
     c = BTCUSDT.instrument
     bid, ask = (c.ticks("84551.00"), c.lots("2.646")), (c.ticks("84551.10"), c.lots("5.302"))
-    text = wire.book_ticker(BTCUSDT, 11671659685961, bid, ask, 1790526538939, 1790526538940)
+    text = market_wire.book_ticker(BTCUSDT, 11671659685961, bid, ask, 1790526538939, 1790526538940)
     assert text == market_frames()["btcusdt@bookTicker"]
 
 
@@ -50,18 +51,16 @@ def test_depth_update():
     told = msgspec.json.decode(frame)
     c = BTCUSDT.instrument
     bids, asks = ([(c.ticks(price), c.lots(qty)) for price, qty in told[side]] for side in "ba")
-    text = wire.depth_update(BTCUSDT, told["U"], told["u"], told["pu"], bids, asks, told["T"], told["E"])
+    text = market_wire.depth_update(BTCUSDT, told["U"], told["u"], told["pu"], bids, asks, told["T"], told["E"])
     assert text == frame
 
 
 def test_agg_trade_and_trade():
     c, frames = BTCUSDT.instrument, market_frames()
-    aggregate = wire.agg_trade(
-        BTCUSDT, 3466782974, c.ticks("84551.10"), c.lots("0.030"), 8123344783, 8123344783, False, 1790526538883,
-        1790526539033,
-    )  # fmt: skip
+    one = Aggregate(3466782974, c.ticks("84551.10"), 30, 30, 8123344783, 8123344783, 1790526538883, 1)
+    aggregate = market_wire.agg_trade(BTCUSDT, one, 1790526539033)
     assert aggregate == frames["btcusdt@aggTrade"]
-    trade = wire.trade(
+    trade = market_wire.trade(
         BTCUSDT, 8121136411, c.ticks("83680"), 1, True, ORIGIN_TEXT[TradeOrigin.ORIGIN_MARKET], 1790370834848,
         1790370834849,
     )  # fmt: skip
@@ -69,14 +68,14 @@ def test_agg_trade_and_trade():
 
 
 def test_a_trade_that_is_none_has_bare_zeros():
-    text = wire.trade(
+    text = market_wire.trade(
         DOGEUSDT, 3488255295, 0, 0, True, ORIGIN_TEXT[TradeOrigin.ORIGIN_NONE], 1790371725748, 1790371725749
     )
     assert text == market_frames()["dogeusdt@trade"]
 
 
 def test_mark_price():
-    text = wire.mark_price(
+    text = market_wire.mark_price(
         BTCUSDT, e8("76888.1"), e8("76935.00826087"), e8("77018.8026775"), e8("0.000089"), 1789488000000, 1789478303000
     )
     assert text == market_frames()["markPrice"]
@@ -134,15 +133,15 @@ def test_a_maker_fill_is_told_in_three_messages():
     assert wire.trade_lite(ours, 702423109, ticks, lots, True, at, at) == lifecycle(6)
     owner.position(ETHUSDC).realised_e8 = e8("-0.28351998")
     fill = owner.book_fill(ours, lots, ticks, True, 702423109, at)
-    position = owner.positions["ETHUSDC"]
+    position = owner.position(ETHUSDC)
     mark_e8 = e8("2317.5930875")  # gives the captured unrealised profit
-    assert wire.account_update(owner, "USDC", position, mark_e8, "ORDER", at, at) == lifecycle(7)
+    assert wire.account_update(owner, "USDC", [position], {"ETHUSDC": mark_e8}, "ORDER", at, at) == lifecycle(7)
     assert wire.order_update(ours, "TRADE", owner, at, at, fill) == lifecycle(8)
 
 
 def test_funding_moves_the_wallet_and_names_no_position():
     at = 1776787203246
-    text = wire.account_update(account("38.17806885"), "USDC", None, 0, "FUNDING_FEE", at, at, e8("-0.00085067"))
+    text = wire.account_update(account("38.17806885"), "USDC", [], {}, "FUNDING_FEE", at, at, e8("-0.00085067"))
     assert text == lifecycle(2)
 
 
@@ -161,7 +160,7 @@ def test_break_even_includes_the_fee_as_captured():
     ours = order(BTCUSDT, 1, "x", 1, "91739.9", "0.002")
     fill = owner.book_fill(ours, 2, ours.price_ticks, False, 5612428004, 0)
     assert plain(fill.fee_e8, 8) == "0.0917399"
-    text = wire.account_update(owner, "USDT", owner.positions["BTCUSDT"], e8("91739.9"), "ORDER", 0, 0)
+    text = wire.account_update(owner, "USDT", owner.held(), {"BTCUSDT": e8("91739.9")}, "ORDER", 0, 0)
     assert '"bep":"91785.76995"' in text
     assert '"bep":"91785.76995"' in captured("user_btcusdt_taker_roundtrip.jsonl")[2]
 
@@ -169,7 +168,7 @@ def test_break_even_includes_the_fee_as_captured():
 def test_an_acknowledgement_is_padded_and_carries_no_filled_amounts():
     ours = order(BTCUSDT, 685989929304, "93Mbegwes6NHYIiwcodq68", 1, "50000", "0.002")
     ours.update_ms = 1747568334548
-    assert msgspec.json.encode(wire.order_ack(ours)) == (FRAMES / "rest_order_ack_btcusdt.json").read_bytes().strip()
+    assert msgspec.json.encode(answers.order_ack(ours)) == (FRAMES / "rest_order_ack_btcusdt.json").read_bytes().strip()
 
 
 def test_listed_contracts_equal_captured_ones():
@@ -180,7 +179,7 @@ def test_listed_contracts_equal_captured_ones():
 
 def test_a_user_trade_lists_padded_numbers():
     ours = order(ETHUSDC, 58846581664, "c", 1, "2317.3", "0.02")
-    row = wire.user_trade(Fill(ours, 702423109, 1776789210247, ours.price_ticks, 20, True, 0, 0))
+    row = answers.user_trade(Fill(ours, 702423109, 1776789210247, ours.price_ticks, 20, True, 0, 0))
     text = msgspec.json.encode(row).decode()
     assert text.startswith(
         '{"symbol":"ETHUSDC","id":702423109,"orderId":58846581664,"side":"BUY","price":"2317.30","qty":"0.020",'

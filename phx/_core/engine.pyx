@@ -1,7 +1,8 @@
 """Match orders of one symbol by price, then time; report what happened as events.
 
 Accepted, amended, cancelled and expired are reported for owners other than the agents (owner 0), trades and level
-changes for everybody. Reduce-only, margins and filters are the business of whoever calls.
+changes for everybody. A reduce-only order trades what is left of its position at that moment and expires beyond; how
+large it may be when it enters, margins and filters are the business of whoever calls.
 """
 
 from libc.stdlib cimport abort, free, malloc, realloc
@@ -14,6 +15,7 @@ from phx._core.matching cimport (
     EVENT_EXPIRED,
     EVENT_LEVEL,
     EVENT_TRADE,
+    EXPIRY_REDUCE_ONLY,
     REFUSED_FILL_OR_KILL,
     REFUSED_POST_ONLY,
     REFUSED_UNKNOWN,
@@ -24,6 +26,7 @@ from phx._core.matching cimport (
     TIF_GTC,
     TIF_GTX,
     MatchEvent,
+    Positions,
     expiry_of,
 )
 
@@ -40,6 +43,8 @@ cdef class Engine:
         levels_init(&self.bids, 1)
         levels_init(&self.asks, -1)
         self.log = EventLog()
+        self.positions = Positions()
+        self.probe = Positions()
         self.order_ids = first_order_id - 1
         self.trade_ids = first_trade_id - 1
         self.update_id = first_update_id - 1
@@ -185,55 +190,80 @@ cdef class Engine:
         cdef Level *best = levels_best(levels)
         return best != NULL and side * (price_ticks - best.price_ticks) >= 0
 
-    cdef bint fillable(self, int32_t owner, int side, int64_t price_ticks, int64_t lots) noexcept nogil:
-        """Whether foreign quantity down to the price covers the order; an own order in the way ends it."""
-        cdef Levels *levels = self.side_of(-side)
-        cdef int64_t i = levels.count - 1
-        cdef int32_t slot
-        while i >= 0 and lots > 0 and side * (price_ticks - levels.levels[i].price_ticks) >= 0:
-            slot = levels.levels[i].head
-            while slot >= 0 and lots > 0:
-                if owner != 0 and self.orders[slot].owner == owner:
-                    return False
-                lots -= self.orders[slot].remaining_lots
-                slot = self.orders[slot].next
-            i -= 1
-        return lots <= 0
+    cdef int64_t most(self, Positions positions, const EngineOrder *order) noexcept nogil:
+        """Return how much of an order may trade."""
+        if not order.reduces:
+            return order.remaining_lots
+        return min(order.remaining_lots, positions.room(order.position, order.side))
 
-    cdef bint take(self, EngineOrder *taker) noexcept nogil:
-        """Trade with the opposite side down to the taker's price; return whether self-trade prevention ended it."""
+    cdef bint fillable(self, const EngineOrder *taker) noexcept nogil:
+        """Whether the book down to the price covers an order. Positions are tried out as the match would move them."""
+        cdef Levels *levels = self.side_of(-taker.side)
+        cdef int64_t i = levels.count - 1
+        cdef int64_t left = taker.remaining_lots
+        cdef int64_t lots
+        cdef EngineOrder *maker
+        cdef int32_t slot
+        self.probe.copy(self.positions)
+        if self.most(self.probe, taker) < left:
+            return False
+        while i >= 0 and left > 0 and taker.side * (taker.price_ticks - levels.levels[i].price_ticks) >= 0:
+            slot = levels.levels[i].head
+            while slot >= 0 and left > 0:
+                maker = &self.orders[slot]
+                lots = min(left, self.most(self.probe, maker))
+                self.probe.add(maker.position, maker.side * lots)
+                self.probe.add(taker.position, taker.side * lots)
+                left -= lots
+                slot = maker.next
+            i -= 1
+        return left <= 0
+
+    cdef int64_t take(self, EngineOrder *taker) noexcept nogil:
+        """Trade with the opposite side down to the taker's price; return why that ended the taker, 0 if it did not."""
         cdef Levels *levels = self.side_of(-taker.side)
         cdef Level *level
         cdef int32_t slot
-        cdef int64_t price_ticks
-        cdef bint ended = False
-        while taker.remaining_lots > 0 and not ended and self.would_take(taker.side, taker.price_ticks):
+        cdef int64_t price_ticks, lots
+        cdef int64_t ended = 0
+        while taker.remaining_lots > 0 and ended == 0 and self.would_take(taker.side, taker.price_ticks):
             level = levels_best(levels)
             price_ticks = level.price_ticks
-            while level.head >= 0 and taker.remaining_lots > 0 and not ended:
+            while level.head >= 0 and taker.remaining_lots > 0 and ended == 0:
                 slot = level.head
-                if (taker.owner != 0 and self.orders[slot].owner == taker.owner
+                if self.most(self.positions, &self.orders[slot]) == 0:
+                    self.knock_out(slot, level, EXPIRY_REDUCE_ONLY)
+                elif self.most(self.positions, taker) == 0:
+                    ended = EXPIRY_REDUCE_ONLY
+                elif (taker.owner != 0 and self.orders[slot].owner == taker.owner
                         and taker.self_trade != SELF_TRADE_NONE):
-                    ended = taker.self_trade != SELF_TRADE_EXPIRE_MAKER
                     if taker.self_trade != SELF_TRADE_EXPIRE_TAKER:
-                        self.report_order(EVENT_EXPIRED, &self.orders[slot], expiry_of(TIF_GTC, True))
-                        level.lots -= self.orders[slot].remaining_lots
-                        self.unlink(slot, level)
+                        self.knock_out(slot, level, expiry_of(TIF_GTC, True))
+                    if taker.self_trade != SELF_TRADE_EXPIRE_MAKER:
+                        ended = expiry_of(taker.tif, True)
                 else:
-                    self.trade(taker, slot, level)
+                    lots = min(self.most(self.positions, taker), self.most(self.positions, &self.orders[slot]))
+                    self.trade(taker, slot, level, lots)
             self.report_level(-taker.side, price_ticks, level.lots)
             if level.head < 0:
                 levels_remove(levels, price_ticks)
         return ended
 
-    cdef void trade(self, EngineOrder *taker, int32_t slot, Level *level) noexcept nogil:
+    cdef void knock_out(self, int32_t slot, Level *level, int64_t reason) noexcept nogil:
+        """Expire a resting order while its level is matched."""
+        self.report_order(EVENT_EXPIRED, &self.orders[slot], reason)
+        level.lots -= self.orders[slot].remaining_lots
+        self.unlink(slot, level)
+
+    cdef void trade(self, EngineOrder *taker, int32_t slot, Level *level, int64_t lots) noexcept nogil:
         cdef EngineOrder *maker = &self.orders[slot]
-        cdef int64_t lots = min(taker.remaining_lots, maker.remaining_lots)
         taker.remaining_lots -= lots
         taker.filled_lots += lots
         maker.remaining_lots -= lots
         maker.filled_lots += lots
         level.lots -= lots
+        self.positions.add(taker.position, taker.side * lots)
+        self.positions.add(maker.position, maker.side * lots)
         self.trade_ids += 1
         cdef MatchEvent *event = self.log.push(EVENT_TRADE)
         event.order_id = taker.order_id
@@ -248,36 +278,36 @@ cdef class Engine:
         event.trade_id = self.trade_ids
         if maker.remaining_lots == 0:
             self.unlink(slot, level)
+        elif self.most(self.positions, maker) == 0:
+            self.knock_out(slot, level, EXPIRY_REDUCE_ONLY)
 
     cdef void run(self, EngineOrder *order) noexcept nogil:
         """Let an order take what it may, then rest or expire."""
-        cdef bint ended = self.take(order)
+        cdef int64_t ended = self.take(order)
         if order.remaining_lots == 0:
             return
-        if ended or (order.tif != TIF_GTC and order.tif != TIF_GTX):
-            self.report_order(EVENT_EXPIRED, order, expiry_of(order.tif, ended))
+        if ended == 0 and self.most(self.positions, order) == 0:
+            ended = EXPIRY_REDUCE_ONLY
+        if ended == 0 and order.tif != TIF_GTC and order.tif != TIF_GTX:
+            ended = expiry_of(order.tif, False)
+        if ended:
+            self.report_order(EVENT_EXPIRED, order, ended)
         else:
             self.rest(order)
 
-    cdef int64_t place(
-            self, int32_t owner, int side, int64_t price_ticks, int64_t lots, int tif, int self_trade) noexcept nogil:
-        cdef EngineOrder order
-        if tif == TIF_GTX and self.would_take(side, price_ticks):
+    cdef int64_t place(self, EngineOrder *order) noexcept nogil:
+        """Give a new order, complete but for its id, its id and its place. Self-trade prevention leaves FOK alone."""
+        if order.tif == TIF_FOK:
+            order.self_trade = SELF_TRADE_NONE
+        if order.tif == TIF_GTX and self.would_take(order.side, order.price_ticks):
             return REFUSED_POST_ONLY
-        if tif == TIF_FOK and not self.fillable(owner, side, price_ticks, lots):
+        if order.tif == TIF_FOK and not self.fillable(order):
             return REFUSED_FILL_OR_KILL
         self.order_ids += 1
         self.update_id += 1
         order.order_id = self.order_ids
-        order.price_ticks = price_ticks
-        order.remaining_lots = lots
-        order.filled_lots = 0
-        order.owner = owner
-        order.side = side
-        order.tif = tif
-        order.self_trade = self_trade
-        self.report_order(EVENT_ACCEPTED, &order, 0)
-        self.run(&order)
+        self.report_order(EVENT_ACCEPTED, order, 0)
+        self.run(order)
         return order.order_id
 
     cdef int64_t cancel(self, int64_t order_id) noexcept nogil:
@@ -308,11 +338,29 @@ cdef class Engine:
 
     # ---- for the shell ------------------------------------------------------------------------------------------
 
-    def place_order(self, int owner, int side, int64_t price_ticks, int64_t lots, int tif=1, int self_trade=2):
-        """Place an order; return its id, or a Refusal (negative) when nothing happened."""
-        if side not in (1, -1) or lots <= 0 or price_ticks <= 0 or owner < 0 or not 1 <= tif <= 5:
-            raise ValueError(f"order owner={owner} side={side} price={price_ticks} lots={lots} tif={tif}")
-        return self.place(owner, side, price_ticks, lots, tif, self_trade)
+    def place_order(self, int owner, int side, int64_t price_ticks, int64_t lots, int tif=1, int self_trade=2,
+                    int position=0, bint reduces=False):
+        """Place an order; return its id, or a Refusal (negative) when nothing happened.
+
+        position: the number of the position it trades for, 0 if none is kept. reduces: it trades no more than reduces
+        that position.
+        """
+        cdef EngineOrder order
+        if (side not in (1, -1) or lots <= 0 or price_ticks <= 0 or owner < 0 or not 1 <= tif <= 5 or position < 0
+                or (reduces and position == 0)):
+            raise ValueError(f"order owner={owner} side={side} price={price_ticks} lots={lots} tif={tif} "
+                             f"position={position} reduces={reduces}")
+        self.positions.reserve(position)
+        order.price_ticks = price_ticks
+        order.remaining_lots = lots
+        order.filled_lots = 0
+        order.owner = owner
+        order.side = side
+        order.tif = tif
+        order.self_trade = self_trade
+        order.position = position
+        order.reduces = reduces
+        return self.place(&order)
 
     def cancel_order(self, int64_t order_id):
         """Cancel a resting order; return its id, or REFUSED_UNKNOWN."""
@@ -328,6 +376,23 @@ cdef class Engine:
             raise ValueError(f"amend of {order_id}: price {price_ticks}, lots {lots}, expected both positive")
         return self.amend(order_id, price_ticks, lots)
 
+    def position_lots(self, int position):
+        """Return the signed lots of a position."""
+        self.positions.reserve(position)
+        return self.positions.lots[position]
+
+    def set_position(self, int position, int64_t lots):
+        """Set a position that changed outside of this book."""
+        if position <= 0:
+            raise ValueError(f"position number {position}, expected a positive one")
+        self.positions.reserve(position)
+        self.positions.lots[position] = lots
+
+    def next_trade_id(self):
+        """Return the id of a trade that happens outside of the book, as a liquidation's takeover does."""
+        self.trade_ids += 1
+        return self.trade_ids
+
     def order(self, int64_t order_id):
         """Return (owner, side, price_ticks, remaining_lots, filled_lots) of a resting order, None when it is gone."""
         cdef int32_t slot = self.slot_of(order_id)
@@ -338,6 +403,10 @@ cdef class Engine:
 
     def top(self, int side, int64_t limit=1):
         """Return up to `limit` (price_ticks, lots) of a side, best first."""
+        return levels_top(self.side_of(side), limit)
+
+    def standing(self, int side, int64_t limit=1):
+        """Return up to `limit` (price_ticks, lots) of a side that a taker would find, best first: here, of the book."""
         return levels_top(self.side_of(side), limit)
 
     def drain(self):

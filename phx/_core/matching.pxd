@@ -1,5 +1,5 @@
 # The words and events of a matching venue, shared by the engine (endogenous book) and the overlay (recorded book).
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
 cpdef enum TimeInForce:
     TIF_GTC = 1                 # rests until cancelled
@@ -27,7 +27,8 @@ cpdef enum Expiry:              # the venue's own numbers for why an order expir
     EXPIRY_SELF_TRADE = 1
     EXPIRY_IOC = 2
     EXPIRY_IOC_SELF_TRADE = 3
-    EXPIRY_REDUCE_ONLY = 4
+    EXPIRY_REDUCE_ONLY = 4      # nothing left to reduce
+    EXPIRY_LIQUIDATION = 5
     EXPIRY_MARKET = 9
 
 cpdef enum Refusal:             # instead of an order id: nothing happened
@@ -56,5 +57,14 @@ cdef class EventLog:
     cdef int64_t capacity
     # Append a zeroed event of this kind and return it; valid until the next push.
     cdef MatchEvent *push(self, int64_t kind) noexcept nogil
+
+cdef class Positions:           # of accounts in one symbol, so that a reduce-only order never crosses zero in a match
+    cdef int64_t *lots          # signed, by number; number 0 is nobody's and stays flat
+    cdef int32_t count
+    cdef void reserve(self, int32_t number) noexcept nogil
+    cdef void add(self, int32_t number, int64_t lots) noexcept nogil
+    # Return the lots by which a trade of this side may still reduce a position.
+    cdef int64_t room(self, int32_t number, int64_t side) noexcept nogil
+    cdef void copy(self, Positions other) noexcept nogil
 
 cdef int64_t expiry_of(int tif, bint self_trade) noexcept nogil

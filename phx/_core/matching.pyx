@@ -1,9 +1,9 @@
-"""The event log that a matching engine fills and its shell drains."""
+"""What every matching venue keeps: the event log that its shell drains, and the accounts' positions."""
 
 from typing import NamedTuple
 
 from libc.stdlib cimport abort, free, realloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 
 class Event(NamedTuple):
@@ -62,3 +62,35 @@ cdef class EventLog:
             ))
         self.count = 0
         return drained
+
+
+cdef class Positions:
+    """Signed lots of each account's position, by a number the shell gives it."""
+
+    def __init__(self):
+        self.reserve(0)
+
+    def __dealloc__(self):
+        free(self.lots)
+
+    cdef void reserve(self, int32_t number) noexcept nogil:
+        """Make room for a position; new ones are flat."""
+        cdef int32_t count = self.count
+        if number < count:
+            return
+        self.count = max(2 * count, number + 1)
+        self.lots = <int64_t *>realloc(self.lots, self.count * sizeof(int64_t))
+        if self.lots == NULL:
+            abort()
+        memset(self.lots + count, 0, (self.count - count) * sizeof(int64_t))
+
+    cdef void add(self, int32_t number, int64_t lots) noexcept nogil:
+        if number > 0:
+            self.lots[number] += lots
+
+    cdef int64_t room(self, int32_t number, int64_t side) noexcept nogil:
+        return max(0, -side * self.lots[number])
+
+    cdef void copy(self, Positions other) noexcept nogil:
+        self.reserve(other.count - 1)
+        memcpy(self.lots, other.lots, other.count * sizeof(int64_t))

@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from phx._core.levels cimport Level, Levels
-from phx._core.matching cimport EventLog
+from phx._core.matching cimport EventLog, Positions
 from phx._core.queue_position cimport QueueModel, QueuePosition
 
 cdef struct OverlayOrder:
@@ -14,6 +14,8 @@ cdef struct OverlayOrder:
     int32_t side                # +1, -1
     int32_t tif
     int32_t self_trade
+    int32_t position            # number of the position it trades for; 0 = none is kept
+    int32_t reduces             # 1 = only as much as reduces that position
     QueuePosition queue         # recorded lots ahead of it
     int64_t level_lots          # its recorded level as `queue` last saw it
 
@@ -28,6 +30,8 @@ cdef class Overlay:
     cdef OverlaySide buys       # ours
     cdef OverlaySide sells
     cdef readonly EventLog log
+    cdef Positions positions
+    cdef Positions probe        # scratch: positions while an order is tried out
     cdef QueueModel model
     cdef double power
     cdef int64_t order_ids      # newest given
@@ -45,20 +49,20 @@ cdef class Overlay:
     ) noexcept nogil
     cdef void rest(self, OverlayOrder *order) noexcept nogil
     cdef void drop(self, OverlaySide *own, int32_t place) noexcept nogil
-    cdef void drop_filled(self, OverlaySide *own) noexcept nogil
     cdef OverlayOrder *find(self, int64_t order_id, OverlaySide **own, int32_t *place) noexcept nogil
     cdef Level *best_left(self, int64_t side) noexcept nogil
     cdef bint would_take(self, int64_t side, int64_t price_ticks) noexcept nogil
-    cdef bint fillable(self, int64_t side, int64_t price_ticks, int64_t lots) noexcept nogil
-    cdef bint take(self, OverlayOrder *taker) noexcept nogil
+    cdef int64_t most(self, Positions positions, const OverlayOrder *order) noexcept nogil
+    cdef bint fillable(self, const OverlayOrder *taker) noexcept nogil
+    cdef int64_t take(self, OverlayOrder *taker) noexcept nogil
+    cdef void knock_out(self, OverlaySide *own, int32_t place, int64_t reason) noexcept nogil
+    cdef void drop_spent(self, OverlaySide *own) noexcept nogil
     cdef void run(self, OverlayOrder *order) noexcept nogil
     cdef void set_level(self, int64_t side, int64_t price_ticks, int64_t lots, bint from_depth) noexcept nogil
     cdef void set_top(self, int64_t side, int64_t price_ticks, int64_t lots) noexcept nogil
     cdef void end_delta(self, int64_t update_id) noexcept nogil
     cdef void match_crossed(self) noexcept nogil
-    cdef int64_t place(
-        self, int32_t owner, int32_t side, int64_t price_ticks, int64_t lots, int32_t tif, int32_t self_trade
-    ) noexcept nogil
+    cdef int64_t place(self, OverlayOrder *order) noexcept nogil
     cdef int64_t end(self, int64_t order_id, int64_t kind, int64_t reason) noexcept nogil
     cdef int64_t amend(self, int64_t order_id, int64_t price_ticks, int64_t lots) noexcept nogil
     cdef void on_trade(self, int64_t price_ticks, int64_t lots, int64_t aggressor) noexcept nogil

@@ -16,6 +16,7 @@ from phx._core.matching cimport (
     EVENT_CANCELED,
     EVENT_EXPIRED,
     EVENT_TRADE,
+    EXPIRY_REDUCE_ONLY,
     REFUSED_FILL_OR_KILL,
     REFUSED_POST_ONLY,
     REFUSED_UNKNOWN,
@@ -26,6 +27,7 @@ from phx._core.matching cimport (
     TIF_GTC,
     TIF_GTX,
     MatchEvent,
+    Positions,
     expiry_of,
 )
 from phx._core.queue_position cimport queue_on_level, queue_on_trade
@@ -45,6 +47,8 @@ cdef class Overlay:
         levels_init(&self.bids, 1)
         levels_init(&self.asks, -1)
         self.log = EventLog()
+        self.positions = Positions()
+        self.probe = Positions()
         self.model = MODELS[model]
         self.power = power
         self.order_ids = first_order_id - 1
@@ -90,12 +94,14 @@ cdef class Overlay:
             event.order_id = taker.order_id
             event.owner = taker.owner
             event.remaining_lots = taker.remaining_lots
+            self.positions.add(taker.position, taker.side * lots)
         if maker != NULL:
             maker.remaining_lots -= lots
             maker.filled_lots += lots
             event.maker_id = maker.order_id
             event.maker_owner = maker.owner
             event.maker_remaining_lots = maker.remaining_lots
+            self.positions.add(maker.position, maker.side * lots)
 
     cdef void rest(self, OverlayOrder *order) noexcept nogil:
         cdef OverlaySide *own = self.orders_of(order.side)
@@ -119,11 +125,19 @@ cdef class Overlay:
         own.count -= 1
         memmove(&own.orders[place], &own.orders[place + 1], (own.count - place) * sizeof(OverlayOrder))
 
-    cdef void drop_filled(self, OverlaySide *own) noexcept nogil:
+    cdef void knock_out(self, OverlaySide *own, int32_t place, int64_t reason) noexcept nogil:
+        """Expire a resting order."""
+        self.report_order(EVENT_EXPIRED, &own.orders[place], reason)
+        self.drop(own, place)
+
+    cdef void drop_spent(self, OverlaySide *own) noexcept nogil:
+        """Remove what is filled, and expire what has nothing left to reduce."""
         cdef int32_t place = 0
         while place < own.count:
             if own.orders[place].remaining_lots == 0:
                 self.drop(own, place)
+            elif self.most(self.positions, &own.orders[place]) == 0:
+                self.knock_out(own, place, EXPIRY_REDUCE_ONLY)
             else:
                 place += 1
 
@@ -154,74 +168,91 @@ cdef class Overlay:
             return True
         return own.count > 0 and side * (price_ticks - own.orders[0].price_ticks) >= 0
 
-    cdef bint fillable(self, int64_t side, int64_t price_ticks, int64_t lots) noexcept nogil:
-        """Whether recorded quantity down to the price covers the order; an account's order in the way ends it."""
-        cdef Levels *levels = self.levels_of(-side)
-        cdef OverlaySide *own = self.orders_of(-side)
-        cdef int64_t i = levels.count - 1
-        if own.count > 0 and side * (price_ticks - own.orders[0].price_ticks) >= 0:
-            price_ticks = own.orders[0].price_ticks
-        while i >= 0 and lots > 0 and side * (price_ticks - levels.levels[i].price_ticks) >= 0:
-            lots -= max(levels.levels[i].lots - levels.levels[i].consumed_lots, 0)
-            i -= 1
-        return lots <= 0
+    cdef int64_t most(self, Positions positions, const OverlayOrder *order) noexcept nogil:
+        """Return how much of an order may trade."""
+        if not order.reduces:
+            return order.remaining_lots
+        return min(order.remaining_lots, positions.room(order.position, order.side))
 
-    cdef bint take(self, OverlayOrder *taker) noexcept nogil:
-        """Trade down to the taker's price; return whether self-trade prevention ended it."""
+    cdef bint fillable(self, const OverlayOrder *taker) noexcept nogil:
+        """Whether recorded quantity and accounts' orders down to the price cover an order."""
+        cdef Levels *levels = self.levels_of(-taker.side)
+        cdef OverlaySide *own = self.orders_of(-taker.side)
+        cdef int64_t left = taker.remaining_lots
+        cdef int64_t i = levels.count - 1
+        cdef int64_t lots
+        cdef int32_t place
+        self.probe.copy(self.positions)
+        if self.most(self.probe, taker) < left:
+            return False
+        while i >= 0 and taker.side * (taker.price_ticks - levels.levels[i].price_ticks) >= 0:
+            left -= max(levels.levels[i].lots - levels.levels[i].consumed_lots, 0)
+            i -= 1
+        for place in range(own.count):
+            if left <= 0 or taker.side * (taker.price_ticks - own.orders[place].price_ticks) < 0:
+                break
+            lots = min(left, self.most(self.probe, &own.orders[place]))
+            self.probe.add(own.orders[place].position, -taker.side * lots)
+            left -= lots
+        return left <= 0
+
+    cdef int64_t take(self, OverlayOrder *taker) noexcept nogil:
+        """Trade down to the taker's price; return why that ended the taker, 0 if it did not."""
         cdef OverlaySide *own = self.orders_of(-taker.side)
         cdef Level *level
         cdef OverlayOrder *maker
-        cdef int64_t lots
+        cdef int64_t lots, room
         while taker.remaining_lots > 0 and self.would_take(taker.side, taker.price_ticks):
             level = self.best_left(-taker.side)
             maker = own.orders if own.count > 0 else NULL
+            room = self.most(self.positions, taker)
+            if room == 0:
+                return EXPIRY_REDUCE_ONLY
             if level != NULL and (
                     maker == NULL or taker.side * (maker.price_ticks - level.price_ticks) >= 0):
                 # On equal prices the recorded quantity goes first.
-                lots = min(taker.remaining_lots, level.lots - level.consumed_lots)
+                lots = min(room, level.lots - level.consumed_lots)
                 level.consumed_lots += lots
                 self.report_trade(taker.side, taker, NULL, level.price_ticks, lots)
+            elif self.most(self.positions, maker) == 0:
+                self.knock_out(own, 0, EXPIRY_REDUCE_ONLY)
             elif maker.owner == taker.owner and taker.self_trade != SELF_TRADE_NONE:
                 if taker.self_trade != SELF_TRADE_EXPIRE_TAKER:
-                    self.report_order(EVENT_EXPIRED, maker, expiry_of(TIF_GTC, True))
-                    self.drop(own, 0)
+                    self.knock_out(own, 0, expiry_of(TIF_GTC, True))
                 if taker.self_trade != SELF_TRADE_EXPIRE_MAKER:
-                    return True
+                    return expiry_of(taker.tif, True)
             else:
-                lots = min(taker.remaining_lots, maker.remaining_lots)
+                lots = min(room, self.most(self.positions, maker))
                 self.report_trade(taker.side, taker, maker, maker.price_ticks, lots)
-                self.drop_filled(own)
-        return False
+                self.drop_spent(own)
+        return 0
 
     cdef void run(self, OverlayOrder *order) noexcept nogil:
         """Let an order take what it may, then rest or expire."""
-        cdef bint ended = self.take(order)
+        cdef int64_t ended = self.take(order)
         if order.remaining_lots == 0:
             return
-        if ended or (order.tif != TIF_GTC and order.tif != TIF_GTX):
-            self.report_order(EVENT_EXPIRED, order, expiry_of(order.tif, ended))
+        if ended == 0 and self.most(self.positions, order) == 0:
+            ended = EXPIRY_REDUCE_ONLY
+        if ended == 0 and order.tif != TIF_GTC and order.tif != TIF_GTX:
+            ended = expiry_of(order.tif, False)
+        if ended:
+            self.report_order(EVENT_EXPIRED, order, ended)
         else:
             self.rest(order)
 
-    cdef int64_t place(
-            self, int32_t owner, int32_t side, int64_t price_ticks, int64_t lots, int32_t tif, int32_t self_trade
-    ) noexcept nogil:
-        cdef OverlayOrder order
-        if tif == TIF_GTX and self.would_take(side, price_ticks):
+    cdef int64_t place(self, OverlayOrder *order) noexcept nogil:
+        """Give a new order, complete but for its id, its id and its place. Self-trade prevention leaves FOK alone."""
+        if order.tif == TIF_FOK:
+            order.self_trade = SELF_TRADE_NONE
+        if order.tif == TIF_GTX and self.would_take(order.side, order.price_ticks):
             return REFUSED_POST_ONLY
-        if tif == TIF_FOK and not self.fillable(side, price_ticks, lots):
+        if order.tif == TIF_FOK and not self.fillable(order):
             return REFUSED_FILL_OR_KILL
         self.order_ids += 1
         order.order_id = self.order_ids
-        order.price_ticks = price_ticks
-        order.remaining_lots = lots
-        order.filled_lots = 0
-        order.owner = owner
-        order.side = side
-        order.tif = tif
-        order.self_trade = self_trade
-        self.report_order(EVENT_ACCEPTED, &order, 0)
-        self.run(&order)
+        self.report_order(EVENT_ACCEPTED, order, 0)
+        self.run(order)
         return order.order_id
 
     cdef int64_t end(self, int64_t order_id, int64_t kind, int64_t reason) noexcept nogil:
@@ -313,11 +344,14 @@ cdef class Overlay:
                 level = self.best_left(-side)
                 if level == NULL or side * (maker.price_ticks - level.price_ticks) < 0:
                     break
-                lots = min(maker.remaining_lots, level.lots - level.consumed_lots)
-                level.consumed_lots += lots
-                self.report_trade(-side, NULL, maker, maker.price_ticks, lots)
+                lots = min(self.most(self.positions, maker), level.lots - level.consumed_lots)
+                if lots > 0:
+                    level.consumed_lots += lots
+                    self.report_trade(-side, NULL, maker, maker.price_ticks, lots)
                 if maker.remaining_lots == 0:
                     self.drop(own, 0)
+                elif self.most(self.positions, maker) == 0:
+                    self.knock_out(own, 0, EXPIRY_REDUCE_ONLY)
 
     cdef void on_trade(self, int64_t price_ticks, int64_t lots, int64_t aggressor) noexcept nogil:
         """Let a recorded trade fill what it passes, best price first, then what it reaches at its own price."""
@@ -335,19 +369,37 @@ cdef class Overlay:
             if maker.price_ticks == price_ticks:
                 fill = left - <int64_t>ceil(maker.queue.front_lots)
                 queue_on_trade(&maker.queue, lots)
-            fill = min(fill, maker.remaining_lots)
+            fill = min(fill, self.most(self.positions, maker))
             if fill > 0:
                 left -= fill
                 self.report_trade(aggressor, NULL, maker, maker.price_ticks, fill)
-        self.drop_filled(own)
+        self.drop_spent(own)
 
     # ---- for the shell ------------------------------------------------------------------------------------------
 
-    def place_order(self, int owner, int side, int64_t price_ticks, int64_t lots, int tif=1, int self_trade=2):
-        """Place an order; return its id, or a Refusal (negative) when nothing happened."""
-        if side not in (1, -1) or lots <= 0 or price_ticks <= 0 or owner <= 0 or not 1 <= tif <= 5:
-            raise ValueError(f"order owner={owner} side={side} price={price_ticks} lots={lots} tif={tif}")
-        return self.place(owner, side, price_ticks, lots, tif, self_trade)
+    def place_order(self, int owner, int side, int64_t price_ticks, int64_t lots, int tif=1, int self_trade=2,
+                    int position=0, bint reduces=False):
+        """Place an order; return its id, or a Refusal (negative) when nothing happened.
+
+        position: the number of the position it trades for, 0 if none is kept. reduces: it trades no more than reduces
+        that position.
+        """
+        cdef OverlayOrder order
+        if (side not in (1, -1) or lots <= 0 or price_ticks <= 0 or owner <= 0 or not 1 <= tif <= 5 or position < 0
+                or (reduces and position == 0)):
+            raise ValueError(f"order owner={owner} side={side} price={price_ticks} lots={lots} tif={tif} "
+                             f"position={position} reduces={reduces}")
+        self.positions.reserve(position)
+        order.price_ticks = price_ticks
+        order.remaining_lots = lots
+        order.filled_lots = 0
+        order.owner = owner
+        order.side = side
+        order.tif = tif
+        order.self_trade = self_trade
+        order.position = position
+        order.reduces = reduces
+        return self.place(&order)
 
     def cancel_order(self, int64_t order_id):
         """Cancel a resting order; return its id, or REFUSED_UNKNOWN."""
@@ -400,6 +452,23 @@ cdef class Overlay:
         if origin == ORIGIN_FILLS and price_ticks > 0 and lots > 0 and aggressor in (1, -1):
             self.on_trade(price_ticks, lots, aggressor)
 
+    def position_lots(self, int position):
+        """Return the signed lots of a position."""
+        self.positions.reserve(position)
+        return self.positions.lots[position]
+
+    def set_position(self, int position, int64_t lots):
+        """Set a position that changed outside of this book."""
+        if position <= 0:
+            raise ValueError(f"position number {position}, expected a positive one")
+        self.positions.reserve(position)
+        self.positions.lots[position] = lots
+
+    def next_trade_id(self):
+        """Return the id of a trade that happens outside of the book, as a liquidation's takeover does."""
+        self.trade_ids += 1
+        return self.trade_ids
+
     def order(self, int64_t order_id):
         """Return (owner, side, price_ticks, remaining_lots, filled_lots) of a resting order, None when it is gone."""
         cdef OverlaySide *own
@@ -417,6 +486,27 @@ cdef class Overlay:
     def top(self, int side, int64_t limit=1):
         """Return up to `limit` recorded (price_ticks, lots) of a side, best first."""
         return levels_top(self.levels_of(side), limit)
+
+    def standing(self, int side, int64_t limit=1):
+        """Return up to `limit` (price_ticks, lots) of a side that a taker would find, best first.
+
+        The recorded levels less what our takers took of them, and the accounts' orders.
+        """
+        cdef Levels *levels = self.levels_of(side)
+        cdef OverlaySide *own = self.orders_of(side)
+        cdef int64_t i, left
+        cdef int32_t place
+        found = {}
+        for i in range(levels.count - 1, -1, -1):
+            left = levels.levels[i].lots - levels.levels[i].consumed_lots
+            if left > 0:
+                found[levels.levels[i].price_ticks] = left
+                if len(found) == limit:
+                    break
+        for place in range(own.count):
+            price_ticks = own.orders[place].price_ticks
+            found[price_ticks] = found.get(price_ticks, 0) + own.orders[place].remaining_lots
+        return sorted(found.items(), reverse=side > 0)[:limit]
 
     def drain(self):
         """Return the events since the last call, oldest first."""

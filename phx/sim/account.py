@@ -5,13 +5,29 @@ from decimal import Decimal
 
 from phx.instruments import ONE_E8
 from phx.sim.contracts import Contract, padded
+from phx.sim.position import BOTH, LONG, POSITION_SIDES, SHORT, Position, SymbolSettings
 
-DEFAULT_LEVERAGE = 20
+
+@dataclass(slots=True)
+class Amendment:
+    """One change of an order: what it was and what it became."""
+
+    number: int
+    time_ms: int
+    ticks_before: int
+    ticks_after: int
+    lots_before: int
+    lots_after: int
+    modify_id: int | None = None
 
 
 @dataclass(slots=True)
 class Order:
-    """One order as the venue keeps it, for its whole life."""
+    """One order as the venue keeps it, for its whole life.
+
+    reduce_only: may only reduce; in hedge mode true of every order that closes (SELL of LONG, BUY of SHORT).
+    price_match: the mode the price came from. forced: one of the venue's own (liquidation, deleveraging).
+    """
 
     contract: Contract
     order_id: int
@@ -26,10 +42,15 @@ class Order:
     good_till_ms: int
     time_ms: int
     update_ms: int
+    position_side: str = BOTH
+    price_match: str = "NONE"
+    orig_type: str = ""  # of the conditional order it came from
+    forced: bool = False
+    close_position: bool = False
     status: str = "NEW"
     executed_lots: int = 0
     executed_ticklots: int = 0
-    modifications: int = 0
+    amendments: list[Amendment] = field(default_factory=list)
     expiry: int = 0
 
     @property
@@ -60,56 +81,6 @@ class Fill:
 
 
 @dataclass(slots=True)
-class Position:
-    """A one-way position. cost_e8: what the open quantity cost, always positive; fees_e8: the fees paid for it."""
-
-    contract: Contract
-    lots: int = 0
-    cost_e8: int = 0
-    fees_e8: int = 0
-    realised_e8: int = 0  # before fees, since the account began
-    leverage: int = DEFAULT_LEVERAGE
-    update_ms: int = 0
-
-    def apply(self, side: int, lots: int, price_ticks: int, fee_e8: int) -> int:
-        """Book a fill; return the realised profit of what it closed. The entry price moves only when adding."""
-        closed = min(lots, abs(self.lots)) if side * self.lots < 0 else 0
-        opened = lots - closed
-        realised = 0
-        if closed:
-            direction = 1 if self.lots > 0 else -1
-            cost = self.cost_e8 * closed // abs(self.lots)
-            fees = self.fees_e8 * closed // abs(self.lots)
-            realised = direction * (self.contract.value_e8(price_ticks * closed) - cost)
-            self.cost_e8 -= cost
-            self.fees_e8 -= fees
-            self.realised_e8 += realised
-        if opened:
-            self.cost_e8 += self.contract.value_e8(price_ticks * opened)
-            self.fees_e8 += fee_e8 * opened // lots
-        self.lots += side * lots
-        return realised
-
-    def entry_e8(self) -> int:
-        """Return the entry price in 1e-8, 0 when flat."""
-        return self._per_unit_e8(self.cost_e8)
-
-    def break_even_e8(self) -> int:
-        """Return the price at which closing would pay back the entry fees, in 1e-8."""
-        return self._per_unit_e8(self.cost_e8 + (self.fees_e8 if self.lots > 0 else -self.fees_e8))
-
-    def unrealised_e8(self, mark_e8: int) -> int:
-        return self.notional_e8(mark_e8) - (self.cost_e8 if self.lots > 0 else -self.cost_e8)
-
-    def notional_e8(self, mark_e8: int) -> int:
-        """Return the signed value at the mark price."""
-        return int(self.lots * self.contract.instrument.lot_size * mark_e8)
-
-    def _per_unit_e8(self, amount_e8: int) -> int:
-        return round(amount_e8 / (abs(self.lots) * self.contract.instrument.lot_size)) if self.lots else 0
-
-
-@dataclass(slots=True)
 class OpenOrders:
     """The open orders of one symbol, and their value per side, kept as they change."""
 
@@ -136,9 +107,41 @@ class OpenOrders:
         self.lots[order.side] -= lots
         self.ticklots[order.side] -= lots * order.price_ticks
 
+    def opening_lots(self, position_side: str) -> int:
+        """Return the lots that would open more of a hedged position."""
+        return sum(
+            o.remaining_lots for o in self.by_id.values() if o.position_side == position_side and not o.reduce_only
+        )
+
+
+@dataclass(slots=True)
+class Income:
+    """One change of a wallet that no fill made: FUNDING_FEE, INSURANCE_CLEAR, TRANSFER."""
+
+    time_ms: int
+    kind: str
+    symbol: str
+    asset: str
+    change_e8: int
+
+
+@dataclass(slots=True)
+class MarginChange:
+    """One transfer between a wallet and an isolated position. kind: 1 added, 2 taken away."""
+
+    time_ms: int
+    symbol: str
+    position_side: str
+    asset: str
+    kind: int
+    amount_e8: int
+
 
 class Account:
-    """owner: the account's number in the books. Everything is one-way mode, cross margin, single asset."""
+    """owner: the account's number in the books. hedge: LONG and SHORT positions instead of one, BOTH.
+
+    multi_assets: all wallets stand for all positions. Whether a symbol is isolated and its leverage: settings_of().
+    """
 
     def __init__(self, owner: int, wallet_e8: int, assets, maker_fee: Decimal, taker_fee: Decimal):
         self.owner = owner
@@ -146,18 +149,44 @@ class Account:
         self.maker_fee = maker_fee
         self.taker_fee = taker_fee
         self._fee_e8 = {True: int(maker_fee * ONE_E8), False: int(taker_fee * ONE_E8)}
-        self.positions: dict[str, Position] = {}
+        self.hedge = False
+        self.multi_assets = False
+        self.fee_burn = False  # fees in BNB; no account here holds any
+        self.settings: dict[str, SymbolSettings] = {}
+        self.positions: dict[tuple[str, str], Position] = {}  # by symbol and position side
         self.open: dict[str, OpenOrders] = {}
         self.orders: dict[tuple[str, int], Order] = {}
         self.newest_by_client: dict[tuple[str, str], Order] = {}
         self.fills: dict[str, list[Fill]] = {}
-        self.funding: list[tuple[int, str, str, int]] = []  # time, symbol, asset, change in 1e-8
+        self.incomes: list[Income] = []
+        self.margin_changes: list[MarginChange] = []
 
-    def position(self, contract: Contract) -> Position:
-        return self.positions.setdefault(contract.symbol, Position(contract))
+    # ---- positions and orders -----------------------------------------------------------------------------------
+
+    def settings_of(self, symbol: str) -> SymbolSettings:
+        return self.settings.setdefault(symbol, SymbolSettings())
+
+    def position(self, contract: Contract, side: str = BOTH) -> Position:
+        """Return a position, flat if there never was one."""
+        found = self.positions.get((contract.symbol, side))
+        if found is None:
+            found = Position(contract, self.settings_of(contract.symbol), side)
+            self.positions[contract.symbol, side] = found
+        return found
+
+    def positions_of(self, contract: Contract) -> list[Position]:
+        """Return the symbol's positions of the current mode: BOTH, or LONG and SHORT."""
+        return [self.position(contract, side) for side in ((LONG, SHORT) if self.hedge else (BOTH,))]
+
+    def held(self, symbol: str = "") -> list[Position]:
+        """Return the positions that are not flat."""
+        return [p for (name, _), p in self.positions.items() if p.lots and symbol in ("", name)]
 
     def open_orders(self, symbol: str) -> OpenOrders:
         return self.open.setdefault(symbol, OpenOrders())
+
+    def all_open(self) -> list[Order]:
+        return [order for opened in self.open.values() for order in opened.by_id.values()]
 
     def keep(self, order: Order) -> None:
         """Remember a new order."""
@@ -170,6 +199,12 @@ class Account:
             return self.orders.get((symbol, order_id))
         return self.newest_by_client.get((symbol, client_id))
 
+    def book_number(self, position_side: str) -> int:
+        """Return the number by which the books know a position of this account."""
+        return self.owner * len(POSITION_SIDES) + POSITION_SIDES.index(position_side)
+
+    # ---- what moves the wallet ----------------------------------------------------------------------------------
+
     def fee_e8(self, value_e8: int, maker: bool) -> int:
         """Return the commission of a fill, cut off at eight decimals; negative is a rebate."""
         scaled = value_e8 * self._fee_e8[maker]
@@ -179,7 +214,7 @@ class Account:
         """Apply a fill to order, position and wallet."""
         contract = order.contract
         fee_e8 = self.fee_e8(contract.value_e8(price_ticks * lots), maker)
-        position = self.position(contract)
+        position = self.position(contract, order.position_side)
         realised_e8 = position.apply(order.side, lots, price_ticks, fee_e8)
         position.update_ms = now_ms
         self.wallets_e8[contract.margin_asset] += realised_e8 - fee_e8
@@ -196,19 +231,32 @@ class Account:
         self.fills.setdefault(order.symbol, []).append(fill)
         return fill
 
-    def book_funding(self, contract: Contract, rate: float, mark_e8: int, now_ms: int) -> int:
-        """Charge a position for funding; return what the wallet changed by, in 1e-8."""
-        position = self.positions.get(contract.symbol)
-        if position is None or position.lots == 0:
-            return 0
-        change_e8 = -round(position.notional_e8(mark_e8) * rate)
-        self.wallets_e8[contract.margin_asset] += change_e8
-        self.funding.append((now_ms, contract.symbol, contract.margin_asset, change_e8))
-        return change_e8
+    def funding_e8(self, position: Position, rate_e8: int, mark_e8: int) -> int:
+        """Return what a position pays (negative) or receives at a funding rate, cut off at eight decimals."""
+        owed = position.notional_e8(mark_e8) * rate_e8
+        return -(owed // ONE_E8) if owed >= 0 else -owed // ONE_E8
+
+    def book_income(
+        self, kind: str, symbol: str, asset: str, change_e8: int, now_ms: int, position: Position | None = None
+    ) -> None:
+        """Change a wallet, and with it the own wallet of an isolated position that is not closed by now."""
+        self.wallets_e8[asset] += change_e8
+        if position is not None and position.isolated and position.lots:
+            position.isolated_e8 += change_e8
+        self.incomes.append(Income(now_ms, kind, symbol, asset, change_e8))
+
+    def move_margin(self, position: Position, change_e8: int, now_ms: int) -> None:
+        """Move money from the wallet into an isolated position, or back when negative."""
+        position.isolated_e8 += change_e8
+        kind = 1 if change_e8 > 0 else 2
+        asset = position.contract.margin_asset
+        self.margin_changes.append(
+            MarginChange(now_ms, position.contract.symbol, position.side, asset, kind, abs(change_e8))
+        )
 
     def income_rows(self) -> list[dict]:
         """Return what moved the wallet, oldest first, as the income query shows it."""
-        rows = [(at, symbol, "FUNDING_FEE", change, asset, "") for at, symbol, asset, change in self.funding]
+        rows = [(i.time_ms, i.symbol, i.kind, i.change_e8, i.asset, "") for i in self.incomes]
         for symbol, fills in self.fills.items():
             for fill in fills:
                 asset, trade_id = fill.order.contract.margin_asset, str(fill.trade_id)
@@ -230,34 +278,65 @@ class Account:
             for number, (time_ms, symbol, kind, amount, asset, trade_id) in enumerate(rows, 1)
         ]
 
-    def initial_margin_e8(self, contract: Contract, mark_e8: int, side: int = 0, added_lots: int = 0) -> int:
-        """Return the margin a symbol needs: the larger of its two worst-case positions, at the mark price."""
-        position = self.positions.get(contract.symbol)
-        held = position.lots if position else 0
-        leverage = position.leverage if position else DEFAULT_LEVERAGE
-        opened = self.open.get(contract.symbol)
-        bids, asks = (opened.lots[1], opened.lots[-1]) if opened else (0, 0)
-        bids += added_lots if side > 0 else 0
-        asks += added_lots if side < 0 else 0
-        worst = max(abs(held + bids), abs(held - asks))
-        return int(worst * contract.instrument.lot_size * mark_e8) // leverage
+    # ---- margin -------------------------------------------------------------------------------------------------
+
+    def isolated_e8(self, asset: str) -> int:
+        """Return the part of a wallet that stands for isolated positions."""
+        return sum(p.isolated_e8 for p in self.positions.values() if p.contract.margin_asset == asset)
+
+    def cross_e8(self, asset: str) -> int:
+        """Return the part of a wallet that stands for everything else."""
+        return self.wallets_e8[asset] - self.isolated_e8(asset)
+
+    def initial_margin_e8(
+        self, contract: Contract, mark_e8: int, side: int = 0, added_lots: int = 0, position_side: str = BOTH
+    ) -> int:
+        """Return the margin positions and open orders of a symbol need, at the mark price, if an order were added.
+
+        One-way: of the larger of the two worst-case positions. Hedge: of both positions and what would open more.
+        """
+        settings, opened = self.settings_of(contract.symbol), self.open.get(contract.symbol)
+        if self.hedge:
+            worst = 0
+            for position, opening in ((self.position(contract, LONG), 1), (self.position(contract, SHORT), -1)):
+                worst += abs(position.lots) + (opened.opening_lots(position.side) if opened else 0)
+                if position.side == position_side and side == opening:
+                    worst += added_lots
+        else:
+            held = self.position(contract).lots
+            bids, asks = (opened.lots[1], opened.lots[-1]) if opened else (0, 0)
+            bids += added_lots if side > 0 else 0
+            asks += added_lots if side < 0 else 0
+            worst = max(abs(held + bids), abs(held - asks))
+        return int(worst * contract.instrument.lot_size * mark_e8) // settings.leverage
+
+    def position_margin_e8(self, contract: Contract, mark_e8: int) -> int:
+        """Return the initial margin of a symbol's positions alone, at the mark price."""
+        lots = sum(abs(position.lots) for position in self.positions_of(contract))
+        return int(lots * contract.instrument.lot_size * mark_e8) // self.settings_of(contract.symbol).leverage
 
     def available_e8(self, asset: str, marks_e8: dict[str, int]) -> int:
-        """Return wallet plus unrealised profit less initial margins, of one margin asset."""
-        available = self.wallets_e8[asset]
-        for symbol in self.positions.keys() | self.open.keys():
-            contract = self._contract_of(symbol)
-            if contract is None or contract.margin_asset != asset:
+        """Return what may still be used as margin: of one asset, of all in multi-assets mode.
+
+        Cross wallet plus cross profit less initial margins; isolated positions have their margin already.
+        """
+        assets = self.wallets_e8 if self.multi_assets else (asset,)
+        available = sum(self.cross_e8(name) for name in assets)
+        for contract in self._contracts().values():
+            if contract.margin_asset not in assets:
                 continue
-            position = self.positions.get(symbol)
-            if position:
-                available += position.unrealised_e8(marks_e8[symbol])
-            available -= self.initial_margin_e8(contract, marks_e8[symbol])
+            mark_e8 = marks_e8[contract.symbol]
+            available -= self.initial_margin_e8(contract, mark_e8)
+            if self.settings_of(contract.symbol).isolated:
+                available += self.position_margin_e8(contract, mark_e8)
+            else:
+                available += sum(p.unrealised_e8(mark_e8) for p in self.positions_of(contract))
         return available
 
-    def _contract_of(self, symbol: str) -> Contract | None:
-        position = self.positions.get(symbol)
-        if position:
-            return position.contract
-        opened = self.open[symbol].by_id
-        return next(iter(opened.values())).contract if opened else None
+    def _contracts(self) -> dict[str, Contract]:
+        """Return the contracts in which there is a position or an open order."""
+        found = {p.contract.symbol: p.contract for p in self.held()}
+        for symbol, opened in self.open.items():
+            if opened.by_id:
+                found[symbol] = next(iter(opened.by_id.values())).contract
+        return found

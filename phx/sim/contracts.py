@@ -2,18 +2,37 @@
 
 from decimal import Decimal
 
+import msgspec
+
 from phx.instruments import ONE_E8, Instrument
 from phx.venue.binance.listed import entries
 
 NO_ID = 255  # of a contract that the configuration does not name
 
-# (largest notional, maintenance margin rate, largest leverage); the last bracket is open above. From the venue's table.
+# (largest notional, maintenance margin rate, largest leverage); beyond the last one no position is allowed. From the
+# venue's table of 2026.
 BRACKETS = {
-    "BTC": ((50_000, "0.004", 125), (500_000, "0.005", 100), (10_000_000, "0.01", 50), (80_000_000, "0.025", 20)),
-    "ETH": ((50_000, "0.004", 125), (500_000, "0.005", 100), (1_000_000, "0.0065", 75), (5_000_000, "0.01", 50)),
-    "SOL": ((10_000, "0.005", 100), (50_000, "0.0065", 75), (200_000, "0.01", 50), (500_000, "0.012", 40)),
-}
-OTHER_BRACKETS = ((10_000, "0.005", 75), (50_000, "0.0065", 50), (500_000, "0.01", 40), (5_000_000, "0.05", 10))
+    "BTC": (
+        (50_000, "0.004", 125), (500_000, "0.005", 100), (10_000_000, "0.01", 50), (80_000_000, "0.025", 20),
+        (150_000_000, "0.05", 10), (300_000_000, "0.1", 5), (450_000_000, "0.125", 4), (600_000_000, "0.15", 3),
+        (800_000_000, "0.25", 2), (1_000_000_000, "0.5", 1),
+    ),
+    "ETH": (
+        (50_000, "0.004", 125), (500_000, "0.005", 100), (1_000_000, "0.0065", 75), (5_000_000, "0.01", 50),
+        (50_000_000, "0.02", 20), (100_000_000, "0.05", 10), (150_000_000, "0.1", 5), (300_000_000, "0.125", 4),
+        (400_000_000, "0.15", 3), (500_000_000, "0.25", 2), (800_000_000, "0.5", 1),
+    ),
+    "SOL": (
+        (10_000, "0.005", 100), (50_000, "0.0065", 75), (200_000, "0.01", 50), (500_000, "0.012", 40),
+        (1_000_000, "0.02", 25), (2_000_000, "0.025", 20), (5_000_000, "0.05", 10), (15_000_000, "0.1", 5),
+        (20_000_000, "0.125", 4), (50_000_000, "0.25", 2), (100_000_000, "0.5", 1),
+    ),
+}  # fmt: skip
+# The table is the same below, up to 10,000 at 75 times; what follows is that of smaller contracts.
+OTHER_BRACKETS = (
+    (10_000, "0.005", 75), (50_000, "0.0065", 50), (500_000, "0.01", 40), (5_000_000, "0.05", 10),
+    (10_000_000, "0.1", 5), (20_000_000, "0.125", 4), (50_000_000, "0.25", 2), (100_000_000, "0.5", 1),
+)  # fmt: skip
 
 
 class Contract:
@@ -43,10 +62,13 @@ class Contract:
             quote_asset=entry["quoteAsset"],
             status=entry["status"],
         )
+        self.order_filters = self.instrument  # what orders are held to; the book keeps its grid when these grow
         self.margin_asset = entry["marginAsset"]
         self.ticklot_e8 = self.instrument.ticklot_e8
         self.market_max_lots = int(Decimal(self.filters["MARKET_LOT_SIZE"]["maxQty"]) / self.instrument.lot_size)
         self.take_bound = Decimal(entry["marketTakeBound"])
+        self.liquidation_fee = Decimal(entry["liquidationFee"])
+        self.max_amendments = entry.get("maxMoveOrderLimit", 10_000)
         self._price_unit = int(self.instrument.tick_size.scaleb(entry["pricePrecision"]))
         self._qty_unit = int(self.instrument.lot_size.scaleb(entry["quantityPrecision"]))
         self._price_decimals = entry["pricePrecision"]
@@ -54,6 +76,23 @@ class Contract:
         self.zero_price = padded(0, self._price_decimals)
         brackets = BRACKETS.get(entry["baseAsset"], OTHER_BRACKETS)
         self.brackets = [(cap, Decimal(rate), leverage) for cap, rate, leverage in brackets]
+
+    def coarsen(self, tick: int, step: int, notional: int) -> None:
+        """Let tick, step and smallest notional grow by factors, as the venue may at any time."""
+        factors = {"tickSize": tick, "stepSize": step, "minQty": step, "notional": notional}
+        filters = [
+            found | {name: str(Decimal(found[name]) * factor) for name, factor in factors.items() if name in found}
+            for found in self.entry["filters"]
+        ]
+        self.entry = self.entry | {"filters": filters}
+        held = self.order_filters
+        self.order_filters = msgspec.structs.replace(
+            held,
+            tick_size=held.tick_size * tick,
+            lot_size=held.lot_size * step,
+            min_qty=held.min_qty * step,
+            min_notional=held.min_notional * notional,
+        )
 
     def price(self, ticks: int) -> str:
         """Return a price padded to the contract's pricePrecision."""
@@ -73,6 +112,15 @@ class Contract:
         """Return tick·lot in 1e-8 of the margin asset."""
         return ticklots * self.ticklot_e8
 
+    def value(self, ticklots: int, decimals: int) -> str:
+        """Return tick·lot in the margin asset, cut off at a number of decimals."""
+        value_e8 = self.value_e8(ticklots)
+        return padded(value_e8 // 10 ** (8 - decimals) if decimals <= 8 else value_e8 * 10 ** (decimals - 8), decimals)
+
+    def full_value(self, ticklots: int) -> str:
+        """Return tick·lot with the decimals of price and quantity together."""
+        return self.value(ticklots, self._price_decimals + self._qty_decimals)
+
     def plain_value(self, ticklots: int) -> str:
         return plain(ticklots * self.ticklot_e8, 8)
 
@@ -89,6 +137,10 @@ class Contract:
                 return rate, int(cum * ONE_E8), number
             floor, last_rate = cap, rate
         raise AssertionError("a contract has brackets")
+
+    @property
+    def max_leverage(self) -> int:
+        return max(leverage for _, _, leverage in self.brackets)
 
     def max_notional(self, leverage: int) -> int:
         """Return the largest position value allowed at a leverage."""

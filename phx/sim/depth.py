@@ -36,13 +36,20 @@ class PublicBook:
         )
 
 
+SLIP_MS = 10  # how late a frame may be for the next to keep the beat: the venue's clock turns every few ms
+
+
 class DiffBatch:
-    """Depth changes gathered for one stream speed: the newest quantity of each level since the last frame."""
+    """Depth changes gathered for one stream speed: the newest quantity of each level since the last frame.
+
+    Frames keep a beat of the interval. After a silence the first change goes out at once and begins a new beat, so that
+    a market that was recorded in steps of the interval is not delayed by another.
+    """
 
     def __init__(self, interval_ms: int):
         self.interval_ms = interval_ms
         self.prev_id = 0
-        self.due_ms = 0
+        self.due_ms = 0  # not before then
         self._clear()
 
     def _clear(self) -> None:
@@ -58,7 +65,7 @@ class DiffBatch:
 
     def take(self, now_ms: int):
         """Return (U, u, pu, bids, asks, T) with both sides ascending once it is time, None otherwise."""
-        if now_ms < self.due_ms or not self.last_id:
+        if not self.last_id or now_ms < self.due_ms:
             return None
         taken = (
             self.first_id,
@@ -69,6 +76,6 @@ class DiffBatch:
             self.ts_ms,
         )
         self.prev_id = self.last_id
-        self.due_ms = now_ms - now_ms % self.interval_ms + self.interval_ms
+        self.due_ms = self.interval_ms + (self.due_ms if now_ms - self.due_ms <= SLIP_MS else now_ms)
         self._clear()
         return taken

@@ -153,15 +153,17 @@ def _row(order: Order) -> dict:
 
 
 def _position(symbol: str, accounts: list[Account], marks_e8: dict[str, int]) -> dict:
+    """Return the position of the first account that ever had one; of a hedged account the sums."""
     for account in accounts:
-        position = account.positions.get(symbol)
-        if position is not None:
-            c = position.contract
+        found = [position for (name, _), position in account.positions.items() if name == symbol]
+        if found:
+            c = found[0].contract
+            open_one = next((position for position in found if position.lots), found[0])
             return {
-                "qty": c.plain_qty(position.lots),
-                "entry": plain(position.entry_e8(), 8),
-                "realised": plain(position.realised_e8, 8),
-                "unrealised": plain(position.unrealised_e8(marks_e8[symbol]), 8),
+                "qty": c.plain_qty(sum(position.lots for position in found)),
+                "entry": plain(open_one.entry_e8(), 8),
+                "realised": plain(sum(position.realised_e8 for position in found), 8),
+                "unrealised": plain(sum(position.unrealised_e8(marks_e8[symbol]) for position in found), 8),
                 "fees": plain(sum(f.fee_e8 for f in account.fills.get(symbol, ())), 8),
             }
     return {"qty": "0", "entry": "0", "realised": "0", "unrealised": "0", "fees": "0"}

@@ -50,4 +50,7 @@ class ListenKeys:
     def _forget(self, key: str | None) -> None:
         if key in self._until_ms:
             del self._until_ms[key]
-            del self._by_owner[self._owner.pop(key)]
+            owner = self._owner.pop(key)
+            # The owner may have started another one since this one's life was over.
+            if self._by_owner.get(owner) == key:
+                del self._by_owner[owner]

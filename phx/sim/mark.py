@@ -9,6 +9,7 @@ from statistics import median
 
 from phx.instruments import ONE_E8
 from phx.sim.market import Market
+from phx.sim.price_history import PriceHistory
 
 INDEX_HALF_LIFE_S = 3.0  # spot follows a jump within seconds; slower, collars would refuse quotes after one
 BASIS_HALF_LIFE_S = 150.0
@@ -41,6 +42,7 @@ class Mark:
         self.funding_ms = next_funding_ms(now_ms)
         self._index = self._basis = self._premium = 0.0
         self._updated_ms = 0
+        self.history = PriceHistory()
         self.mark_e8 = self.index_e8 = 0
         self.update(now_ms)
 
@@ -67,6 +69,7 @@ class Mark:
         mark = median((self._index * (1 + self.rate * to_funding), self._index + self._basis, last))
         self.mark_e8 = round(mark * self.tick_e8)
         self.index_e8 = round(self._index * self.tick_e8)
+        self.history.add(now_ms, self.mark_e8, self.index_e8, round((mid / self._index - 1) * ONE_E8))
 
     def funding_due(self, now_ms: int) -> float | None:
         """Return the rate to charge when a funding time has passed, once; None otherwise."""

@@ -26,11 +26,27 @@ def first_id(base: int, now_ns: int) -> int:
 class MatchingBook(Protocol):
     """phx._core.engine.Engine or phx._core.overlay.Overlay. Answers are order ids, or a negative Refusal."""
 
-    def place_order(self, owner: int, side: int, price_ticks: int, lots: int, tif: int, self_trade: int) -> int: ...
+    def place_order(
+        self,
+        owner: int,
+        side: int,
+        price_ticks: int,
+        lots: int,
+        tif: int,
+        self_trade: int,
+        position: int,
+        reduces: bool,
+    ) -> int: ...
     def amend_order(self, order_id: int, price_ticks: int, lots: int) -> int: ...
     def cancel_order(self, order_id: int) -> int: ...
     def expire_order(self, order_id: int, reason: int) -> int: ...
-    def top(self, side: int, limit: int = 1) -> list[tuple[int, int]]: ...
+    def set_position(self, position: int, lots: int) -> None: ...
+    def next_trade_id(self) -> int: ...
+    def top(self, side: int, limit: int = 1) -> list[tuple[int, int]]:
+        """Return what everybody sees of a side, best first: (ticks, lots)."""
+
+    def standing(self, side: int, limit: int = 1) -> list[tuple[int, int]]:
+        """Return what a taker would find, best first: on a recording the accounts' orders as well."""
 
 
 class Market(Protocol):

@@ -1,25 +1,31 @@
 """The process of the simulated venue: markets, servers and the venue's clock in one asyncio loop."""
 
 import asyncio
+import hashlib
 import logging
-from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
 
 from phx import process
-from phx.instruments import ONE_E8, InstrumentError
+from phx.instruments import ONE_E8
 from phx.process import Process, StayDown
 from phx.recording import RecordingError
 from phx.sim import rest, ws
 from phx.sim.account import Account
 from phx.sim.contracts import Contract, listed
+from phx.sim.door import Door
 from phx.sim.exchange import Exchange
+from phx.sim.faults import script
+from phx.sim.faults.switchboard import FaultError
+from phx.sim.key_list import listed_keys
+from phx.sim.latency import Latency, LatencyError, measured
 from phx.sim.market import Player
 from phx.sim.recorded import RecordedMarket
 from phx.sim.recorded_market import RecordedPlayer
 from phx.sim.signing import Key, Keys
 from phx.sim.streams import Hub
-from phx.sim.synthetic import FittedError
 from phx.sim.synthetic_market import SyntheticPlayer
-from phx.sim.unlisted import refined, unlisted
+from phx.sim.unlisted import invented, refined, unlisted
 from phx.sim.venue import Venue
 from phx.venue.binance import keys as key_files
 
@@ -30,77 +36,127 @@ HOUSEKEEPING_S = 1.0
 log = logging.getLogger("phx.sim")
 
 
-def contracts_of(config) -> dict[str, Contract]:
-    """Return the contracts of the configuration's symbols: listed ones, refined by their recording or made from it."""
-    ids = config.instrument_ids()
+class Credentials(NamedTuple):
+    """What a client signs with."""
+
+    api_key: str
+    secret: str
+
+
+def contracts_of(sim, ids: dict[str, int]) -> dict[str, Contract]:
+    """Return the contracts of the symbols in `ids`: listed ones, refined by their recording or made from it."""
     contracts = listed(ids)
     missing = [symbol for symbol in ids if symbol not in contracts]
-    if missing and config.sim.market == "synthetic":
-        raise StayDown(f"{', '.join(missing)}: not listed by the simulated venue, which lists {', '.join(contracts)}")
-    if config.sim.market == "recorded":
-        recordings, relabel = config.sim.recordings, config.sim.relabel
-        try:
+    try:
+        if sim.market == "recorded":
             wanted = {symbol: contracts[symbol] for symbol in ids if symbol in contracts}
-            contracts |= refined(wanted, recordings, relabel)
-            contracts |= unlisted(missing, recordings, relabel, ids)
-        except (RecordingError, InstrumentError, OSError) as error:
-            raise StayDown(str(error)) from None
+            contracts |= refined(wanted, sim.recordings, sim.relabel)
+            contracts |= unlisted(missing, sim.recordings, sim.relabel, ids)
+        elif missing:
+            contracts |= {symbol: invented(symbol, ids[symbol], sim.start_prices.get(symbol)) for symbol in missing}
+            log.warning("%s: not listed by the simulated venue: grid and price are invented", ", ".join(missing))
+    except (ValueError, OSError) as error:
+        raise StayDown(str(error)) from None
     return contracts
 
 
-def player_of(config, contracts: dict[str, Contract], hub: Hub) -> Player:
+def player_of(sim, wanted: list[Contract], hub: Hub) -> Player:
     """Return the configured market. Raises StayDown when it cannot be played."""
-    sim = config.sim
-    wanted = [contracts[symbol] for symbol in config.instrument_ids()]
     try:
         if sim.market == "synthetic":
-            return SyntheticPlayer(wanted, hub, sim.seed, sim.speed)
+            return SyntheticPlayer(wanted, hub, sim.seed, sim.speed, sim.regime, sim.lead_ms, sim.start_prices)
         instruments = {contract.symbol: contract.instrument for contract in wanted}
         records = RecordedMarket(sim.recordings, instruments, sim.relabel, sim.loop)
         return RecordedPlayer(wanted, hub, records, sim.speed, sim.queue_model, sim.queue_power)
-    except (FittedError, RecordingError, OSError) as error:
+    except (RecordingError, OSError) as error:
         raise StayDown(str(error)) from None
 
 
-def keys_of(config, account: Account) -> Keys:
-    """Return the one key the venue accepts: the configured file's, else the one made on the spot."""
+def latency_of(sim) -> Latency:
+    """Return the configured latencies. Raises StayDown when their file cannot be used."""
+    request_ns, ack_ns, feed_ns = (round(ms * 1e6) for ms in (sim.latency_ms, sim.ack_latency_ms, sim.feed_latency_ms))
+    constants = {"place": request_ns, "cancel": request_ns, "ack": ack_ns, "feed": feed_ns}
+    try:
+        return Latency(constants, measured(sim.latency_file) if sim.latency_file else None, sim.seed)
+    except (LatencyError, OSError) as error:
+        raise StayDown(f"sim.latency_file: {error}") from None
+
+
+def planned_faults(sim) -> list[tuple[str, dict]]:
+    """Return the faults of the configured file. Raises StayDown when it cannot be used."""
+    try:
+        return script.read(sim.faults) if sim.faults else []
+    except (FaultError, OSError) as error:
+        raise StayDown(f"sim.faults: {error}") from None
+
+
+def configured_key(config) -> Credentials:
+    """Return the key of account 1: the configured file's, else the one made on the spot."""
     path = config.venue.key_file or key_files.sim_key_file(config.run_folder())
-    found = key_files.read_key_file(key_files.Path(path))
-    return Keys([Key(found.api_key, found.secret, account)])
+    found = key_files.read_key_file(Path(path))
+    return Credentials(found.api_key, found.secret)
+
+
+def credentials_of(first: Credentials, accounts: int) -> list[Credentials]:
+    """Return one key for each account; those after the first are derived from it."""
+    derived = [[hashlib.sha256(f"{text} {i}".encode()).hexdigest() for text in first] for i in range(2, accounts + 1)]
+    return [first, *(Credentials(*texts) for texts in derived)]
+
+
+def assembled(sim, ids: dict[str, int], first: Credentials) -> Venue:
+    """Return the venue of a section sim with the given symbols, its markets begun. first: the key of account 1."""
+    contracts = contracts_of(sim, ids)
+    hub = Hub()
+    player = player_of(sim, [contracts[symbol] for symbol in ids], hub)
+    now_ns = Venue.now_ns()
+    player.start(now_ns)
+    exchange = Exchange(player, contracts, hub, now_ns // 1_000_000)
+    exchange.limits.enforced = sim.rate_limits
+    assets = sorted({contract.margin_asset for contract in exchange.contracts.values()})
+    wallet_e8 = int(sim.wallet * ONE_E8)
+    for owner in range(1, sim.accounts + 1):
+        exchange.accounts[owner] = Account(owner, wallet_e8, assets, sim.maker_fee, sim.taker_fee)
+    own = zip(credentials_of(first, sim.accounts), exchange.accounts.values(), strict=True)
+    keys = [Key(*texts, account) for texts, account in own] + listed_keys(sim.keys, exchange.accounts)
+    return Venue(exchange, Keys(keys), latency_of(sim), sim.strict_paths, sim.older_acks, planned_faults(sim))
 
 
 def build(config) -> Venue:
     """Return the venue of a configuration, its markets begun."""
-    sim = config.sim
-    contracts = contracts_of(config)
-    hub = Hub()
-    player = player_of(config, contracts, hub)
-    now_ns = Venue.now_ns()
-    player.start(now_ns)
-    exchange = Exchange(player, contracts, hub, now_ns // 1_000_000)
-    assets = sorted({contract.margin_asset for contract in exchange.contracts.values()})
-    wallet_e8 = int(Decimal(sim.wallet) * ONE_E8)
-    account = Account(1, wallet_e8, assets, sim.maker_fee, sim.taker_fee)
-    exchange.accounts[account.owner] = account
-    return Venue(exchange, keys_of(config, account), sim.latency_ms / 1000, sim.strict_paths)
+    return assembled(config.sim, config.instrument_ids(), configured_key(config))
 
 
 class Servers:
-    """Both servers of a venue and the task that lets its time pass. Use as `async with`."""
+    """The servers of a venue and the task that lets its time pass. Use as `async with`.
 
-    def __init__(self, venue: Venue, port: int, beat=lambda: None):
+    Both kinds of connections are served on `port`; WebSockets also on the next one, unless one_port.
+    """
+
+    def __init__(self, venue: Venue, port: int, beat=lambda: None, one_port: bool = False):
         self.venue = venue
         self.port = port
         self.beat = beat
+        self.one_port = one_port
 
     async def __aenter__(self) -> "Servers":
-        self.rest = await rest.serve(self.venue, self.port)
-        self.ws = await ws.serve(self.venue, self.port + 1)
+        self.rest = await rest.prepare(self.venue)
+        self.ws = await ws.serve(self.venue, 0 if self.one_port else self.port + 1)
+        if self.one_port:
+            self.ws.close()
+        self.door = Door(self.port, self.rest.server, self.ws._protocol_factory)
+        try:
+            await self.door.__aenter__()
+        except OSError:
+            self.ws.close()
+            await self.rest.cleanup()
+            raise
+        self.port = self.door.port
         self.clock = asyncio.create_task(self._pass_time())
         return self
 
     async def __aexit__(self, kind, value, traceback) -> None:
         self.clock.cancel()
+        await self.door.__aexit__(kind, value, traceback)
         self.ws.close()
         await self.rest.cleanup()
 
@@ -110,6 +166,7 @@ class Servers:
         while True:
             now_ns = self.venue.now_ns()
             exchange.turn(now_ns)
+            self.venue.trouble.turn(now_ns)
             self.beat()
             if now_ns >= housekeeping_ns:
                 housekeeping_ns = now_ns + int(HOUSEKEEPING_S * 1e9)

@@ -1,17 +1,27 @@
 """The REST server: parameters from query and body, signatures over the raw bytes, weights, headers, refusals."""
 
+import asyncio
 import logging
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
 
-from phx.sim.refusals import Refused
-from phx.sim.rest_api import ENDPOINTS, ORDER, PUBLIC, SIGNED, Call
+from phx.sim import admin
+from phx.sim.faults.requests import UNHARMED, Page, carried_out
+from phx.sim.refusals import Blocked, Refused
+from phx.sim.request import Call, Endpoint, Kind, Security
+from phx.sim.rest_api import ENDPOINTS
+from phx.sim.signing import READ, TRADE, Key, sent_signature, signed_forms
 from phx.sim.venue import Venue
 
 MAX_BODY_BYTES = 256 * 1024
 ADMIN_PATH = "/sim/"
+GIVEN_UP_S = 60.0  # of a request that is never answered
+NOT_FOUND = "<html><body><h2>404 Not found</h2></body></html>"
+METHODS: dict[str, list[str]] = {}  # path → what may be done with it
+for _method, _path in ENDPOINTS:
+    METHODS.setdefault(_path, []).append(_method)
 
 log = logging.getLogger("phx.sim")
 
@@ -24,78 +34,104 @@ class RestServer:
 
     async def handle(self, request: web.Request) -> web.Response:
         path, _, raw_query = request.raw_path.partition("?")
-        if path.startswith(ADMIN_PATH) and request.method == "GET":
-            return self._admin(path, parameters(raw_query, b""))
-        endpoint = ENDPOINTS.get((request.method, path))
+        if path.startswith(ADMIN_PATH) or path == ADMIN_PATH[:-1]:
+            return admin.answer(self.venue, path.removeprefix(ADMIN_PATH), dict(parse_qsl(raw_query)), request.method)
+        endpoint = ENDPOINTS.get(("GET" if request.method == "HEAD" else request.method, path))
         if endpoint is None:
-            return web.Response(status=404, text="<html><body><h2>404 Not found</h2></body></html>")
-        body = await request.read()
+            return _without_endpoint(request.method, path)
+        raw_body = (await request.read()).decode("utf-8", "replace")
         now_ms = self.venue.now_ms()
         limits = self.venue.exchange.limits
         headers = {}
+        key, fate = None, UNHARMED
         try:
-            params = parameters(raw_query, body)
+            # Weight is spent by whoever asks, even with a broken question.
+            in_query, in_body = pairs(raw_query), pairs(raw_body)
+            params = dict(in_body + in_query)  # the query wins
             limits.use_weight(now_ms, endpoint.weight_of(params))
-            key = self._authorise(request, endpoint, params, raw_query, body.decode("utf-8", "replace"))
-            if endpoint.kind == ORDER:
-                limits.use_orders(now_ms, *endpoint.order_counts)
-            if endpoint.is_delayed:
-                await self.venue.delay.wait()
-            now_ns = self.venue.now_ns()
-            answer = endpoint.handler(Call(self.venue, key.account if key else None, params, now_ns))
-            status, payload = 200, answer if isinstance(answer, bytes) else msgspec.json.encode(answer)
+            refuse_repeated(in_query, in_body)
+            key = self._authorise(request, endpoint, params, raw_query, raw_body)
+            fate = self.venue.trouble.fate_of(endpoint.work, params, key)
+            if endpoint.kind == Kind.ORDER:
+                limits.use_orders(now_ms, key.account.owner, *endpoint.order_counts)
+            await self._travel(endpoint.request_ns(self.venue.latency) + round(fate.wait_s * 1e9))
+            answer = carried_out(endpoint, Call(self.venue, key, params, self.venue.now_ns()), fate)
+            status, payload = 200, msgspec.json.encode(answer)
+        except Blocked:
+            return web.Response(status=403, text=Blocked.PAGE, content_type="text/html")
+        except Page as page:
+            return web.Response(status=page.status, text=page.message, content_type=page.content_type)
         except Refused as refusal:
+            if endpoint.kind == Kind.ORDER and key is not None and not refusal.uses_order_count:
+                limits.return_orders(now_ms, key.account.owner, *endpoint.order_counts)
             status, payload = refusal.status, msgspec.json.encode(refusal.body())
             if refusal.retry_after_s:
                 headers["Retry-After"] = str(refusal.retry_after_s)
+        if endpoint.kind != Kind.READ:
+            await self._travel(self.venue.latency.ack_ns())
+        if fate.reply_in_s is None:
+            await self._never(request)
+        await self._travel(round((fate.reply_in_s or 0) * 1e9))
         headers["X-MBX-USED-WEIGHT-1M"] = str(limits.weight.count(now_ms))
-        if endpoint.kind == ORDER:
-            headers["X-MBX-ORDER-COUNT-10S"] = str(limits.orders_10s.count(now_ms))
-            headers["X-MBX-ORDER-COUNT-1M"] = str(limits.orders_1m.count(now_ms))
+        if endpoint.kind == Kind.ORDER and key is not None:
+            windows = limits.orders[key.account.owner]
+            headers["X-MBX-ORDER-COUNT-10S"] = str(windows.in_10s.count(now_ms))
+            headers["X-MBX-ORDER-COUNT-1M"] = str(windows.in_1m.count(now_ms))
         return _json(payload, status, headers)
 
-    def _admin(self, path: str, params: dict) -> web.Response:
-        """Answer what no venue offers: its own truth, for tests and summaries. phx never trades on it."""
-        if path == ADMIN_PATH + "ledger":
-            return _json(msgspec.json.encode(self.venue.ledger_report()), 200, {})
-        if path == ADMIN_PATH + "orders":
-            return _json(msgspec.json.encode(self.venue.ledger_orders(params.get("symbol", ""))), 200, {})
-        return web.Response(status=404)
+    @staticmethod
+    async def _travel(latency_ns: int) -> None:
+        if latency_ns > 0:
+            await asyncio.sleep(latency_ns / 1e9)
 
-    def _authorise(self, request: web.Request, endpoint, params: dict, raw_query: str, raw_body: str):
-        if endpoint.security == PUBLIC:
+    @staticmethod
+    async def _never(request: web.Request) -> None:
+        """Leave a request without an answer until its client, or this venue, gives up."""
+        await asyncio.sleep(GIVEN_UP_S)
+        if request.transport is not None:
+            request.transport.close()
+
+    def _authorise(self, request: web.Request, endpoint: Endpoint, params: dict, raw_query, raw_body) -> Key | None:
+        if endpoint.security == Security.PUBLIC:
             return None
-        key = self.venue.keys.of(request.headers.get("X-MBX-APIKEY"))
-        if endpoint.security == SIGNED:
-            sent = unsigned(raw_query) + unsigned(raw_body)
-            # Clients disagree on whether to sign before or after percent-encoding: either is accepted.
-            forms = dict.fromkeys((sent.encode(), unquote(sent).encode()))
-            self.venue.keys.check(key, forms, params.get("signature"))
+        permission = TRADE if endpoint.security == Security.TRADE else READ
+        key = self.venue.keys.of(request.headers.get("X-MBX-APIKEY"), request.remote or "", permission)
+        if endpoint.security >= Security.SIGNED:
+            self.venue.keys.check(key, signed_forms(raw_query, raw_body), sent_signature(params))
             self.venue.check_time(params)
         return key
 
 
-def parameters(raw_query: str, body: bytes) -> dict:
-    """Return the parameters of query and form body, whatever the content type says; the query wins."""
-    params = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-    params.update(parse_qsl(raw_query, keep_blank_values=True))
-    return params
+def pairs(raw: str) -> list[tuple[str, str]]:
+    """Return the parameters of a query or a form body, whatever its content type says."""
+    return parse_qsl(raw, keep_blank_values=True)
 
 
-def unsigned(raw: str) -> str:
-    """Return a query string without its signature."""
-    return "&".join(part for part in raw.split("&") if not part.startswith("signature="))
+def refuse_repeated(*places: list[tuple[str, str]]) -> None:
+    """Refuse a parameter that stands twice in the same place."""
+    for found in places:
+        if len({name for name, _ in found}) != len(found):
+            raise Refused(-1101)
+
+
+def _without_endpoint(method: str, path: str) -> web.Response:
+    allowed = METHODS.get(path)
+    if allowed is None:
+        return web.Response(status=404, text=NOT_FOUND, content_type="text/html")
+    if method == "OPTIONS":
+        return web.Response(headers={"Allow": ", ".join([*allowed, "OPTIONS"])})
+    refusal = Refused(-5000, path, method)
+    return _json(msgspec.json.encode(refusal.body()), refusal.status, {})
 
 
 def _json(payload: bytes, status: int, headers: dict) -> web.Response:
     return web.Response(body=payload, status=status, content_type="application/json", headers=headers)
 
 
-async def serve(venue: Venue, port: int) -> web.AppRunner:
-    """Listen on loopback; return the runner, whose cleanup() ends it."""
+async def prepare(venue: Venue) -> web.AppRunner:
+    """Return the server that listens nowhere yet: `runner.server` makes its protocols, `cleanup()` ends it."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.router.add_route("*", "/{path:.*}", RestServer(venue).handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
     return runner

@@ -1,13 +1,17 @@
-"""Public streams: who listens to what, and the frames of one symbol, built only when somebody listens."""
+"""The streams of one contract: what the market tells, at the speed of each, built only when somebody listens.
 
-from collections import defaultdict
+Sending is by the hub; streams of all contracts together are in all_markets.
+"""
 
 from phx._core.enums import TradeOrigin
-from phx.sim import wire
+from phx.sim import market_wire
 from phx.sim.contracts import Contract
 from phx.sim.depth import DiffBatch, PublicBook
+from phx.sim.hub import Hub
+from phx.sim.klines import INTERVALS, untold
+from phx.sim.market_wire import Liquidation
+from phx.sim.tape import Tape
 
-AGG_TRADE_DELAY_MS = 100
 ORIGIN_TEXT = {
     TradeOrigin.ORIGIN_NONE: "NA",
     TradeOrigin.ORIGIN_MARKET: "MARKET",
@@ -15,44 +19,18 @@ ORIGIN_TEXT = {
     TradeOrigin.ORIGIN_LIQUIDATION: "ADL",
     TradeOrigin.ORIGIN_INSURANCE: "INSURANCE_FUND",
 }
-BATCH_STREAMS = {"depth@100ms": 100, "depth": 250, "depth@250ms": 250, "depth@500ms": 500}
+# Speed in ms → the diff streams, and the streams of the best levels with how many. The speed of 250 ms has no name but
+# the bare one: @250ms is silent, as measured on the venue. Retail orders, which rpiDepth would add, do not exist here.
+DIFF_STREAMS = {100: ("depth@100ms",), 250: ("depth",), 500: ("depth@500ms", "rpiDepth@500ms")}
 PARTIAL_STREAMS = {
-    f"depth{levels}{suffix}": (levels, interval_ms)
-    for levels in (5, 10, 20)
-    for suffix, interval_ms in (("", 250), ("@100ms", 100), ("@250ms", 250), ("@500ms", 500))
+    interval_ms: tuple((f"depth{levels}{suffix}", levels) for levels in (5, 10, 20))
+    for interval_ms, suffix in ((100, "@100ms"), (250, ""), (500, "@500ms"))
 }
-MARKET_STREAMS = ("aggTrade", "markPrice", "markPrice@1s")
-
-
-def path_of(stream: str) -> str:
-    """Return the path that carries a stream: public or market; private streams are listen keys."""
-    return "market" if stream.partition("@")[2] in MARKET_STREAMS else "public"
-
-
-class Hub:
-    """Stream name → the connections that asked for it. A connection has send(stream, payload)."""
-
-    def __init__(self):
-        self.listeners: dict[str, set] = defaultdict(set)
-
-    def subscribe(self, stream: str, connection) -> None:
-        self.listeners[stream].add(connection)
-
-    def unsubscribe(self, stream: str, connection) -> None:
-        listening = self.listeners.get(stream)
-        if listening:
-            listening.discard(connection)
-            if not listening:
-                del self.listeners[stream]
-
-    def wanted(self, stream: str) -> bool:
-        return stream in self.listeners
-
-    def send(self, stream: str, text: str) -> None:
-        """Send a payload to everybody who listens."""
-        payload = text.encode()
-        for connection in list(self.listeners.get(stream, ())):
-            connection.send(stream, payload)
+SINGLE_STREAMS = (
+    "bookTicker", "trade", "depth@0ms", "aggTrade", "markPrice", "markPrice@1s", "ticker", "miniTicker", "forceOrder",
+)  # fmt: skip
+KLINE_MS = 250
+LIQUIDATION_MS = 1000  # one is told of this time, the largest, at its end
 
 
 class SymbolStreams:
@@ -62,18 +40,31 @@ class SymbolStreams:
         self.contract = contract
         self.hub = hub
         self.book = PublicBook()
-        self.names = {name: f"{contract.symbol.lower()}@{name}" for name in self._all_names()}
-        self.batches = {interval_ms: DiffBatch(interval_ms) for interval_ms in (100, 250, 500)}
-        self.partial_due_ms = dict.fromkeys(PARTIAL_STREAMS, 0)
-        self.partial_prev_id = dict.fromkeys(PARTIAL_STREAMS, 0)
-        self.agg_id = 0
-        self.aggregate: list | None = None  # [price, lots, first, last, buyer is maker, T]
+        self.tape = Tape()
+        symbol = contract.symbol.lower()
+        batched = [name for names in DIFF_STREAMS.values() for name in names]
+        partial = [name for rows in PARTIAL_STREAMS.values() for name, _ in rows]
+        self.names = {name: f"{symbol}@{name}" for name in (*SINGLE_STREAMS, *batched, *partial)}
+        continuous = f"{contract.entry['pair']}_{contract.entry['contractType']}".lower()
+        self._kline_names = {
+            interval: (
+                # By the second there are only continuous klines.
+                f"{symbol}@kline_{interval}" if interval != "1s" else "",
+                f"{continuous}@continuousKline_{interval}",
+            )
+            for interval in INTERVALS
+        }
+        self._kline_due_ms = 0
+        self._klines_told: dict[str, tuple[int, int]] = {}  # interval → the candle last told and its newest trade
+        self.batches = {interval_ms: DiffBatch(interval_ms) for interval_ms in DIFF_STREAMS}
         self.last_ticks = 0  # of the newest trade that moved the price
         self.best: tuple | None = None  # (update_id, bid, ask, T) as last told
+        self._mark: tuple = ()
+        self.mark_ms = 0
+        self._liquidation: Liquidation | None = None  # the largest of the interval
+        self._liquidation_due_ms = 0
 
-    @staticmethod
-    def _all_names():
-        yield from ("bookTicker", "trade", "depth@0ms", *MARKET_STREAMS, *BATCH_STREAMS, *PARTIAL_STREAMS)
+    # ---- what happens -------------------------------------------------------------------------------------------
 
     def on_book(self, update_id: int, bids, asks, ts_ms: int) -> None:
         """Start from a whole book; nothing is published of it but snapshots."""
@@ -90,80 +81,100 @@ class SymbolStreams:
             batch.add(first_id, last_id, bids, asks, ts_ms)
         name = self.names["depth@0ms"]
         if self.hub.wanted(name):
-            text = wire.depth_update(self.contract, first_id, last_id, prev_id, bids, asks, ts_ms, now_ms)
+            text = market_wire.depth_update(self.contract, first_id, last_id, prev_id, bids, asks, ts_ms, now_ms)
             self.hub.send(name, text)
 
     def on_top(self, update_id: int, bid: tuple[int, int], ask: tuple[int, int], ts_ms: int, now_ms: int) -> None:
         self.best = (update_id, bid, ask, ts_ms)
         name = self.names["bookTicker"]
         if self.hub.wanted(name):
-            self.hub.send(name, wire.book_ticker(self.contract, update_id, bid, ask, ts_ms, now_ms))
+            self.hub.send(name, market_wire.book_ticker(self.contract, update_id, bid, ask, ts_ms, now_ms))
 
     def on_trade(self, trade_id: int, ticks: int, lots: int, aggressor: int, origin: int, ts_ms: int, now_ms: int):
         name = self.names["trade"]
         if self.hub.wanted(name):
             origin_text = ORIGIN_TEXT.get(origin, "MARKET")
             self.hub.send(
-                name, wire.trade(self.contract, trade_id, ticks, lots, aggressor < 0, origin_text, ts_ms, now_ms)
+                name, market_wire.trade(self.contract, trade_id, ticks, lots, aggressor < 0, origin_text, ts_ms, now_ms)
             )
-        if origin in (TradeOrigin.ORIGIN_MARKET, TradeOrigin.ORIGIN_RPI):
-            self._aggregate(trade_id, ticks, lots, aggressor < 0, ts_ms, now_ms)
+        self.tape.add(trade_id, ticks, lots, aggressor, origin, ts_ms, self.book.update_id)
         if origin == TradeOrigin.ORIGIN_MARKET:
             self.last_ticks = ticks
 
-    def _aggregate(self, trade_id, ticks, lots, buyer_is_maker, ts_ms, now_ms) -> None:
-        open_one = self.aggregate
-        if open_one and open_one[0] == ticks and open_one[4] == buyer_is_maker and open_one[5] == ts_ms:
-            open_one[1] += lots
-            open_one[3] = trade_id
-            return
-        self._publish_aggregate(now_ms)
-        self.aggregate = [ticks, lots, trade_id, trade_id, buyer_is_maker, ts_ms]
-
-    def _publish_aggregate(self, now_ms: int) -> None:
-        if self.aggregate is None:
-            return
-        ticks, lots, first, last, buyer_is_maker, ts_ms = self.aggregate
-        self.aggregate = None
-        self.agg_id += 1
-        name = self.names["aggTrade"]
-        if self.hub.wanted(name):
-            text = wire.agg_trade(self.contract, self.agg_id, ticks, lots, first, last, buyer_is_maker, ts_ms, now_ms)
-            self.hub.send(name, text)
-
-    def flush(self, now_ms: int) -> None:
-        """Publish what is due on the slower streams; called every few milliseconds."""
-        if self.aggregate and now_ms >= self.aggregate[5] + AGG_TRADE_DELAY_MS:
-            self._publish_aggregate(now_ms)
-        for interval_ms, batch in self.batches.items():
-            taken = batch.take(now_ms)
-            if taken is None:
-                continue
-            wanted = [self.names[n] for n, ms in BATCH_STREAMS.items() if ms == interval_ms]
-            wanted = [name for name in wanted if self.hub.wanted(name)]
-            if wanted:
-                text = wire.depth_update(self.contract, *taken, now_ms)
-                for name in wanted:
-                    self.hub.send(name, text)
-        for stream, (limit, interval_ms) in PARTIAL_STREAMS.items():
-            name = self.names[stream]
-            if now_ms >= self.partial_due_ms[stream] and self.hub.wanted(name):
-                self.partial_due_ms[stream] = now_ms - now_ms % interval_ms + interval_ms
-                self._publish_partial(stream, name, limit, now_ms)
-
-    def _publish_partial(self, stream: str, name: str, limit: int, now_ms: int) -> None:
-        book = self.book
-        prev_id = self.partial_prev_id[stream] or book.update_id
-        if prev_id == book.update_id and self.partial_prev_id[stream]:
-            return
-        self.partial_prev_id[stream] = book.update_id
-        bids, asks = book.top(limit)
-        text = wire.depth_update(self.contract, prev_id, book.update_id, prev_id, bids, asks, book.ts_ms, now_ms)
-        self.hub.send(name, text)
-
     def on_mark(self, mark_e8, index_e8, rate_e8, next_funding_ms, now_ms: int, every_3s: bool) -> None:
         """Publish the mark price: each second, on the slow stream every third."""
+        self._mark = mark_e8, index_e8, index_e8, rate_e8, next_funding_ms, now_ms
+        self.mark_ms = now_ms
         for stream in ("markPrice@1s", *(("markPrice",) if every_3s else ())):
             if self.hub.wanted(self.names[stream]):
-                text = wire.mark_price(self.contract, mark_e8, index_e8, index_e8, rate_e8, next_funding_ms, now_ms)
-                self.hub.send(self.names[stream], text)
+                self.hub.send(self.names[stream], self.mark_text())
+
+    def mark_text(self) -> str:
+        """Return the newest mark price as its stream tells it."""
+        return market_wire.mark_price(self.contract, *self._mark)
+
+    def on_liquidation(self, liquidation: Liquidation) -> None:
+        """Take note of a forced order; the first one filled begins the interval."""
+        if not liquidation.lots:
+            return
+        if self._liquidation is None:
+            self._liquidation_due_ms = liquidation.ts_ms + LIQUIDATION_MS
+        if self._liquidation is None or liquidation.lots > self._liquidation.lots:
+            self._liquidation = liquidation
+
+    # ---- what is told later -------------------------------------------------------------------------------------
+
+    def flush(self, now_ms: int) -> None:
+        """Publish what is due: aggregates, batched depth, klines, liquidations."""
+        name = self.names["aggTrade"]
+        for aggregate in self.tape.due(now_ms):
+            if self.hub.wanted(name):
+                self.hub.send(name, market_wire.agg_trade(self.contract, aggregate, now_ms))
+        for interval_ms, batch in self.batches.items():
+            taken = batch.take(now_ms)
+            if taken is not None:
+                self._publish_depth(interval_ms, taken, now_ms)
+        if now_ms >= self._kline_due_ms:
+            self._kline_due_ms = now_ms - now_ms % KLINE_MS + KLINE_MS
+            self._publish_klines(now_ms)
+        if self._liquidation is not None and now_ms >= self._liquidation_due_ms:
+            self._publish_liquidation(now_ms)
+
+    def _publish_depth(self, interval_ms: int, taken: tuple, now_ms: int) -> None:
+        first_id, last_id, prev_id, bids, asks, ts_ms = taken
+        wanted = [self.names[name] for name in DIFF_STREAMS[interval_ms] if self.hub.wanted(self.names[name])]
+        if wanted:
+            text = market_wire.depth_update(self.contract, *taken, now_ms)
+            for name in wanted:
+                self.hub.send(name, text)
+        for stream, levels in PARTIAL_STREAMS[interval_ms]:
+            name = self.names[stream]
+            if self.hub.wanted(name):
+                # The ids are those of the diff of the same speed.
+                bids, asks = self.book.top(levels)
+                text = market_wire.depth_update(self.contract, first_id, last_id, prev_id, bids, asks, ts_ms, now_ms)
+                self.hub.send(name, text)
+
+    def _publish_klines(self, now_ms: int) -> None:
+        for interval, (name, continuous) in self._kline_names.items():
+            wanted = [
+                (stream, text_of)
+                for stream, text_of in ((name, market_wire.kline), (continuous, market_wire.continuous_kline))
+                if self.hub.wanted(stream)
+            ]
+            if not wanted:
+                self._klines_told.pop(interval, None)
+                continue
+            candles = self.tape.klines.candles(interval, now_ms)
+            for candle, closed in untold(candles, self._klines_told.get(interval)):
+                for stream, text_of in wanted:
+                    self.hub.send(stream, text_of(self.contract, candle, interval, closed, now_ms))
+            if candles:
+                self._klines_told[interval] = candles[-1].open_ms, candles[-1].last_id
+
+    def _publish_liquidation(self, now_ms: int) -> None:
+        text = market_wire.force_order(self.contract, self._liquidation, now_ms)
+        self._liquidation = None
+        for name in (self.names["forceOrder"], "!forceOrder@arr"):
+            if self.hub.wanted(name):
+                self.hub.send(name, text)

@@ -1,17 +1,22 @@
 """The synthetic market at work: agents' actions go into a matching engine, where accounts trade as well."""
 
+import heapq
 import time
+from collections.abc import Mapping
 
 from phx._core.engine import Engine
 from phx._core.enums import TradeOrigin
 from phx._core.matching import Event, EventKind, TimeInForce
 from phx.sim.contracts import Contract
+from phx.sim.flows import LEAD_MS, order_flows
+from phx.sim.latent import AUTO
 from phx.sim.market import FIRST_ORDER_ID, FIRST_TRADE_ID, FIRST_UPDATE_ID, NEVER_NS, first_id
 from phx.sim.streams import Hub, SymbolStreams
-from phx.sim.synthetic import ActionKind, OrderFlow, order_flows
+from phx.sim.synthetic import ActionKind, OrderFlow
 
 AGENTS = 0
 WHOLE_BOOK = 10**6  # levels
+NOTHING: list[Event] = []
 
 
 class SyntheticMarket:
@@ -23,7 +28,7 @@ class SyntheticMarket:
         bases = (FIRST_ORDER_ID, FIRST_TRADE_ID, FIRST_UPDATE_ID)
         self.book = Engine(*(first_id(base, time.time_ns()) for base in bases))
         self.speed = speed
-        self._flow = flow
+        self.flow = flow
         self._ids: dict[int, int] = {}  # n → order id of resting agent orders
         self._numbers: dict[int, int] = {}  # order id → n
         self._action = None
@@ -36,7 +41,7 @@ class SyntheticMarket:
         self._ts_ms = 0  # of the newest message
 
     def start(self, now_ns: int) -> None:
-        for n, (side, price_ticks, lots) in enumerate(self._flow.seed_book()):
+        for n, (side, price_ticks, lots) in enumerate(self.flow.seed_book()):
             self._place(n, side, price_ticks, lots)
         self.book.drain()
         bids, asks = self.book.top(1, WHOLE_BOOK), self.book.top(-1, WHOLE_BOOK)
@@ -52,7 +57,7 @@ class SyntheticMarket:
 
     def _plan(self, now_ns: int) -> None:
         bid, ask = self.book.top(1), self.book.top(-1)
-        wait_ns, self._action = self._flow.next(bid[0][0] if bid else 0, ask[0][0] if ask else 0)
+        wait_ns, self._action = self.flow.next(bid[0][0] if bid else 0, ask[0][0] if ask else 0)
         self.due_ns = now_ns + int(wait_ns / self.speed)
 
     def act(self) -> None:
@@ -72,7 +77,7 @@ class SyntheticMarket:
     def _place(self, n: int, side: int, price_ticks: int, lots: int) -> None:
         order_id = self.book.place_order(AGENTS, side, price_ticks, lots)
         if self.book.order(order_id) is None:
-            self._flow.on_closed(n)
+            self.flow.on_closed(n)
             return
         self._ids[n] = order_id
         self._numbers[order_id] = n
@@ -81,13 +86,16 @@ class SyntheticMarket:
         n = self._numbers.pop(order_id, None)
         if n is not None:
             del self._ids[n]
-            self._flow.on_closed(n)
+            self.flow.on_closed(n)
 
     def _publish(self, now_ns: int) -> None:
         """Tell the streams trades and a new best price at once; depth changes wait for flush()."""
+        events = self.book.drain()
+        if not events:
+            return
         ts_ms = self._stamp(now_ns)
         changed = False
-        for event in self.book.drain():
+        for event in events:
             if event.kind == EventKind.EVENT_LEVEL:
                 changed = True
                 self._first_id = self._first_id or event.update_id
@@ -97,8 +105,10 @@ class SyntheticMarket:
                 origin = TradeOrigin.ORIGIN_MARKET
                 traded = event.trade_id, event.price_ticks, event.qty_lots, event.side
                 self.streams.on_trade(*traded, origin, ts_ms, ts_ms)
-                if event.maker_owner == AGENTS and event.maker_remaining_lots == 0:
-                    self._closed(event.maker_id)
+                if event.maker_owner == AGENTS:
+                    self.flow.on_made(-event.side, event.qty_lots)
+                    if event.maker_remaining_lots == 0:
+                        self._closed(event.maker_id)
             if event.owner or event.maker_owner:
                 self._account_events.append(event)
         if changed:
@@ -121,27 +131,56 @@ class SyntheticMarket:
     def drain(self, now_ns: int) -> list[Event]:
         self._publish(now_ns)
         self.flush(now_ns)
+        if not self._account_events:
+            return NOTHING
         events, self._account_events = self._account_events, []
         return events
 
 
 class SyntheticPlayer:
-    """All synthetic markets of the venue; each plans its own next action."""
+    """All synthetic markets of the venue; each plans its own next action. Raises ValueError for an unknown regime.
 
-    def __init__(self, contracts: list[Contract], hub: Hub, seed: int, speed: float):
-        flows = order_flows([contract.instrument for contract in contracts], seed)
+    regime, lead_ms, start_prices: see order_flows.
+    """
+
+    def __init__(
+        self,
+        contracts: list[Contract],
+        hub: Hub,
+        seed: int,
+        speed: float,
+        regime: str = AUTO,
+        lead_ms: float = LEAD_MS,
+        start_prices: Mapping[str, float] | None = None,
+    ):
+        instruments = [contract.instrument for contract in contracts]
+        flows = order_flows(instruments, seed, regime=regime, lead_ms=lead_ms, start_prices=start_prices)
         self.markets = {c.symbol: SyntheticMarket(c, flows[c.symbol], hub, speed) for c in contracts}
+        self._queue: list[tuple[int, int, SyntheticMarket]] = []  # (due, place, market): a heap
 
     def start(self, now_ns: int) -> None:
         for market in self.markets.values():
             market.start(now_ns)
+        self._queue = [(market.due_ns, i, market) for i, market in enumerate(self.markets.values())]
+        heapq.heapify(self._queue)
+
+    def force(self, regime: str, symbol: str = "") -> None:
+        """Keep an asset's markets, or all, in a regime; "auto" lets them switch. ValueError for unknown names."""
+        if symbol and symbol not in self.markets:
+            raise ValueError(f"symbol {symbol!r}: expected one of {', '.join(self.markets)}")
+        for market in [self.markets[symbol]] if symbol else self.markets.values():
+            market.flow.latent.force(regime)
+
+    def regimes(self) -> dict[str, str]:
+        """Return the regime each market is in."""
+        return {symbol: market.flow.regime for symbol, market in self.markets.items()}
 
     def due_ns(self) -> int:
-        return min(market.due_ns for market in self.markets.values())
+        return self._queue[0][0] if self._queue else NEVER_NS
 
     def advance(self, now_ns: int, until_ns: int) -> None:
-        while True:
-            market = min(self.markets.values(), key=lambda m: m.due_ns)
-            if market.due_ns > now_ns or time.time_ns() > until_ns:
-                return
+        queue = self._queue
+        while queue and queue[0][0] <= now_ns and time.time_ns() <= until_ns:
+            _, place, market = queue[0]
             market.act()
+            heapq.heapreplace(queue, (market.due_ns, place, market))

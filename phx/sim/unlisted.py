@@ -20,6 +20,7 @@ from phx.sim.recorded import PROBED_FRAMES, relabelled
 PROBED_ITEMS = 20_000  # frames read for texts; a REST snapshot, which prints thousands, comes long before
 QUOTES = ("USDT", "USDC")
 MIN_NOTIONAL = "5"
+INVENTED_PRICE = 2.0  # 20,000 ticks, as the synthetic market assumes
 
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,20 @@ def refined(
                         filter_[key] = step.text()
         found[name] = contract if made == contract.entry else Contract(made, contract.instrument.symbol_id)
     return found
+
+
+def invented(symbol: str, symbol_id: int, start_price: float | None = None) -> Contract:
+    """Return a contract for a symbol nothing is known of but perhaps its price: 10⁴ to 10⁵ ticks, lots of some quote.
+
+    Raises ValueError for a name that is not a base asset followed by USDT or USDC.
+    """
+    if not any(symbol.endswith(quote) and symbol != quote for quote in QUOTES):
+        raise ValueError(f"{symbol}: expected the name of a base asset followed by {' or '.join(QUOTES)}")
+    magnitude = math.floor(math.log10(start_price or INVENTED_PRICE))
+    price, qty = Step(), Step()
+    price.add(f"{10.0 ** (magnitude - 4):.{max(0, 4 - magnitude)}f}")
+    qty.add(f"{10.0 ** min(0, -magnitude):.{max(0, magnitude)}f}")
+    return Contract(entry(symbol, price, qty), symbol_id)
 
 
 def grids(

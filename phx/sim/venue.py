@@ -1,56 +1,40 @@
-"""What the venue's servers share: exchange, keys, listen keys, views, clock, and the delay of requests."""
+"""What the venue's servers share: exchange, keys, listen keys, views, clock, latency."""
 
-import asyncio
 import time
-from collections import deque
-from collections.abc import Callable
 
 from phx.sim import wire
 from phx.sim.account import Account
 from phx.sim.exchange import Exchange
+from phx.sim.faults.trouble import Trouble
+from phx.sim.latency import Latency
 from phx.sim.ledger import orders_with_fills, report
 from phx.sim.listen_keys import ListenKeys
 from phx.sim.signing import Keys, check_time
-from phx.sim.views import Views
-
-
-class Delay:
-    """Runs requests a fixed time after they came, in the order they came."""
-
-    def __init__(self, seconds: float):
-        self.seconds = seconds
-        self._waiting: deque[Callable[[], None]] = deque()
-
-    def run(self, action: Callable[[], None]) -> None:
-        if self.seconds <= 0:
-            action()
-            return
-        self._waiting.append(action)
-        asyncio.get_running_loop().call_later(self.seconds, self._next)
-
-    def _next(self) -> None:
-        # One action per timer, oldest first: timers of equal time may fire in any order.
-        self._waiting.popleft()()
-
-    async def wait(self) -> None:
-        """Return when a request that came now may be handled."""
-        if self.seconds > 0:
-            turn = asyncio.get_running_loop().create_future()
-            self.run(lambda: turn.done() or turn.set_result(None))
-            await turn
 
 
 class Venue:
     """The simulated venue behind its servers."""
 
-    def __init__(self, exchange: Exchange, keys: Keys, latency_s: float, strict_paths: bool):
+    def __init__(
+        self,
+        exchange: Exchange,
+        keys: Keys,
+        latency: Latency,
+        strict_paths: bool,
+        older_acks: bool = False,
+        faults: list[tuple[str, dict]] = (),
+    ):
         self.exchange = exchange
         self.hub = exchange.hub
         self.keys = keys
         self.listen_keys = ListenKeys()
-        self.views = Views(exchange)
-        self.delay = Delay(latency_s)
+        self.latency = latency
         self.strict_paths = strict_paths
+        self.older_acks = older_acks
+        self.started_ms = self.now_ms()
+        self.skew_ms = 0  # of the clock that clients are shown and measured by
+        self.connections: set = set()  # every open WebSocket
+        self.trouble = Trouble(self, faults)
         exchange.emit = self.emit
 
     @staticmethod
@@ -61,10 +45,18 @@ class Venue:
     def now_ms() -> int:
         return time.time_ns() // 1_000_000
 
+    def clock_ms(self) -> int:
+        """Return the time as the venue tells it."""
+        return self.now_ms() + self.skew_ms
+
     def emit(self, account: Account, text: str) -> None:
         """Send a user event to the account's private streams."""
         listen_key = self.listen_keys.key_of(account)
-        if listen_key and self.hub.wanted(listen_key):
+        if not listen_key or not self.hub.wanted(listen_key):
+            return
+        if self.trouble.any:
+            self.trouble.on_user_event(account, listen_key, text)
+        else:
             self.hub.send(listen_key, text)
 
     def expire_listen_keys(self) -> None:
@@ -74,7 +66,7 @@ class Venue:
             self.hub.listeners.pop(key, None)
 
     def check_time(self, params: dict) -> None:
-        check_time(params, self.now_ms())
+        check_time(params, self.clock_ms())
 
     def ledger_report(self) -> dict:
         """Return the venue's truth about all orders, for tests and summaries."""

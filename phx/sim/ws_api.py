@@ -1,185 +1,207 @@
 """The WS-API: order entry, account and session requests, one JSON message each, answered with the same id."""
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
 
-from phx.sim import rules, wire
+from phx.sim import account_views, market_views, rest_account, rest_algo, rest_market, rest_orders
+from phx.sim.contracts import plain
+from phx.sim.faults.requests import carried_out
+from phx.sim.latency import Line
 from phx.sim.refusals import Refused
-from phx.sim.signing import Key, check_time
+from phx.sim.request import Call, Endpoint, Kind, Security, by_symbol
+from phx.sim.signing import READ, TRADE, Key, payload_of
 from phx.sim.venue import Venue
 
-# Method → (weight, who may). Orders count in the order windows instead and carry no weight.
-PUBLIC, KEY_ONLY, SIGNED = range(3)
-METHODS = {
-    "order.place": (0, SIGNED),
-    "order.modify": (0, SIGNED),
-    "order.cancel": (1, SIGNED),
-    "order.status": (1, SIGNED),
-    "account.status": (5, SIGNED),
-    "account.balance": (5, SIGNED),
-    "account.position": (5, SIGNED),
-    "session.logon": (2, SIGNED),
-    "session.status": (2, PUBLIC),
-    "session.logout": (2, PUBLIC),
-    "userDataStream.start": (1, KEY_ONLY),
-    "userDataStream.ping": (1, KEY_ONLY),
-    "userDataStream.stop": (1, KEY_ONLY),
-    "depth": (5, PUBLIC),
-    "ticker.price": (1, PUBLIC),
-    "ticker.book": (2, PUBLIC),
-    "time": (1, PUBLIC),
-    "ping": (1, PUBLIC),
-}
-ORDER_METHODS = ("order.place", "order.modify")
+# Numbers with a point stay the text they came as: that is what was signed.
+DECODER = msgspec.json.Decoder(float_hook=str)
+UNREADABLE = {"id": None, "status": 400, "error": {"code": -1000, "msg": "Invalid JSON request."}}
 VERSIONS = ("v1", "v2", "v3")
+
+
+def order_modify(call: Call) -> dict:
+    answer = rest_orders.amend(call)
+    del answer["pair"]  # only REST names it
+    return answer
+
+
+def algo_place(call: Call) -> dict:
+    answer = rest_algo.place(call)
+    del answer["activatePrice"], answer["callbackRate"]  # only REST shows them
+    return answer
+
+
+def account_status(call: Call) -> dict:
+    """Answer the older account information, which over this way says nothing of fees in BNB."""
+    found = rest_account.account(2)(call)
+    del found["feeBurn"]
+    for row in found["positions"]:
+        position = call.account.positions[row["symbol"], row["positionSide"]]
+        del row["breakEvenPrice"]
+        row["breakEvenPrice"] = plain(position.break_even_e8(), 8)  # over this way it stands last
+    return found
+
+
+def account_status_v2(call: Call) -> dict:
+    return account_views.account_information(call.exchange, call.account, 3, over_ws=True)
+
+
+def book_ticker(call: Call):
+    """Answer best prices; over this way the book's number comes first."""
+    found = [market_views.book_ticker(call.exchange, symbol) for symbol in call.symbols()]
+    found = [{"lastUpdateId": row["lastUpdateId"]} | row for row in found]
+    return found[0] if call.params.get("symbol") else found
+
+
+def price_ticker(call: Call):
+    found = [market_views.price_ticker(call.exchange, symbol) for symbol in call.symbols()]
+    return found[0] if call.params.get("symbol") else found
+
+
+PUBLIC, KEY_ONLY, SIGNED, MAY_TRADE = Security
+METHODS = {
+    "order.place": Endpoint(rest_orders.place, 0, MAY_TRADE, Kind.ORDER, work="place"),
+    "order.modify": Endpoint(order_modify, 0, MAY_TRADE, Kind.ORDER, work="amend"),
+    "order.cancel": Endpoint(rest_orders.cancel, 1, MAY_TRADE, Kind.CANCEL, work="cancel"),
+    "algoOrder.place": Endpoint(algo_place, 0, MAY_TRADE, Kind.ORDER),
+    "algoOrder.cancel": Endpoint(rest_algo.cancel, 1, MAY_TRADE, Kind.CANCEL),
+    "order.status": Endpoint(rest_orders.order, 1, SIGNED, work="query"),
+    "account.status": Endpoint(account_status, 5, SIGNED),
+    "account.balance": Endpoint(rest_account.balances, 5, SIGNED),
+    "account.position": Endpoint(rest_account.positions(2), 5, SIGNED),
+    "userDataStream.start": Endpoint(rest_account.listen_key_start, 1, KEY_ONLY),
+    "userDataStream.ping": Endpoint(rest_account.listen_key_extend, 1, KEY_ONLY),
+    "userDataStream.stop": Endpoint(rest_account.listen_key_close, 1, KEY_ONLY),
+    "depth": Endpoint(rest_market.depth, rest_market.DEPTH_WEIGHT),
+    "ticker.price": Endpoint(price_ticker, by_symbol(1, 2)),
+    "ticker.book": Endpoint(book_ticker, by_symbol(2, 5)),
+    "time": Endpoint(lambda call: {"serverTime": call.venue.clock_ms()}, 1),
+    "ping": Endpoint(lambda call: {}, 1),
+}
+LATER_VERSIONS = {
+    "v2/account.status": Endpoint(account_status_v2, 5, SIGNED),
+    "v2/account.position": Endpoint(rest_account.positions(3), 5, SIGNED),
+}
+SESSION_METHODS = {
+    "session.logon": Endpoint(lambda call: {}, 2, SIGNED),
+    "session.status": Endpoint(lambda call: {}, 2),
+    "session.logout": Endpoint(lambda call: {}, 2),
+}
+UNKNOWN = Endpoint(lambda call: {}, 1)
+
+
+def method_of(name: str) -> Endpoint:
+    """Return what a method asks for; a version before its name matters where versions differ."""
+    if name in LATER_VERSIONS:
+        return LATER_VERSIONS[name]
+    version, _, plain_name = name.rpartition("/")
+    if version and version not in VERSIONS:
+        return UNKNOWN
+    return METHODS.get(plain_name) or SESSION_METHODS.get(plain_name) or UNKNOWN
 
 
 class ApiSession:
     """One connection. After a logon, requests need neither key nor signature."""
 
-    def __init__(self, venue: Venue, write: Callable[[bytes], None], show_limits: bool):
+    def __init__(self, venue: Venue, write: Callable[[bytes], None], show_limits: bool, address: str = ""):
         self.venue = venue
         self.write = write
         self.show_limits = show_limits
+        self.address = address
         self.connected_ms = venue.now_ms()
+        self._requests, self._answers = Line(), Line()
         self.logged_on: Key | None = None
         self.authorized_ms = 0
 
     def on_request(self, payload: bytes) -> None:
         try:
-            request = msgspec.json.decode(payload)
-            method = request["method"]
-            params = request.get("params") or {}
-            number = request.get("id")
-            if not isinstance(method, str) or not isinstance(params, dict):
+            request = DECODER.decode(payload)
+            number, method, params = request.get("id"), request["method"], request.get("params") or {}
+            readable = isinstance(method, str) and isinstance(params, dict)
+            if not readable or isinstance(number, bool) or not isinstance(number, int | str | None):
                 raise TypeError
-        except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
-            error = {"code": -1000, "msg": "Invalid JSON request."}
-            self.write(msgspec.json.encode({"id": None, "status": 400, "error": error}))
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError, RecursionError):
+            self.write(msgspec.json.encode(UNREADABLE))
             return
-        self.venue.delay.run(lambda: self._handle(number, method, params))
+        # Reads wait their turn behind orders: requests of a connection are handled in their order.
+        endpoint = method_of(method)
+        travel_ns = endpoint.request_ns(self.venue.latency)
+        self._requests.send(travel_ns, lambda: self._handle(number, method, endpoint, params))
 
-    def _handle(self, number, method: str, params: dict) -> None:
-        version, _, name = method.rpartition("/")
+    def _handle(self, number: int | str | None, name: str, endpoint: Endpoint, params: dict, fate=None) -> None:
         answer = {"id": number, "status": 200}
         now_ms = self.venue.now_ms()
-        known = name in METHODS and version in ("", *VERSIONS)
-        weight, security = METHODS[name] if known else (1, PUBLIC)
         limits = self.venue.exchange.limits
+        weight = endpoint.weight_of(params)
+        key = None
         try:
-            if not known:
-                raise Refused(-1000, message=f"Unknown method '{method}'.")
-            limits.use_weight(now_ms, weight)
-            key = self._authorise(security, params, now_ms)
-            if name in ORDER_METHODS:
-                limits.use_orders(now_ms)
-            answer["result"] = self._execute(name, version, key, params)
+            if fate is None:
+                limits.use_weight(now_ms, weight)
+            if endpoint is UNKNOWN:
+                raise Refused(-1000, message=f"Unknown method '{name}'.")
+            key = self._authorise(endpoint, params)
+            if fate is None:
+                fate = self.venue.trouble.fate_of(endpoint.work, params, key)
+                if fate.wait_s:
+                    again = (number, name, endpoint, params, fate)
+                    asyncio.get_running_loop().call_later(fate.wait_s, self._handle, *again)
+                    return
+            if endpoint.kind == Kind.ORDER:
+                limits.use_orders(now_ms, key.account.owner, *endpoint.order_counts)
+            call = Call(self.venue, key, params, self.venue.now_ns())
+            is_session = name.rpartition("/")[2] in SESSION_METHODS
+            answer["result"] = self._session(name, call) if is_session else carried_out(endpoint, call, fate)
         except Refused as refusal:
+            if endpoint.kind == Kind.ORDER and key is not None and not refusal.uses_order_count:
+                limits.return_orders(now_ms, key.account.owner, *endpoint.order_counts)
             answer["status"] = refusal.status
             answer["error"] = refusal.body()
         if self._shows_limits(params):
-            is_order = name in ORDER_METHODS
-            answer["rateLimits"] = limits.order_rows(now_ms) if is_order else limits.weight_rows(now_ms, weight)
-        self.write(msgspec.json.encode(answer))
+            is_counted = endpoint.kind == Kind.ORDER and key is not None
+            rows = limits.order_rows(now_ms, key.account.owner) if is_counted else limits.weight_rows(now_ms, weight)
+            answer["rateLimits"] = rows
+        payload = msgspec.json.encode(answer)
+        reply_in_s = 0 if fate is None else fate.reply_in_s
+        if reply_in_s is None:
+            return
+        if reply_in_s:
+            asyncio.get_running_loop().call_later(reply_in_s, self.write, payload)
+            return
+        self._answers.send(
+            self.venue.latency.ack_ns() if endpoint.kind != Kind.READ else 0, lambda: self.write(payload)
+        )
 
     def _shows_limits(self, params: dict) -> bool:
-        return self.show_limits and params.get("returnRateLimits") not in (False, "false")
+        return str(params.get("returnRateLimits", self.show_limits)).lower() != "false"
 
-    def _authorise(self, security: int, params: dict, now_ms: int) -> Key | None:
-        if security == PUBLIC:
+    def _authorise(self, endpoint: Endpoint, params: dict) -> Key | None:
+        if endpoint.security == Security.PUBLIC:
             return None
+        permission = TRADE if endpoint.security == Security.TRADE else READ
+        keys = self.venue.keys
         if self.logged_on and "signature" not in params:
-            key = self.logged_on
+            key = keys.of(self.logged_on.api_key, self.address, permission)
         else:
-            key = self.venue.keys.of(params.get("apiKey"))
-            if security == SIGNED:
-                self.venue.keys.check(key, [payload_of(params)], params.get("signature"))
-        if security == SIGNED:
-            check_time(params, now_ms)
+            key = keys.of(params.get("apiKey"), self.address, permission)
+            if endpoint.security >= Security.SIGNED:
+                keys.check(key, [payload_of(params)], params.get("signature"))
+        if endpoint.security >= Security.SIGNED:
+            self.venue.check_time(params)
         return key
 
-    def _execute(self, name: str, version: str, key: Key | None, params: dict):
-        venue, exchange = self.venue, self.venue.exchange
-        now_ns = venue.now_ns()
-        now_ms = now_ns // 1_000_000
-        account = key.account if key else None
-        match name:
-            case "order.place":
-                return exchange.place(account, params, now_ns)
-            case "order.modify":
-                return exchange.amend(account, params, now_ns)
-            case "order.cancel":
-                return exchange.cancel(account, params, now_ns)
-            case "order.status":
-                return wire.order_row(exchange.order(account, params))
-            case "account.status":
-                return venue.views.account(account, 3 if version == "v2" else 2)
-            case "account.balance":
-                return venue.views.balances(account)
-            case "account.position":
-                symbol = self._symbol(params, "") if params.get("symbol") else ""
-                return venue.views.positions(account, 3 if version == "v2" else 2, symbol)
-            case "session.logon":
-                return self._logon(key, now_ms)
-            case "session.status":
-                return self._session(now_ms)
-            case "session.logout":
-                self.logged_on, self.authorized_ms = None, 0
-                return self._session(now_ms)
-            case "userDataStream.start":
-                return {"listenKey": venue.listen_keys.start(account, now_ms)}
-            case "userDataStream.ping":
-                return {"listenKey": venue.listen_keys.extend(account, now_ms)}
-            case "userDataStream.stop":
-                venue.listen_keys.close(account)
-                return {}
-            case "depth":
-                return self._depth(params, now_ms)
-            case "ticker.price":
-                return venue.views.price_ticker(self._symbol(params))
-            case "ticker.book":
-                return venue.views.book_ticker(self._symbol(params))
-            case "time":
-                return {"serverTime": now_ms}
-        return {}
-
-    def _symbol(self, params: dict, default: str | None = None) -> str:
-        symbol = rules.text(params, "symbol", default)
-        if symbol not in self.venue.exchange.contracts:
-            raise Refused(-1121)
-        return symbol
-
-    def _depth(self, params: dict, now_ms: int):
-        symbol = self._symbol(params)
-        streams = self.venue.exchange.player.markets[symbol].streams
-        bids, asks = streams.book.top(rules.whole(params, "limit", 500))
-        contract = self.venue.exchange.contracts[symbol]
-        body = wire.depth_answer(contract, streams.book.update_id, bids, asks, streams.book.ts_ms, now_ms)
-        return msgspec.Raw(body)
-
-    def _logon(self, key: Key, now_ms: int) -> dict:
-        if key.public_key is None:
-            raise Refused(-4056)
-        self.logged_on, self.authorized_ms = key, now_ms
-        return self._session(now_ms)
-
-    def _session(self, now_ms: int) -> dict:
+    def _session(self, name: str, call: Call) -> dict:
+        """Log on or off, and answer what the session is."""
+        if name.endswith("logon"):
+            if not call.key.may_log_on:
+                raise Refused(-4056)
+            self.logged_on, self.authorized_ms = call.key, call.now_ms
+        elif name.endswith("logout"):
+            self.logged_on, self.authorized_ms = None, 0
         return {
             "apiKey": self.logged_on.api_key if self.logged_on else None,
             "authorizedSince": self.authorized_ms or None,
             "connectedSince": self.connected_ms,
             "returnRateLimits": self.show_limits,
-            "serverTime": now_ms,
+            "serverTime": call.now_ms,
         }
-
-
-def payload_of(params: dict) -> bytes:
-    """Return what a WS-API request signs: all parameters but the signature, sorted by name."""
-    return "&".join(f"{k}={text_of(v)}" for k, v in sorted(params.items()) if k != "signature").encode()
-
-
-def text_of(value) -> str:
-    if value is True or value is False:
-        return "true" if value else "false"
-    return str(value)
