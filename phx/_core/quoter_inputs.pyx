@@ -45,6 +45,7 @@ cdef class QuoterInputs:
         if source == "bbo" or source == "book":
             # One writer's two views of one market: neither counts beside the other's earlier life.
             self.bbo.seq = self.book.seq = 0
+            self.own_queue.sync_id = 0       # no book has it: what happened in between was not seen
             if source == "bbo":
                 self.bbo_ring = ring
             else:
