@@ -326,7 +326,8 @@ cdef class QuoterCore(QuoterInputs):
         now.data_max_age_ns = self.params.book_max_age_ns
         now.two_sided = self.two_sided
         now.toxic = self.signals.toxic(now_ns)
-        now.measured = self.own.seq != 0 and self.params.net_max_lots > 0
+        # A gateway that still restores its books says nothing about the position.
+        now.measured = self.own.seq != 0 and self.own.ready and self.params.net_max_lots > 0
         if now.measured:
             self.look_at_inventory(now, now_ns)
 
@@ -367,7 +368,7 @@ cdef class QuoterCore(QuoterInputs):
         """Value the inventory, and what grinding it may still lose."""
         cdef double price_ticks = self.valuation_ticks(now_ns)
         cdef Surroundings s
-        if self.own.seq == 0 or self.params.net_max_lots <= 0:
+        if self.own.seq == 0 or not self.own.ready or self.params.net_max_lots <= 0:
             return
         self.verdict.ratio = self.live.position_lots / <double>self.params.net_max_lots
         if price_ticks > 0:
