@@ -124,10 +124,10 @@ class Loop:
             if self.quoter.step_at(self.now_ns):
                 self.ladders.append(self.ladder)
             self.transitions += self.quoter.take_transitions()
-            self.gateway.step(self.now_ns)
-            while (action := self.gateway.pop_action()) is not None:
-                self.exchange(action)
-            self.gateway.step(self.now_ns)
+            # Until it has nothing more to send: each order belongs to the ladder that is in force.
+            while self.gateway.step(self.now_ns):
+                while (action := self.gateway.pop_action()) is not None:
+                    self.exchange(action)
 
     def pass_time(self, ns: int, every_ns: int = 100 * MS, move: int = 0) -> None:
         """Let time pass in steps, the market alive."""
@@ -168,7 +168,12 @@ class Loop:
             if self.answers and self.resting.pop(intent, None) is not None:
                 self.gateway.on_end(intent, False, 0, 1, self.now_ns)
             return
-        order = {**action, "remaining": action["qty_lots"], "mode": int(self.ladder["mode"]), "at_ns": self.now_ns}
+        order = {
+            **action,
+            "remaining": action["qty_lots"],
+            "mode": self.account.table.order(intent)["mode"],
+            "at_ns": self.now_ns,
+        }
         order |= {"take": (int(self.ladder["quoter_epoch"]), int(self.ladder["take_n"]))}
         self.orders[intent] = order
         self.on_order(order)

@@ -1,5 +1,7 @@
 """ASMM's arithmetic against the golden numbers of the strategy, to their printed digits."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,6 +84,10 @@ def test_the_anchor_stays_inside_the_dead_band():
 def test_the_anchor_follows_a_change_of_sign_and_a_flat_inventory_at_once():
     assert anchored_ratio(0.02, -0.01, 0.05) == -0.01
     assert anchored_ratio(0.02, 0.0, 0.05) == 0.0
+
+
+def test_an_anchor_that_is_no_number_is_left_at_once():
+    assert anchored_ratio(math.nan, 0.3, 0.05) == 0.3
 
 
 def test_a_first_small_inventory_does_not_move_the_anchor_from_zero():

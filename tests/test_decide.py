@@ -101,6 +101,55 @@ def test_decide_refuses_what_it_cannot_divide_by(plain):
         decide_ladder(market(), own(), broken, NOW)
 
 
+# ---- what is learned of our own orders
+
+
+def test_a_scarce_order_budget_follows_the_market_half_as_closely(plain):
+    calm, _ = decide_ladder(market(), own(), plain, NOW)
+    rows = [(side, price, qty) for side in (1, -1) for price, qty in sides(calm)[side]]
+    # The tolerance of the first layer is 0.9 of 214.5 ticks; what lies outward is a matter of edge alone.
+    for moved, scarce, stays in [(190, False, True), (200, False, False), (200, True, True), (390, True, False)]:
+        ladder, _ = decide_ladder(market(650_000.0 + moved), own(rows), plain, NOW, scarce=scarce)
+        assert (sides(ladder)[1][0][0] == sides(calm)[1][0][0]) == stays, (moved, scarce)
+
+
+def test_scarce_or_not_an_order_that_is_too_near_moves(plain):
+    calm, _ = decide_ladder(market(), own(), plain, NOW)
+    rows = [(side, price, qty) for side in (1, -1) for price, qty in sides(calm)[side]]
+    ladder, _ = decide_ladder(market(650_000.0 - 120), own(rows), plain, NOW, scarce=True)
+    assert sides(calm)[1][0][0] not in [price for price, _ in sides(ladder)[1]]
+
+
+def test_a_refused_rung_goes_out_even_where_the_clamp_holds_the_side_at_the_touch(plain):
+    free, _ = decide_ladder(market(skew_anchor=1.0), own(position=270), plain, NOW)
+    ladder, verdict = decide_ladder(market(skew_anchor=1.0), own(position=270), plain, NOW, refused={-1: [7]})
+    assert verdict["clamped_layers"] == 16
+    assert sides(free)[-1][0][0] == 650_000
+    assert sides(ladder)[-1][0][0] == 650_007
+    assert sides(ladder)[-1][1:] == sides(free)[-1][1:]
+    assert sides(ladder)[1] == sides(free)[1]
+
+
+def test_the_target_of_the_top_is_told_from_before_the_keep_rule(plain):
+    rows = [(1, 649_800, 6), (-1, 650_300, 6)]
+    ladder, verdict = decide_ladder(market(), own(rows), plain, NOW)
+    assert sides(ladder)[1][0][0] == 649_800
+    assert verdict["top_target_ticks"] == [649_785, 650_215]
+    assert verdict["top_tolerance_ticks"] == pytest.approx(0.9 * 214.5)
+
+
+def test_a_place_in_the_queue_is_valued_only_when_configured(plain):
+    changed = plain.copy()
+    changed["near_layers"], changed["far_layers"] = 1, 0
+    calm, _ = decide_ladder(market(), own(), changed, NOW)
+    rows = [(side, price, qty) for side in (1, -1) for price, qty in sides(calm)[side]]
+    for valued in (1, 0):
+        changed["queue_valued"] = valued
+        ladder, verdict = decide_ladder(market(650_250.0), own(rows), changed, NOW, places={1: [0.9]})
+        assert (sides(ladder)[1] == sides(calm)[1]) == bool(valued)
+        assert verdict["queue_kept_layers"] == valued
+
+
 # ---- for every input
 
 STATES = [
@@ -147,18 +196,36 @@ def live_orders(seen, orders):
     ]
 
 
-def decided(plain, seen, table, changes):
+learned = st.builds(
+    lambda place, refused, scarce: {"place": place, "refused": refused, "scarce": scarce},
+    st.lists(st.sampled_from([0.0, 0.3, 0.99]), min_size=7, max_size=7),
+    st.lists(st.sampled_from([0, 0, 0, 1, 40]), min_size=5, max_size=5),
+    st.booleans(),
+)
+
+
+def decided(plain, seen, table, changes, known=None):
+    """known: places in the queue, told by an order's price, and how far out the nearest rungs of both sides go."""
     changed = plain.copy()
     for name, value in changes.items():
         changed[name] = value
-    return decide_ladder(seen, table, changed, NOW)
+    if known is None:
+        return decide_ladder(seen, table, changed, NOW)
+    row, places = table[0], {}
+    for side in (1, -1):
+        prices = [int(p) for s, p in zip(row["side"], row["price_ticks"], strict=True) if s == side]
+        distances = sorted((abs(p - seen["mid_ticks"]), side * p) for p in prices)
+        # By distance, so that a mirrored market has mirrored places.
+        places[side] = [known["place"][int(2 * distance) % 7] for distance, _ in sorted(distances, key=lambda x: -x[1])]
+    refused = {side: known["refused"] for side in (1, -1)}
+    return decide_ladder(seen, table, changed, NOW, places, refused, known["scarce"])
 
 
 @settings(max_examples=400, deadline=None)
-@given(markets, live, positions, shapes)
-def test_what_holds_for_every_ladder(plain, seen, orders, position, changes):
+@given(markets, live, positions, shapes, learned)
+def test_what_holds_for_every_ladder(plain, seen, orders, position, changes, known):
     rows = live_orders(seen, orders)
-    ladder, verdict = decided(plain, seen, own(rows, position=position), changes)
+    ladder, verdict = decided(plain, seen, own(rows, position=position), changes, known)
     by_side = sides(ladder)
     limit = {1: seen["ask_price_ticks"] - 1, -1: seen["bid_price_ticks"] + 1}
     ratio = abs(position) / 300
@@ -185,16 +252,16 @@ def test_what_holds_for_every_ladder(plain, seen, orders, position, changes):
 
 
 @settings(max_examples=400, deadline=None)
-@given(markets, live, positions, shapes)
-def test_deciding_again_on_what_a_decision_brought_about_changes_nothing(plain, seen, orders, position, changes):
+@given(markets, live, positions, shapes, learned)
+def test_deciding_again_on_what_a_decision_brought_about_changes_nothing(plain, seen, orders, position, changes, known):
     def placed(ladder):
         rows = [(side, price, qty) for side in (1, -1) for price, qty in sides(ladder)[side]]
         return own(rows, position=position)
 
-    first, _ = decided(plain, seen, own(live_orders(seen, orders), position=position), changes)
+    first, _ = decided(plain, seen, own(live_orders(seen, orders), position=position), changes, known)
     # Orders that were on their way out are gone now, so what had to wait for their room gets it, once.
-    second, _ = decided(plain, seen, placed(first), changes)
-    third, verdict = decided(plain, seen, placed(second), changes)
+    second, _ = decided(plain, seen, placed(first), changes, known)
+    third, verdict = decided(plain, seen, placed(second), changes, known)
     assert sides(third) == sides(second)
     assert verdict["kept_layers"] == len(sides(third)[1]) + len(sides(third)[-1])
     if not orders:
@@ -202,8 +269,8 @@ def test_deciding_again_on_what_a_decision_brought_about_changes_nothing(plain, 
 
 
 @settings(max_examples=200, deadline=None)
-@given(markets, live, positions)
-def test_the_mirror_image_of_a_market_gets_the_mirror_image_of_a_ladder(plain, seen, orders, position):
+@given(markets, live, positions, learned)
+def test_the_mirror_image_of_a_market_gets_the_mirror_image_of_a_ladder(plain, seen, orders, position, known):
     """Side symmetry, in absolute distances: prices mirrored at a mid, shapes taken of the same mid."""
     centre = 2 * seen["mid_ticks"]
     mirrored = seen | {
@@ -216,8 +283,8 @@ def test_the_mirror_image_of_a_market_gets_the_mirror_image_of_a_ladder(plain, s
     rows = live_orders(seen, orders)
     turned = [row | {"side": -row["side"], "price_ticks": int(centre - row["price_ticks"])} for row in rows]
     free = {"min_notional_ticklots": 0}  # a value is no distance: its minimum does not mirror
-    one, _ = decided(plain, seen, own(rows, position=position), free)
-    other, _ = decided(plain, mirrored, own(turned, position=-position), free)
+    one, _ = decided(plain, seen, own(rows, position=position), free, known)
+    other, _ = decided(plain, mirrored, own(turned, position=-position), free, known)
     for side in (1, -1):
         assert sides(other)[-side] == [(int(centre - price), qty) for price, qty in sides(one)[side]]
 

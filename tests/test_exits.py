@@ -246,6 +246,25 @@ def test_a_new_life_goes_on_flattening_and_cooling(plain):
     assert loop.quoter.mode == Mode.MODE_COOLING and loop.state["cooling_until_mono_ns"] == until
 
 
+def test_books_that_are_still_being_restored_close_nothing_and_forget_nothing(plain):
+    plain["stop_latches"] = 1
+    loop = Loop(plain)
+    loop.turn()
+    loop.hold(150, cost=690_000)
+    loop.hungry = False
+    loop.pass_time(700 * MS)
+    totals = loop.desk.totals()
+    loop.gateway.ready = False
+    loop.desk.restore(dict.fromkeys(totals, 0), 0)
+    loop.pass_time(SECOND_NS)
+    assert loop.rings["own"].newest()["position_lots"] == 0
+    assert loop.quoter.mode == Mode.MODE_FLATTENING and not loop.quoter.latch_wanted
+    loop.desk.restore(totals, loop.trade_id)
+    loop.gateway.ready = loop.hungry = True
+    loop.pass_time(5 * SECOND_NS)
+    assert loop.position == 0 and loop.quoter.latch_wanted == Reason.REASON_STOP_LOSS
+
+
 def test_an_inventory_beyond_all_limits_is_closed(plain):
     loop = held(plain, 301)
     assert loop.transitions[-1]["reason"] in (Reason.REASON_EMERGENCY, Reason.REASON_FLAT)

@@ -70,7 +70,7 @@ def live_through(signals, plain, seconds, a_per_s, k_per_tick, spread, seed, beg
 def test_a_and_k_are_recovered_from_exponential_arrivals(plain, a_per_s, k_per_tick, spread):
     plain["intensity_half_life_s"] = 3600.0
     signals = Signals()
-    live_through(signals, plain, 12_000 / a_per_s, a_per_s, k_per_tick, spread, seed=5)
+    live_through(signals, plain, 6_000 / a_per_s, a_per_s, k_per_tick, spread, seed=5)
     a, k = fitted(signals, plain)
     assert k == pytest.approx(k_per_tick, rel=0.04)
     assert a == pytest.approx(a_per_s, rel=0.05)
@@ -86,8 +86,8 @@ def test_prints_in_between_change_nothing(plain):
 def test_it_forgets_a_market_that_was_another(plain):
     plain["intensity_half_life_s"] = 60.0
     signals = Signals()
-    live_through(signals, plain, 600, 4.0, 0.1, 1, seed=1)
-    live_through(signals, plain, 900, 16.0, 0.4, 1, seed=2, begin_ns=T + 700 * SECOND_NS)
+    live_through(signals, plain, 300, 4.0, 0.1, 1, seed=1)
+    live_through(signals, plain, 400, 16.0, 0.4, 1, seed=2, begin_ns=T + 400 * SECOND_NS)
     a, k = fitted(signals, plain)
     assert k == pytest.approx(0.4, rel=0.12)
     assert a == pytest.approx(16, rel=0.12)

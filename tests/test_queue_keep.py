@@ -63,7 +63,7 @@ class Exchange:
                 if order["side"] == side:
                     lots[order["price_ticks"]] = lots.get(order["price_ticks"], 0) + order["remaining_lots"]
             two.append(sorted(((p, q) for p, q in lots.items() if q), reverse=side > 0)[:20])
-        stamps = {"update_id": self.update_id, "recv_mono_ns": self.now_ns, "ts_event_ns": self.now_ns}
+        stamps = {"update_id": self.update_id, "sync_id": 1, "recv_mono_ns": self.now_ns, "ts_event_ns": self.now_ns}
         self.rig.write("book", book(*two, **stamps))
         self.rig.write("bbo", bbo(two[0][0], two[1][0], **stamps))
 
@@ -167,19 +167,21 @@ def exchange(tmp_path):
 BID = MID - DISTANCE
 
 
-def first_in_line(exchange, **changes):
-    """Our bid came to an empty price; then others joined behind it."""
-    there = exchange(**changes)
+def in_line(exchange, ahead, **changes):
+    """Our bid came to a price with so many lots; then others joined behind it."""
+    there, level = exchange(**changes), {f"bid_{BID}": ahead}
     there.walk(MID - 60)
     there.walk(MID - 24)
-    there.show(MID - 18, **{f"bid_{BID}": 0})
-    there.show(MID - 9, **{f"bid_{BID}": 0})
-    there.show(MID, **{f"bid_{BID}": 0})
-    assert there.price(1) == BID
-    there.show(MID, **{f"bid_{BID}": 0})
+    for mid in (MID - 18, MID - 9, MID, MID):
+        there.show(mid, **level)
     there.show(MID)
-    assert there.front(1) == (0, 0)
+    assert there.price(1) == BID
+    assert there.front(1) == (ahead, ahead)
     return there
+
+
+def first_in_line(exchange, **changes):
+    return in_line(exchange, 0, **changes)
 
 
 @pytest.mark.parametrize(("valued", "filled"), [(True, LOTS), (False, 0)])
@@ -235,6 +237,14 @@ def test_the_estimate_follows_the_simulators_own_through_trades_and_cancels(exch
         estimate, truth = there.front(side)
         errors.append(abs(estimate - truth))
     assert max(errors) <= 1, "the estimate is told in whole lots"
+
+
+def test_what_a_restarted_feed_did_not_see_is_not_split_by_the_model(exchange):
+    there = in_line(exchange, 400)
+    for source in ("book", "bbo"):
+        there.rig.attach(source, fresh=True)
+    there.show(MID, **{f"bid_{BID}": DEEP - 20})
+    assert there.front(1)[0] == 400, "twenty went while nobody looked: perhaps all of them behind us"
 
 
 # ---- refusals

@@ -389,3 +389,20 @@ def test_a_state_of_nothing_changes_nothing(plain):
     assert restored.market(b, bbo((1, 1), (2, 1)), own(), plain, T) == fresh.market(
         b, bbo((1, 1), (2, 1)), own(), plain, T
     )
+
+
+@pytest.mark.parametrize("field", ["sigma_30m", "sigma_1s_ticks", "funding_ema", "leader_ratio_ema"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_cannot_be_is_not_taken_over(plain, field, value):
+    plain["fair_source"], plain["leader_weight"] = 2, 0.5
+    signals = Signals()
+    b = book([(999, 5)], [(1001, 5)], update_id=1)
+    saved = signals.saved(signals.market(b, bbo((1, 1), (2, 1)), own(), plain, T))
+    fresh, restored = Signals(), Signals()
+    restored.begin_from(saved | {"sigma_30m": 0.0, "sigma_1s_ticks": 0.0} | {field: value})
+    for one in (fresh, restored):
+        one.sample_now(T, 2000, plain, 480.0)
+        one.sample_now(T + SECOND_NS, 2004, plain, 481.0)
+        one.mark(T + SECOND_NS, 0.0001, 7, plain)
+    markets = [one.market(b, bbo((1, 1), (2, 1)), own(), plain, T + SECOND_NS, 481.0) for one in (fresh, restored)]
+    assert markets[0] == markets[1]

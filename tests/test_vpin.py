@@ -104,7 +104,7 @@ def test_only_trades_that_somebody_chose_to_do_count(plain, origin, counts):
 
 @settings(max_examples=200, deadline=None)
 @given(
-    st.lists(st.tuples(st.sampled_from([BUY, SELL]), st.integers(1, 2500)), max_size=60),
+    st.lists(st.tuples(st.sampled_from([BUY, SELL]), st.integers(1, 900)), max_size=40),
     st.integers(1, 300),
     st.integers(5, 12),
 )

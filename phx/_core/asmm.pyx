@@ -14,7 +14,8 @@ cdef double HALF_A_TICK = 0.5            # the narrowest half spread a grid of t
 
 cdef double anchored(double anchor, double ratio, double dead_band) noexcept nogil:
     """Return the ratio that the skew uses: it follows the true one in steps, so that small fills move no quote."""
-    if fabs(ratio - anchor) >= dead_band or ratio * anchor < 0 or ratio == 0 or fabs(ratio) >= 1:
+    # `not <`: an anchor that is no number is left at once, too.
+    if not fabs(ratio - anchor) < dead_band or ratio * anchor < 0 or ratio == 0 or fabs(ratio) >= 1:
         return clamp(ratio, -1, 1)
     return anchor
 

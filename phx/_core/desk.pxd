@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from phx._core.account cimport Account
 from phx._core.market_view cimport MarketView
+from phx._core.measure cimport Measure
 from phx._core.orders cimport Order
 from phx._core.position cimport Position
 from phx._core.records cimport (
@@ -10,13 +11,6 @@ from phx._core.records cimport (
 from phx._core.ring cimport RingReader, RingWriter
 from phx._core.risk cimport Intent, Limits, Rules, Situation
 from phx._core.trade_ids cimport TradeIds
-
-cdef struct Measure:                    # live orders of one symbol, added up; index 0 = buys, 1 = sells
-    int64_t[2] lots                     # remaining
-    int64_t[2] best_ticks               # nearest to the market; NO_PRICE = none
-    int[2] unknown                      # orders with an unknown outcome
-    int in_flight                       # requests without an answer
-    int orders
 
 cdef struct Take:                       # the one-shot order of the quoter
     uint64_t epoch                      # of the quoter
@@ -79,7 +73,6 @@ cdef class Desk:
     cdef bint is_too_near(self, const Order *order) noexcept nogil
     cdef int collect_live(self, Order **out) noexcept nogil
     cdef void measure_orders(self) noexcept nogil
-    cdef void add_to_measure(self, const Order *order) noexcept nogil
     cdef void cancel_everything(self, int64_t now_ns) noexcept nogil
     cdef bint cancel(self, Order *order, int64_t now_ns, bint protective) noexcept nogil
     cdef void place_layer(self, int side, int index, int64_t now_ns) noexcept nogil

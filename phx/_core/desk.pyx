@@ -15,10 +15,11 @@ from phx._core.diff cimport Changes, Wanted, diff_side
 from phx._core.enums cimport (
     EXEC_REJECT, EXEC_UNKNOWN, JOURNAL_CANCEL, JOURNAL_PLACE, JOURNAL_TAKE_DONE, MODE_GRINDING, OPERATOR_NONE,
     OPERATOR_RUN,
-    ORDER_UNKNOWN, REJECT_DAILY_LOSS, REJECT_LATCHED, REJECT_NO_PROOF, REJECT_NONE,
+    REJECT_DAILY_LOSS, REJECT_LATCHED, REJECT_NO_PROOF, REJECT_NONE,
     REJECT_NOT_ALLOWED, REJECT_NOT_READY, REJECT_OLD_LADDER, REJECT_OPERATOR, REJECT_POSITION, REJECT_STALE_LADDER,
     REJECT_STALE_MARKET, REJECT_TABLE_FULL, REJECT_UNKNOWN_ORDER, REJECT_USER_STREAM)
 from phx._core.market_view cimport MarketView
+from phx._core.measure cimport add_order, measure_all
 from phx._core.orders cimport (
     ORDER_CANCEL_SENT, ORDER_UNANSWERED, Order, is_leaving, is_live, remaining_lots)
 from phx._core.position cimport pnl_e8
@@ -266,22 +267,7 @@ cdef class Desk:
     # ---- adding up -----------------------------------------------------------------------------------------------
 
     cdef void measure_orders(self) noexcept nogil:
-        cdef int i
-        memset(&self.measure, 0, sizeof(self.measure))
-        self.measure.best_ticks[0] = self.measure.best_ticks[1] = NO_PRICE
-        for i in range(self.account.table.live_count[self.symbol_id]):
-            self.add_to_measure(&self.account.table.slots[self.account.table.live[self.symbol_id][i]])
-
-    cdef void add_to_measure(self, const Order *order) noexcept nogil:
-        cdef int s = side_index(order.side)
-        self.measure.orders += 1
-        self.measure.lots[s] += remaining_lots(order)
-        self.measure.in_flight += order.request_mono_ns != 0
-        self.measure.unknown[s] += order.state == ORDER_UNKNOWN
-        if order.price_ticks != NO_PRICE and (
-                self.measure.best_ticks[s] == NO_PRICE
-                or order.side * (order.price_ticks - self.measure.best_ticks[s]) > 0):
-            self.measure.best_ticks[s] = order.price_ticks
+        measure_all(&self.measure, self.account.table, self.symbol_id)
 
     cdef int64_t reducible_lots(self, int side) noexcept nogil:
         # What one more order of this side may have without ever crossing zero.
@@ -400,7 +386,7 @@ cdef class Desk:
         order.mode, order.cause_recv_mono_ns = self.ladder.mode, self.ladder.cause_recv_mono_ns
         self.account.journal_order(JOURNAL_PLACE, order, now_ns, 0)
         count(&self.account.orders_sent, now_ns)
-        self.add_to_measure(order)
+        add_order(&self.measure, order)
         self.value()
         self.placed_ladder_seq, self.placed_seq = self.ladder.seq, self.own_writer.seq + 1
         memset(&action, 0, sizeof(action))

@@ -16,7 +16,7 @@ cdef struct Conditions:              # what the mode depends on, as the quoter k
     int64_t data_max_age_ns
     bint two_sided                   # somebody else's orders on both sides
     bint toxic                       # vpin asks for a pause
-    bint measured                    # own record and parameters are there, so that ratio, flat and stop say something
+    bint measured                    # the gateway's books and parameters are there: ratio, flat and stop say something
     double ratio                     # |inventory / net_max|
     double sigma_30m
     bint patience_over               # pinning brought nothing for pin_patience

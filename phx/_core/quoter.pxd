@@ -7,8 +7,8 @@ from phx._core.live cimport Live
 from phx._core.mark_outs cimport MarkOuts
 from phx._core.model cimport Market
 from phx._core.modes cimport Conditions, ModeState, Transition
-from phx._core.own_queue cimport OwnQueue
 from phx._core.post_only cimport Refused
+from phx._core.quoter_inputs cimport QuoterInputs
 from phx._core.records cimport LADDER_LAYERS, Bbo, Book, ExecEvent, Ladder, Operator, Own, Params, QuoterCounters
 from phx._core.ring cimport RingReader, RingWriter
 from phx._core.signals cimport Signals, Touch
@@ -17,16 +17,8 @@ from phx._core.top_error cimport TopError
 cdef enum:
     TRANSITIONS = 16                         # kept for the shell to log
 
-cdef class QuoterCore:
-    # What it reads. A record whose seq is 0 is not known yet, or void since its writer's last life.
-    cdef RingReader bbo_ring, book_ring, tape_ring, leader_ring, own_ring, exec_ring, params_ring, operator_ring
-    cdef Bbo bbo
-    cdef Book book
-    cdef Bbo leader                          # top of book of the instrument that leads
-    cdef Own own
-    cdef Params params
-    cdef Operator operator
-    cdef uint64_t tape_seq
+cdef class QuoterCore(QuoterInputs):
+    # Given by the shell before each step.
     cdef public int64_t feed_heartbeat_mono_ns      # given by the shell before each step
     cdef public int64_t utc_minus_mono_ns           # given by the shell: state is stamped with UTC
     cdef public bint latched                        # given by the shell: a latch stops this symbol as it is
@@ -36,13 +28,11 @@ cdef class QuoterCore:
     # What it knows.
     cdef readonly Signals signals
     cdef readonly MarkOuts mark_outs         # fills that wait for their judgement
-    cdef Live live                           # of `own`
     cdef Touch touch                         # of book, top of book and `live`
     cdef int64_t tick_recv_mono_ns           # receipt of the newest tick, the leader's included
     cdef int64_t tick_update_id              # its venue sequence number
     cdef bint two_sided                      # `touch` has somebody else's order on both sides
     cdef double skew_anchor
-    cdef OwnQueue own_queue                  # where our live orders stand in their queues
     cdef bint saw_book                       # in this step: a new book,
     cdef bint saw_top                        # or a new top of book
     cdef Refused refused                     # what post-only refusals taught
@@ -82,14 +72,12 @@ cdef class QuoterCore:
     # The loop's part. step returns whether it published a ladder; `decided` says whether it had work at all.
     cdef bint step(self, int64_t now_ns) noexcept nogil
     cdef void stamp(self, int64_t end_ns) noexcept nogil
-    cdef bint has_news(self) noexcept nogil
     cdef int64_t idle_ns(self, int64_t now_ns) noexcept nogil
 
     # Leaves.
     cdef bint read_own(self, int64_t now_ns) noexcept nogil
     cdef bint read_exec(self) noexcept nogil
     cdef void on_exec(self, const ExecEvent *event) noexcept nogil
-    cdef bint read_control(self) noexcept nogil
     cdef bint read_market(self, bint own_changed) noexcept nogil
     cdef bint read_tape(self) noexcept nogil
     cdef void see_queues(self) noexcept nogil

@@ -8,13 +8,14 @@ cimport cython
 from libc.math cimport fabs
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport llabs
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memset
 
 from phx._core.asmm cimport anchored
 from phx._core.decide cimport decide, ladder_hash
 from phx._core.enums cimport (
-    BOOK_CROSSED, BOOK_ONE_SIDED, BOOK_UNSYNCED, BUY, EXEC_FILL, EXEC_REJECT, MODE_COOLING, MODE_FLATTENING, MODE_GRINDING, MODE_HALTED,
-    MODE_NORMAL, MODE_PAUSED, MODE_PINNING, OPERATOR_NONE, REASON_BOOK_STALE, REASON_BOOK_UNSYNCED,
+    BOOK_CROSSED, BOOK_ONE_SIDED, BOOK_UNSYNCED, BUY, EXEC_FILL, EXEC_REJECT, MODE_COOLING, MODE_FLATTENING,
+    MODE_GRINDING, MODE_HALTED, MODE_NORMAL, MODE_PAUSED, MODE_PINNING, OPERATOR_NONE,
+    REASON_BOOK_STALE, REASON_BOOK_UNSYNCED,
     REASON_DAILY_LOSS, REASON_NONE, REASON_WARMING_UP, SELL, TAPE_MARK, TAPE_TRADE,
 )
 from phx._core.exits cimport Exits, Surroundings
@@ -25,6 +26,7 @@ from phx._core.modes cimport advance, resume_mode
 from phx._core.pinning cimport out_of_patience
 from phx._core.own_queue cimport follow_orders, front_lots, see_book, see_new_orders, see_top, see_trade
 from phx._core.post_only cimport note_refused, refused_ticks
+from phx._core.quoter_inputs cimport QuoterInputs, refresh
 from phx._core.records cimport LADDER_LAYERS, MAX_SYMBOLS, Decision, ExecEvent, QuoterState, TapeEvent
 from phx._core.ring cimport RING_LAPPED, RING_OK
 from phx._core.signals cimport foreign_touch
@@ -41,28 +43,9 @@ cdef int64_t MARK_MAX_AGE_NS = 10_000_000_000    # the mark comes every second
 cdef double ONE_E8 = 1e8
 cdef int POST_ONLY_REFUSED = -5022           # the venue's code
 
-SOURCES = {
-    "bbo": records.BBO,
-    "book": records.BOOK,
-    "tape": records.TAPE,
-    "leader": records.BBO,
-    "own": records.OWN,
-    "exec": records.EXEC,
-    "params": records.PARAMS,
-    "operator": records.OPERATOR,
-}
-
-
-cdef inline bint refresh(RingReader ring, void *newest, size_t size, void *scratch) noexcept nogil:
-    # Through a scratch record: a read that fails half way must not spoil the record we hold.
-    if ring is None or not ring.has_news() or ring.newest(scratch) != RING_OK:
-        return False
-    memcpy(newest, scratch, size)
-    return True
-
 
 @cython.final
-cdef class QuoterCore:
+cdef class QuoterCore(QuoterInputs):
     """One symbol's quoter.
 
     symbol_id: index in records. epoch: this life's number, larger than any earlier one's. ladder, state, decisions:
@@ -89,43 +72,6 @@ cdef class QuoterCore:
         self.exits = Exits(epoch)
         self.mode_state.mode = MODE_PAUSED
         self.mode_state.reason = REASON_WARMING_UP
-
-    def attach(self, source, memory):
-        """Read a source (a key of SOURCES) from `memory` on. What its writer's earlier life said is void."""
-        if source == "tape":
-            if self.tape_ring is None:
-                self.tape_ring = RingReader(memory, SOURCES[source])
-            else:
-                self.tape_ring.attach(memory, SOURCES[source])
-            self.tape_seq = 0
-            return
-        if source == "exec":
-            if self.exec_ring is None:
-                self.exec_ring = RingReader(memory, SOURCES[source])
-            else:
-                self.exec_ring.attach(memory, SOURCES[source])
-            return
-        ring = RingReader(memory, SOURCES[source])
-        # Only the newest record of these counts, and one that is there already is news.
-        ring.attach(memory, SOURCES[source], from_start=True)
-        if source == "bbo" or source == "book":
-            # One writer's two views of one market: neither counts beside the other's earlier life.
-            self.bbo.seq = self.book.seq = 0
-            if source == "bbo":
-                self.bbo_ring = ring
-            else:
-                self.book_ring = ring
-        elif source == "leader":
-            self.leader_ring, self.leader.seq = ring, 0
-        elif source == "own":
-            self.own_ring = ring
-            memset(&self.own, 0, sizeof(Own))
-            memset(&self.live, 0, sizeof(Live))
-            memset(&self.own_queue, 0, sizeof(OwnQueue))
-        elif source == "params":
-            self.params_ring = ring          # an earlier life's parameters stay valid until ops says otherwise
-        else:
-            self.operator_ring = ring
 
     def restore(self, const QuoterState[::1] state):
         """Begin warm with what an earlier life published; the caller knows that it is young enough."""
@@ -217,18 +163,6 @@ cdef class QuoterCore:
         if self.cause_recv_mono_ns:
             record(self.counters.tick_to_ladder_ns, end_ns - self.cause_recv_mono_ns)
 
-    cdef bint has_news(self) noexcept nogil:
-        return (
-            (self.bbo_ring is not None and self.bbo_ring.has_news())
-            or (self.book_ring is not None and self.book_ring.has_news())
-            or (self.own_ring is not None and self.own_ring.has_news())
-            or (self.exec_ring is not None and self.exec_ring.has_news())
-            or (self.tape_ring is not None and self.tape_ring.has_news())
-            or (self.leader_ring is not None and self.leader_ring.has_news())
-            or (self.params_ring is not None and self.params_ring.has_news())
-            or (self.operator_ring is not None and self.operator_ring.has_news())
-        )
-
     cdef int64_t idle_ns(self, int64_t now_ns) noexcept nogil:
         """Return how long nothing is due of itself: the next republication, or a price change that had to wait."""
         cdef int64_t wait_ns = self.params.republish_ns if self.params.seq else REPUBLISH_NS
@@ -283,12 +217,6 @@ cdef class QuoterCore:
         if event.kind == EXEC_FILL:
             self.exits.on_fill(event, &self.params)
             self.state_mono_ns = 0           # what it lost is written down in this step
-
-    cdef bint read_control(self) noexcept nogil:
-        cdef Params params
-        cdef Operator operator
-        cdef bint news = refresh(self.params_ring, &self.params, sizeof(Params), &params)
-        return refresh(self.operator_ring, &self.operator, sizeof(Operator), &operator) or news
 
     cdef bint read_market(self, bint own_changed) noexcept nogil:
         cdef Book book
@@ -398,7 +326,8 @@ cdef class QuoterCore:
         now.data_max_age_ns = self.params.book_max_age_ns
         now.two_sided = self.two_sided
         now.toxic = self.signals.toxic(now_ns)
-        now.measured = self.own.seq != 0 and self.params.net_max_lots > 0
+        # A gateway that still restores its books says nothing about the position.
+        now.measured = self.own.seq != 0 and self.own.ready and self.params.net_max_lots > 0
         if now.measured:
             self.look_at_inventory(now, now_ns)
 
@@ -439,7 +368,7 @@ cdef class QuoterCore:
         """Value the inventory, and what grinding it may still lose."""
         cdef double price_ticks = self.valuation_ticks(now_ns)
         cdef Surroundings s
-        if self.own.seq == 0 or self.params.net_max_lots <= 0:
+        if self.own.seq == 0 or not self.own.ready or self.params.net_max_lots <= 0:
             return
         self.verdict.ratio = self.live.position_lots / <double>self.params.net_max_lots
         if price_ticks > 0:

@@ -1,7 +1,7 @@
 """Signals: the market without ourselves, volatility, funding, a leading instrument's price, the flow of trades."""
 
 cimport cython
-from libc.math cimport exp2, fabs, sqrt
+from libc.math cimport exp2, fabs, isfinite, sqrt
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
@@ -290,15 +290,18 @@ cdef class Signals:
         state.vol_samples = <uint32_t>self.window.samples
 
     cdef void restore(self, const QuoterState *state) noexcept nogil:
-        """Begin warm, with what an earlier life left; its window of samples is not among it."""
-        if state.sigma_30m > 0:
+        """Begin warm, with what an earlier life left; its window of samples is not among it.
+
+        What cannot be is not taken over: an average that began with infinity would stay there.
+        """
+        if 0 < state.sigma_30m < 1:
             self.warm_sigma_30m = state.sigma_30m
-        if state.sigma_1s_ticks > 0:
+        if 0 < state.sigma_1s_ticks < FARTHEST_HALF_TICKS:
             self.variance_1s = state.sigma_1s_ticks * state.sigma_1s_ticks
-        if fabs(state.funding_ema) > 0:
+        if 0 < fabs(state.funding_ema) < 1:
             self.funding_ema = state.funding_ema
             self.funding_known = True
-        if state.leader_ratio_ema > 0:
+        if isfinite(state.leader_ratio_ema) and state.leader_ratio_ema > 0:
             self.leader_ratio_ema = state.leader_ratio_ema
         self.vpin.restore(state)
         self.intensity.restore(state)

@@ -1,0 +1,65 @@
+"""Before anything trades: a stop loss in percent of the position must also be bearable for the account."""
+
+import asyncio
+
+import msgspec
+import pytest
+from quoting import INSTRUMENT, config
+
+from phx.gateway.startup import check_equity
+from phx.process import StayDown
+from phx.venue.interface import Balance, Position
+
+
+class Venue:
+    """An account with one balance and at most one position, mark price 64,000."""
+
+    def __init__(self, wallet: str, qty: str = "0", entry: str = "0"):
+        self.wallet, self.qty, self.entry = wallet, qty, entry
+
+    async def mark_price(self, symbol):
+        return "64000.0"
+
+    async def balances(self):
+        return [Balance("USDT", "1000000", "0"), Balance("USDC", self.wallet, "0")]
+
+    async def positions(self):
+        return [Position("BTCUSDC", self.qty, self.entry, "BOTH", 0), Position("XRPUSDC", "5", "2", "BOTH", 0)]
+
+
+def checked(tmp_path, venue: Venue, **stop) -> None:
+    loaded = config(tmp_path)
+    entry = loaded.symbols["BTCUSDC"]
+    entry = msgspec.structs.replace(entry, stop=msgspec.structs.replace(entry.stop, **stop))
+    asyncio.run(
+        check_equity(venue, msgspec.structs.replace(loaded, symbols={"BTCUSDC": entry}), {"BTCUSDC": INSTRUMENT})
+    )
+
+
+# 5 % of 0.30 x 64,000 is 960; a tenth of the equity may go.
+def test_at_the_limit_it_starts(tmp_path):
+    checked(tmp_path, Venue("9600"))
+
+
+def test_beyond_it_the_gateway_stays_down_with_one_clear_line(tmp_path):
+    with pytest.raises(StayDown) as refused:
+        checked(tmp_path, Venue("9599.99"))
+    assert str(refused.value) == (
+        "BTCUSDC: a stop at full inventory loses 960.00 (stop.loss 0.05 x net_max 0.30 x 64000.0), more than "
+        "risk.max_equity_loss 0.1 of the equity 9599.99 USDC: lower net_max or stop.loss, or add funds"
+    )
+
+
+def test_a_smaller_stop_needs_less(tmp_path):
+    checked(tmp_path, Venue("1920"), loss=0.01)
+
+
+def test_what_is_lost_already_counts(tmp_path):
+    checked(tmp_path, Venue("9700", qty="0.1", entry="65000"))
+    with pytest.raises(StayDown):
+        checked(tmp_path, Venue("9699", qty="0.1", entry="65000"))
+
+
+def test_another_assets_money_does_not_count(tmp_path):
+    with pytest.raises(StayDown, match=r"equity 0\.00 USDC"):
+        checked(tmp_path, Venue("0"))
