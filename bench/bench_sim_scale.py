@@ -5,9 +5,10 @@
 
 The venue runs as a process of its own; this process is all clients. Each has a market connection with up to three
 symbols (bookTicker, depth@100ms, trade, as many makers have) and a WS-API connection on which it places post-only
-orders away from the market and cancels them. Lag is receipt minus the time the market printed (bookTicker's `T`,
-whole ms, so half a millisecond is its floor) and includes this process's own queue. A venue that falls behind shows a
-lag that grows. Processor time is that of the venue alone, 100 % = one core.
+orders away from the market and cancels them. The market's lag is what the venue says ten times a second: how long ago
+the oldest thing that has not happened yet should have. A venue that falls behind shows one that grows. The way to a
+client is receipt minus the time printed (bookTicker's `T`, whole ms) and includes this process's own queue. Processor
+time is that of the venue alone, 100 % = one core.
 """
 
 import argparse
@@ -44,7 +45,7 @@ class Market(picows.WSListener):
         self.found.bytes += len(payload)
         at = payload.find(b'"T":')
         if at > 0 and b"bookTicker" in payload:
-            self.found.lags_ms.append(time.time_ns() / 1e6 - int(payload[at + 4 : at + 17]))
+            self.found.ways_ms.append(time.time_ns() / 1e6 - int(payload[at + 4 : at + 17]))
 
 
 class Orders(picows.WSListener):
@@ -98,6 +99,7 @@ class Found:
     def clear(self) -> None:
         self.frames = self.bytes = self.refused = 0
         self.lags_ms: list[float] = []
+        self.ways_ms: list[float] = []
         self.answers_ms: list[float] = []
 
 
@@ -151,6 +153,15 @@ def safe_orders(port: int) -> tuple[dict[str, str], dict[str, str]]:
     return prices, quantities
 
 
+async def watch(port: int, found: Found) -> None:
+    """Ask the venue how far its market is behind, until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        said = await loop.run_in_executor(None, ask, port, "/sim/lag")
+        found.lags_ms.append(said["market_lag_ms"])
+        await asyncio.sleep(0.1)
+
+
 async def drive(asked, port: int, pid: int, symbols: list[str], keys) -> None:
     found, orders = Found(), []
     prices, quantities = safe_orders(port)
@@ -162,6 +173,7 @@ async def drive(asked, port: int, pid: int, symbols: list[str], keys) -> None:
         await picows.ws_connect(lambda: Market(found), f"{url}/public/stream?streams={streams}")
         orders.append(Orders(found, key, own, prices, quantities))
         await picows.ws_connect(orders[-1].joined, f"{url}/ws-fapi/v1?returnRateLimits=false")
+    watching = asyncio.create_task(watch(port, found))
     turn = itertools.cycle(orders)
     begin_s = time.monotonic()
     measured, sent, used_s = False, 0, 0.0
@@ -175,11 +187,13 @@ async def drive(asked, port: int, pid: int, symbols: list[str], keys) -> None:
             sent += 1
         await asyncio.sleep(0.002)
     used_s = processor_s(pid) - used_s
+    watching.cancel()
     half = len(found.lags_ms) // 2
     print(f"{len(symbols)} symbols, {len(keys)} clients, {asked.seconds:.0f} s, {os.cpu_count()} cores")
-    print(f"market lag     {quantiles(found.lags_ms)}  of {len(found.lags_ms)} best prices")
+    print(f"market lag     {quantiles(found.lags_ms)}  asked {len(found.lags_ms)} times")
     print(f"  first half   {quantiles(found.lags_ms[:half])}")
     print(f"  second half  {quantiles(found.lags_ms[half:])}")
+    print(f"to a client    {quantiles(found.ways_ms)}  of {len(found.ways_ms)} best prices")
     print(f"orders         {len(found.answers_ms) / asked.seconds:.0f}/s answered, {found.refused} refused")
     print(f"  round trip   {quantiles(found.answers_ms)}  (1 ms of it configured)")
     print(f"frames         {found.frames / asked.seconds:.0f}/s, {found.bytes / asked.seconds / 1e6:.1f} MB/s")

@@ -146,6 +146,19 @@ def test_the_market_does_not_depend_on_how_often_its_clock_is_asked():
     assert often == seldom and min(map(len, often.values())) > 10
 
 
+def test_a_postponed_market_is_the_same_later():
+    def played(by_ns):
+        hub = Hub()
+        player = SyntheticPlayer([CONTRACTS[symbol] for symbol in ("ETHUSDC", "BTCUSDC")], hub, 8, 1.0)
+        player.start(START_NS)
+        player.postpone(by_ns)
+        ear = Ear(hub, "ethusdc@trade", "btcusdc@trade")
+        player.advance(START_NS + by_ns + 2 * 10**9, 2**62)
+        return [(event["T"] - by_ns // MS, event["p"]) for _, event in ear.heard]
+
+    assert played(0) == played(5000 * MS) and len(played(0)) > 5
+
+
 def scripted(records):
     """Return an exchange over a tape of one symbol: (ms, kind, payload) after a small snapshot at zero."""
     snapshot = Book(100, [(640_000, 500), (639_990, 500)], [(640_010, 300), (640_020, 600)])

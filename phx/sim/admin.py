@@ -91,6 +91,11 @@ def force_regime(venue, params: dict) -> dict:
     return regimes(venue, params)
 
 
+def lag(venue, params: dict) -> dict:
+    """Return how far the market is behind the clock: what should have happened by now and has not."""
+    return {"market_lag_ms": max(0, venue.now_ns() - venue.exchange.player.due_ns()) / 1e6}
+
+
 def faults(venue, params: dict) -> dict:
     return venue.trouble.state()
 
@@ -110,6 +115,7 @@ HANDLERS = {
     ("GET", "orders"): lambda venue, params: venue.ledger_orders(params.get("symbol", "")),
     ("GET", "regime"): regimes,
     ("POST", "regime"): force_regime,
+    ("GET", "lag"): lag,
     ("GET", "faults"): faults,
     ("POST", "faults"): switch_on,
     ("DELETE", "faults"): switch_off,

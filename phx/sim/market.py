@@ -71,5 +71,8 @@ class Player(Protocol):
     def due_ns(self) -> int:
         """Return when something happens next, NEVER_NS if nothing does."""
 
+    def postpone(self, by_ns: int) -> None:
+        """Let everything that is to come happen that much later."""
+
     def advance(self, now_ns: int, until_ns: int) -> None:
         """Let happen what is due at now_ns; when the clock passes until_ns the rest waits for the next call."""

@@ -32,6 +32,7 @@ from phx.venue.binance import keys as key_files
 MIN_TURN_S = 0.001
 MAX_TURN_S = 0.008  # heartbeats and countdowns want a turn within 10 ms
 HOUSEKEEPING_S = 1.0
+BEHIND_S = 0.005
 
 log = logging.getLogger("phx.sim")
 
@@ -151,6 +152,9 @@ class Servers:
             await self.rest.cleanup()
             raise
         self.port = self.door.port
+        # To fill many books took a while, which the market need not catch up with.
+        player = self.venue.exchange.player
+        player.postpone(max(0, self.venue.now_ns() - player.due_ns()))
         self.clock = asyncio.create_task(self._pass_time())
         return self
 
@@ -172,7 +176,8 @@ class Servers:
                 housekeeping_ns = now_ns + int(HOUSEKEEPING_S * 1e9)
                 self.venue.expire_listen_keys()
             wait_s = (exchange.player.due_ns() - self.venue.now_ns()) / 1e9
-            await asyncio.sleep(min(MAX_TURN_S, max(MIN_TURN_S, wait_s)))
+            # A market that is behind gives requests their turn, but does not rest.
+            await asyncio.sleep(0 if wait_s < -BEHIND_S else min(MAX_TURN_S, max(MIN_TURN_S, wait_s)))
 
 
 async def live(own: Process) -> None:

@@ -68,6 +68,10 @@ class RecordedPlayer:
     def due_ns(self) -> int:
         return self._due_ns
 
+    def postpone(self, by_ns: int) -> None:
+        self._begin_ns += by_ns
+        self._plan()
+
     def _step(self, now_ns: int) -> None:
         record = self._next
         self.markets[record.symbol].play(record, self._due_ns // 1_000_000, now_ns // 1_000_000)

@@ -178,6 +178,11 @@ class SyntheticPlayer:
     def due_ns(self) -> int:
         return self._queue[0][0] if self._queue else NEVER_NS
 
+    def postpone(self, by_ns: int) -> None:
+        for market in self.markets.values():
+            market.due_ns += by_ns
+        self._queue = [(due_ns + by_ns, place, market) for due_ns, place, market in self._queue]
+
     def advance(self, now_ns: int, until_ns: int) -> None:
         queue = self._queue
         while queue and queue[0][0] <= now_ns and time.time_ns() <= until_ns:
