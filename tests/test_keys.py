@@ -164,7 +164,7 @@ def test_processes_that_race_for_the_simulator_s_key_agree(tmp_path):
 
 
 def test_a_hardened_process_leaves_no_core_and_hides_its_memory():
-    code = "import os, resource; from phx.venue.binance import keys; keys.harden();"
+    code = "import os, resource; from phx import hardening; hardening.harden();"
     code += "print(resource.getrlimit(resource.RLIMIT_CORE), open('/proc/self/status').read().count('x'));"
     code += "import ctypes; print('dumpable', ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from phx import topology
+from phx import key_handover, topology
 from phx.latches import Latches
 from phx.ops import session, supervisor
 from phx.ops.crash_loop import guarded
@@ -112,10 +112,10 @@ def test_a_program_of_a_symbol_that_is_gone_is_removed_and_no_other_changes(inst
     }
 
 
-def test_only_gateway_and_guardian_see_the_venues_keys(instance_config):
+def test_only_gateway_and_guardian_are_told_where_the_venue_s_key_is(instance_config):
     for name in topology.processes(instance_config):
         text = supervisor.program_text(name, instance_config, Path("c"))
-        assert ('PHX_API_SECRET=""' in text) == (name not in ("gateway", "guardian"))
+        assert (str(key_handover.path(instance_config)) in text) == (name in ("gateway", "guardian"))
 
 
 def test_supervisord_listens_on_a_unix_socket_only():

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 
+from phx import hardening
 from phx import process as life
 from phx._core.account import Account
 from phx._core.desk import Desk
@@ -399,6 +400,6 @@ class Gateway:
 
 def main(config) -> int:
     """Run the gateway; return the exit status for supervisord."""
-    keys.harden()
+    hardening.harden()
     inherited = lives.inherit(config.shm_folder(), {s: config.instrument_ids()[s] for s in config.traded()})
     return life.run("gateway", config, lambda process: asyncio.run(Gateway(process, inherited).live()))

@@ -9,6 +9,7 @@ import os
 import signal
 import time
 
+from phx import hardening
 from phx import process as life
 from phx._core.ring import RingReader
 from phx.guardian.control import Control
@@ -294,5 +295,5 @@ class AccountView:
 
 def main(config) -> int:
     """Run the guardian; return the exit status for supervisord."""
-    keys.harden()
+    hardening.harden()
     return life.run("guardian", config, lambda process: asyncio.run(Guardian(process).live()))

@@ -11,7 +11,7 @@ import time
 import xmlrpc.client
 from pathlib import Path
 
-from phx import topology
+from phx import key_handover, topology
 from phx.process import EXIT_OK, EXIT_STAY_DOWN, Lock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,9 +24,8 @@ STOP_DEFAULT_S = 5
 # Quoters first, so that nothing new is wanted; the venue last, so that everything can still be cancelled.
 STOP_ORDER = ("quoter", "gateway", "guardian", "feed", "ops", "sim")
 
-# Only these may see the venue's keys; the others get them blanked.
+# Only these are told where the venue's key is. supervisord itself and the others get neither key nor path.
 KEY_HOLDERS = ("gateway", "guardian")
-KEY_VARIABLES = ("PHX_API_KEY", "PHX_API_SECRET")
 
 
 class NotRunning(Exception):
@@ -51,8 +50,8 @@ def program_text(process: str, config, config_path: Path) -> str:
     else:
         instruments = [*config.traded(), *config.watch]
     environment = {"PYTHONUNBUFFERED": "1", "PHX_INSTRUMENTS": " ".join(filter(None, instruments))}
-    if kind not in KEY_HOLDERS:
-        environment |= dict.fromkeys(KEY_VARIABLES, "")
+    if kind in KEY_HOLDERS:
+        environment["PHX_KEY_FILE"] = escaped(key_handover.path(config)).replace('"', "")
     log = config.run_folder() / "logs" / f"{process}.log"
     lines = {
         "command": f"{quoted(sys.executable)} -m phx --config {quoted(config_path)} {verb}",
@@ -111,6 +110,7 @@ def start(config, dies_with_us: bool) -> subprocess.Popen:
     for folder in (socket.parent.parent, socket.parent):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     socket.parent.chmod(0o700)
+    key_handover.give(config, os.environ)
     environment = os.environ | {"PHX_RUN": str(config.run_folder()), "PHX_SOCKET": str(socket)}
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(ROOT / "supervisord.conf")]
     output = config.run_folder() / "logs" / "supervisord.out"

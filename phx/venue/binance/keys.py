@@ -1,15 +1,14 @@
 """Credentials: where they come from, who may read them, how they sign, and that they never show.
 
 Only gateway and guardian load them. Sources, in this order: PHX_API_KEY and PHX_API_SECRET in the environment (removed
-from it at once), a file that only its owner may read, or for the simulated venue a key made on the spot.
+from it at once), the file in which `phx up` handed those on (key_handover.py), the file that venue.key_file names,
+which only its owner may read, or for the simulated venue a key made on the spot.
 """
 
 import base64
-import ctypes
 import hashlib
 import hmac
 import os
-import resource
 import secrets
 import stat
 from pathlib import Path
@@ -20,10 +19,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Struct
 
+from phx import hardening, key_handover
 from phx.process import StayDown
 
-KEY_VARIABLES = ("PHX_API_KEY", "PHX_API_SECRET")
-PR_SET_DUMPABLE = 4  # sys/prctl.h
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 
 
 class Secret:
@@ -68,6 +67,7 @@ class Credentials:
         self.api_key = Secret(api_key.encode("ascii"))
         self.secret = Secret(secret)
         self.key_type = key_type
+        hardening.keep_out_of_swap(self.secret.reveal())
         if key_type == "ed25519":
             self._private_key = read_ed25519(secret)
         else:
@@ -109,17 +109,56 @@ class KeyFile(Struct, frozen=True, forbid_unknown_fields=True):
 
 def load(config) -> Credentials:
     """Return the credentials of the configured venue. Raises StayDown that says what to do."""
-    from_environment = [os.environ.pop(name, "") for name in KEY_VARIABLES]
+    credentials = found(config)
+    bind(config.run_folder(), credentials.api_key, config.venue.environment)
+    return credentials
+
+
+def bind(run_folder: Path, api_key: Secret, environment: str) -> None:
+    """Remember where a key belongs, by its fingerprint; refuse one that was used in another environment before."""
+    path = run_folder / "key_environments.json"
+    fingerprint = hashlib.sha256(api_key.reveal()).hexdigest()[:16]
+    try:
+        known = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except FileNotFoundError:
+        known = {}
+    except UNREADABLE as error:
+        raise StayDown(f"{path}: {error}; remove it to let keys choose their environment anew") from None
+    belongs = known.get(fingerprint)
+    if belongs == environment:
+        return
+    if belongs is not None:
+        raise StayDown(
+            f"the API key {fingerprint} belongs to {belongs}, venue.environment is {environment}: "
+            f"use a key of its own there ({path})"
+        )
+    run_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".tmp{os.getpid()}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.write(fd, msgspec.json.encode(known | {fingerprint: environment}))
+    finally:
+        os.close(fd)
+    temporary.rename(path)
+
+
+def found(config) -> Credentials:
+    """Return the credentials from the first source that has them. Raises StayDown that says what to do."""
+    from_environment = [os.environ.pop(name, "") for name in key_handover.VARIABLES]
+    handed = os.environ.pop(key_handover.PATH_VARIABLE, "")
     venue = config.venue
     if venue.environment == "sim" and not venue.key_file:
         # Real keys are never shown to the simulator, even when they happen to be in the environment.
         return made(read_key_file(sim_key_file(config.run_folder())), "hmac")
     if all(from_environment) and venue.environment != "sim":
         return made(KeyFile(*from_environment), venue.key_type)
+    if handed and venue.environment != "sim" and Path(handed).exists():
+        return made(read_key_file(Path(handed)), venue.key_type)
     if venue.key_file:
         return made(read_key_file(Path(venue.key_file)), venue.key_type)
+    names = " and ".join(key_handover.VARIABLES)
     raise StayDown(
-        f"no API key for {venue.environment}: set {' and '.join(KEY_VARIABLES)}, or venue.key_file to a file of "
+        f"no API key for {venue.environment}: set {names}, or venue.key_file to a file of "
         'mode 600 that holds {"api_key": "…", "secret": "…"}'
     )
 
@@ -172,11 +211,3 @@ def sim_key_file(run_folder: Path) -> Path:
         os.close(fd)
         temporary.unlink()
     return path
-
-
-def harden() -> None:
-    """Keep the keys of this process out of core files, and other processes of the user out of its memory."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_DUMPABLE) failed")
