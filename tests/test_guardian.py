@@ -222,6 +222,15 @@ def test_a_lost_quoter_whose_gateway_cancelled_needs_nothing(guarded):
     assert guarded.calls(CANCEL_ALL) == []
 
 
+def test_a_key_the_venue_refuses_again_and_again_latches(scene):
+    scene.venue.script[COUNTDOWN] = [Reply({"code": -2015, "msg": "Invalid API-key"}, 401)] * 50
+    scene.fake("gateway", "--account-ready")
+    scene.guardian()
+    latches = Latches(scene.config.run_folder())
+    scene.until(latches.all, "the latch")
+    assert latches.stops("BTCUSDC").reason == "the venue refuses the API key"
+
+
 def test_another_s_order_is_no_reason_to_cancel(guarded):
     guarded.venue.orders["BTCUSDC"] = ["web_order", "phxt-00-1-1", "phxs"]
     guarded.processes[0].kill()
