@@ -54,7 +54,10 @@ def parser() -> argparse.ArgumentParser:
     book.add_argument("--json", action="store_true", help="once, as JSON")
     book.add_argument("--once", action="store_true", help="once, as text")
     for name, text in (OPERATOR_VERBS | GUARDIAN_VERBS).items():
-        verb(name, text).add_argument("symbol", nargs="?", default="", help="default: all")
+        stop = verb(name, text)
+        stop.add_argument("symbol", nargs="?", default="", help="default: all")
+        if name == "enable":
+            stop.add_argument("--confirm", metavar="WORD", default="", help="the word that `phx enable` shows first")
     backtest = verb("backtest", "quote on recordings in virtual time, without the other processes, and sum up")
     backtest.add_argument("files", nargs="+", metavar="FILE")
     compare = verb("compare", "backtest modes, models and signals against each other on the same markets")

@@ -23,11 +23,15 @@ class ControlError(Exception):
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is asked. symbol: "" = all of them. reason: for the audit log, or an option where the command knows one."""
+    """What is asked. symbol: "" = all of them. reason: for the audit log, or an option where the command knows one.
+
+    confirm: the word without which `enable` clears nothing (latches.py).
+    """
 
     command: str
     symbol: str = ""
     reason: str = ""
+    confirm: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):

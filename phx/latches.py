@@ -1,9 +1,11 @@
 """Latches: stops that survive a restart, one file per process and symbol, cleared only by a human.
 
 Any process sets its own; the gateway adds no order and the quoter shows no ladder while one is present. Only
-`phx enable` clears them, through the guardian, which leaves an audit line.
+`phx enable` clears them, through the guardian, which leaves an audit line. That takes two steps: whoever clears
+repeats a word that stands for exactly the latches that are set, so nobody clears one that he has not been shown.
 """
 
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -26,6 +28,26 @@ class Latch(Struct, frozen=True):
     @property
     def name(self) -> str:
         return f"{self.process}.{self.symbol}" if self.symbol else self.process
+
+
+class NotConfirmed(Exception):
+    """Latches that nobody has confirmed yet; `word` does."""
+
+    def __init__(self, latches: list[Latch]):
+        super().__init__("not confirmed: nothing is cleared")
+        self.latches = latches
+        self.word = word_for(latches)
+
+    def status(self) -> dict[str, list[str]]:
+        """Return what a human has to see before he confirms, as lines of a control socket's answer."""
+        lines = [f"{latch.name}: {latch.reason} (set by {latch.who or 'nobody known'})" for latch in self.latches]
+        return {"latches": lines, "confirm": [self.word]}
+
+
+def word_for(latches: list[Latch]) -> str:
+    """Return the word that confirms clearing exactly these latches."""
+    told = msgspec.json.encode(sorted((latch.name, latch.reason, latch.ts_ns) for latch in latches))
+    return hashlib.sha256(told).hexdigest()[:6]
 
 
 class Latches:
@@ -68,9 +90,20 @@ class Latches:
         """Return a latch that stops a symbol, if there is one."""
         return next((latch for latch in self.all() if latch.symbol in ("", symbol)), None)
 
+    def of(self, symbol: str = "") -> list[Latch]:
+        """Return every latch, or those of one symbol alone."""
+        return [latch for latch in self.all() if symbol in ("", latch.symbol)]
+
+    def release(self, symbol: str, word: str) -> list[Latch]:
+        """Clear what a human confirmed; return it. Raises NotConfirmed when the word is not that of these latches."""
+        latches = self.of(symbol)
+        if latches and word != word_for(latches):
+            raise NotConfirmed(latches)
+        return self.clear(symbol)
+
     def clear(self, symbol: str = "") -> list[Latch]:
         """Remove every latch, or those of one symbol; return them. For the guardian, on a human's word."""
-        cleared = [latch for latch in self.all() if symbol in ("", latch.symbol)]
+        cleared = self.of(symbol)
         for latch in cleared:
             (self.folder / f"{latch.name}.json").unlink(missing_ok=True)
         self._sync_folder()

@@ -178,7 +178,19 @@ def test_a_recording_that_is_not_there_is_named(file):
 def test_a_latch_can_be_cleared_while_nothing_runs(file, instance_config):
     latches = Latches(instance_config.run_folder())
     latches.set("gateway", "5 unplanned exits within 60 s")
-    done = phx("--config", file, "enable")
+    shown = phx("--config", file, "enable")
+    assert shown.returncode == 1 and "gateway: 5 unplanned exits within 60 s (set by gateway)" in shown.stdout
+    assert len(latches.all()) == 1
+    done = phx("--config", file, "enable", "--confirm", shown.stderr.split()[-1])
     assert (done.returncode, done.stdout) == (0, "cleared gateway\n")
     assert latches.all() == []
     assert b'"command":"enable"' in (instance_config.run_folder() / "audit.log").read_bytes()
+
+
+def test_kill_latches_even_when_nobody_answers(file, instance_config):
+    done = phx("--config", file, "kill", "ETHUSDC")
+    assert done.returncode == 1 and "NOT VERIFIED at the venue" in done.stderr
+    assert "no gateway is alive" in done.stderr
+    (latch,) = Latches(instance_config.run_folder()).all()
+    assert (latch.process, latch.symbol) == ("operator", "ETHUSDC")
+    assert b'"command":"kill"' in (instance_config.run_folder() / "audit.log").read_bytes()

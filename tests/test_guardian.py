@@ -61,8 +61,8 @@ class Scene:
     def socket(self):
         return self.config.socket_path("guardian")
 
-    def ask(self, command: str, symbol: str = "", reason: str = ""):
-        return ask(self.socket, Request(command, symbol, reason), timeout_s=30)
+    def ask(self, command: str, symbol: str = "", reason: str = "", confirm: str = ""):
+        return ask(self.socket, Request(command, symbol, reason, confirm), timeout_s=30)
 
     def until(self, condition, what: str, timeout_s: float = 20.0):
         deadline = time.monotonic() + timeout_s
@@ -222,6 +222,15 @@ def test_a_lost_quoter_whose_gateway_cancelled_needs_nothing(guarded):
     assert guarded.calls(CANCEL_ALL) == []
 
 
+def test_a_key_the_venue_refuses_again_and_again_latches(scene):
+    scene.venue.script[COUNTDOWN] = [Reply({"code": -2015, "msg": "Invalid API-key"}, 401)] * 50
+    scene.fake("gateway", "--account-ready")
+    scene.guardian()
+    latches = Latches(scene.config.run_folder())
+    scene.until(latches.all, "the latch")
+    assert latches.stops("BTCUSDC").reason == "the venue refuses the API key"
+
+
 def test_another_s_order_is_no_reason_to_cancel(guarded):
     guarded.venue.orders["BTCUSDC"] = ["web_order", "phxt-00-1-1", "phxs"]
     guarded.processes[0].kill()
@@ -362,11 +371,19 @@ def test_kill_latches_first_and_enable_clears_with_an_audit_line(guarded):
     # Latched, the switch is still refreshed: the gateway lives and may hold orders.
     latched_ns = time.monotonic_ns()
     guarded.until(lambda: guarded.armed(latched_ns) == {"BTCUSDC", "ETHUSDC"}, "refreshed although latched")
-    assert guarded.ask("enable").text == "cleared guardian"
+    refused = guarded.ask("enable")
+    assert not refused.ok and "red button" in refused.status["latches"][0]
+    assert not guarded.ask("enable", confirm="another").ok
+    assert guarded.ask("enable", confirm=refused.status["confirm"][0]).text == "cleared guardian"
     assert Latches(guarded.config.run_folder()).all() == []
     lines = [json.loads(line) for line in (guarded.config.run_folder() / "audit.log").read_text().splitlines()]
-    assert [line["command"] for line in lines] == ["kill", "enable"]
-    assert lines[1]["latches_before"] == ["guardian"] and lines[1]["latches_after"] == []
+    assert [(line["command"], line["ok"]) for line in lines] == [
+        ("kill", True),
+        *[("enable", False)] * 2,
+        ("enable", True),
+    ]
+    assert lines[2]["latches_after"] == ["guardian"]
+    assert lines[3]["latches_before"] == ["guardian"] and lines[3]["latches_after"] == []
     assert {line["uid"] for line in lines} == {os.geteuid()}
 
 

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from phx.latches import Latches
+from phx.latches import Latches, NotConfirmed
 
 
 @pytest.fixture
@@ -54,3 +54,15 @@ def test_an_unreadable_latch_stops_everything(latches):
 def test_a_half_written_latch_of_a_killed_process_is_none(latches):
     (latches.folder / f"gateway.tmp{os.getpid()}").write_bytes(b"{")
     assert latches.all() == []
+
+
+def test_releasing_takes_the_word_of_exactly_the_latches_that_are_set(latches):
+    latches.set("gateway", "one")
+    with pytest.raises(NotConfirmed) as shown:
+        latches.release("", "")
+    latches.set("quoter", "two", "BTCUSDC")  # set after the human looked
+    with pytest.raises(NotConfirmed) as anew:
+        latches.release("", shown.value.word)
+    assert anew.value.word != shown.value.word and len(latches.all()) == 2
+    assert [latch.reason for latch in latches.release("", anew.value.word)] == ["one", "two"]
+    assert latches.release("", "") == []  # nothing set, nothing to confirm

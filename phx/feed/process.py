@@ -22,6 +22,7 @@ from phx.venue.binance import streams
 from phx.venue.binance.endpoints import endpoints
 from phx.venue.binance.messages import FrameRefused
 from phx.venue.binance.rest import Rest
+from phx.venue.binance.silence import shared
 from phx.venue.interface import VenueError, VenueLimited
 
 DEPTH_SPEED = "100ms"
@@ -62,7 +63,7 @@ class Feed:
         self.wait = config.process_config(life.name).wait
         self.endpoints = endpoints(config)
         share = config.limits.weight_share_snapshots / len(config.feed_groups())
-        self.rest = Rest(self.endpoints, None, share=share, counters=life.counters)
+        self.rest = Rest(self.endpoints, None, share=share, counters=life.counters, silence=shared(config))
         self.core = FeedCore()
         self.bells = [life.ringers(f"bbo.{symbol}") for symbol in self.symbols]
         self.names = [{kind: name(symbol) for kind, name in STREAM_NAMES.items()} for symbol in self.symbols]

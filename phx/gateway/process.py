@@ -26,6 +26,7 @@ from phx.latches import Latches
 from phx.venue.binance import keys
 from phx.venue.binance.endpoints import endpoints
 from phx.venue.binance.rest import Rest
+from phx.venue.binance.silence import shared
 from phx.venue.binance.user_stream import BinanceUserStream
 from phx.venue.binance.weights import WEIGHT_PER_MINUTE, routine_cancels_60s
 from phx.venue.interface import VenueError
@@ -68,6 +69,7 @@ class Gateway:
             share=limits.weight_share_reconciliation + limits.weight_share_orders,
             counters=process.counters,
             recv_window_ms=config.venue.recv_window_ms,
+            silence=shared(config),
         )
         self.epoch = lives.next_epoch(process.run_folder)
         journal = process.segments["journal"]
@@ -252,6 +254,7 @@ class Gateway:
             self.surroundings.look(now_ns)
             self._judge_connections(now_ns)
             self._mind_limits(now_ns)
+            self._mind_key()
             self._tell_counters()
         if self.core.step(now_ns):
             if self.banned:
@@ -276,9 +279,16 @@ class Gateway:
     def _mind_limits(self, now_ns: int) -> None:
         """A rate limit counts for both ways of ordering: place nothing until it is over; send nothing while banned."""
         venue_ns, weights = self.rest.clock.venue_ns(now_ns), self.rest.weights
+        self.rest.mind_others(venue_ns)
         self.banned = venue_ns < weights.banned_until_ns
         if silence_ns := weights.silence_ns(venue_ns):
             self.core.hold(now_ns + silence_ns)
+
+    def _mind_key(self) -> None:
+        latches = self.surroundings.latches
+        if self.rest.key_lost and latches.stops("") is None:
+            latches.set("gateway", "the venue refuses the API key")
+            log.error("latched: the venue refuses the API key")
 
     def _tell_counters(self) -> None:
         counters = self.process.counters[0]
@@ -356,7 +366,7 @@ class Gateway:
 
     def _on_limited(self, banned: bool, until_ms: int) -> None:
         self.process.counters["rate_limited"] += 1
-        self.rest.weights.refused(banned, 0, until_ms * 1_000_000, self.rest.clock.venue_ns(time.monotonic_ns()))
+        self.rest.limited(banned, 0, until_ms * 1_000_000)
 
     def _books(self) -> lives.Books:
         ts_ms = time.time_ns() // 1_000_000

@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from phx.control import MAX_REQUEST_BYTES, Answer, AuditLog, Request
-from phx.latches import Latches
+from phx.latches import Latches, NotConfirmed
 
 COMMANDS = ("cancel-all", "kill", "enable", "status")
 IDLE_S = 30.0
@@ -103,7 +103,10 @@ class Control:
 
     async def _act(self, request: Request, who: str) -> Answer:
         if request.command == "enable":
-            cleared = self.actions.latches.clear(request.symbol)
+            try:
+                cleared = self.actions.latches.release(request.symbol, request.confirm)
+            except NotConfirmed as refused:
+                return Answer(False, str(refused), refused.status())
             return Answer(True, f"cleared {', '.join(latch.name for latch in cleared)}" if cleared else "no latch set")
         if request.command == "kill":
             # The latch first: the gateway adds nothing behind the cancel's back.

@@ -21,6 +21,7 @@ from phx.segment import Segment
 from phx.venue.binance import keys
 from phx.venue.binance.endpoints import endpoints
 from phx.venue.binance.rest import Rest
+from phx.venue.binance.silence import shared
 from phx.venue.interface import VenueError
 
 POLL_S = 0.005  # a gateway's lost lock is seen this soon
@@ -55,6 +56,7 @@ class Guardian:
             counters=process.counters,
             timeout_s=REQUEST_TIMEOUT_S,
             recv_window_ms=config.venue.recv_window_ms,
+            silence=shared(config),
         )
         ids = config.instrument_ids()
         self.deadman = DeadMan(
@@ -118,6 +120,7 @@ class Guardian:
             self._watch_quoters(now_ns)
             self._watch_supervisor()
             self.account.look()
+            self._watch_key()
             self.process.counters["latches"] = len(self.latches.all())
         if now_ns >= self.clock_ns:
             self.clock_ns = now_ns + CLOCK_NS
@@ -163,6 +166,12 @@ class Guardian:
             self.process.counters["interventions"] += 1
             self.gateway.signal(signal.SIGTERM)
             self.process.stopping = True
+
+    def _watch_key(self) -> None:
+        if self.rest.key_lost and self.latches.stops("") is None:
+            # Nothing can be cancelled either: the venue's countdown does it, and nothing is to be added.
+            self.latches.set("guardian", "the venue refuses the API key")
+            log.error("guardian: latched: the venue refuses the API key; the dead man's switch cancels what is open")
 
     # ---- what it does about it ----
 

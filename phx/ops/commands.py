@@ -16,7 +16,7 @@ from phx.recording import RecordingError
 
 PROCESSES = ("feed", "quoter", "gateway", "guardian", "ops", "sim")
 OPERATOR = ("pause", "flatten", "resume")
-GUARDIAN = ("cancel-all", "kill", "enable")
+GATEWAY_CANCELS_S = 3.0  # at most so long `phx kill` waits for the gateway when no guardian answers
 
 
 def dispatch(asked, path: Path) -> int:
@@ -161,34 +161,105 @@ def operator(asked, config: Config, path: Path) -> int:
     return ask(config, "control", asked.verb, "" if asked.symbol == "all" else asked.symbol)
 
 
-def guardian(asked, config: Config, path: Path) -> int:
-    return ask(config, "guardian", asked.verb, asked.symbol)
+def cancel_all(asked, config: Config, path: Path) -> int:
+    """Pause, so that nothing is quoted again behind the cancel's back, then have the guardian cancel and verify."""
+    from phx.control import ControlError
+
+    try:
+        ask(config, "control", "pause", asked.symbol)
+    except ControlError as error:
+        print(f"not paused, orders may come back (`phx kill` keeps them away): {error}", file=sys.stderr)
+    return ask(config, "guardian", "cancel-all", asked.symbol)
+
+
+def kill(asked, config: Config, path: Path) -> int:
+    """Have the guardian latch, cancel and verify; without one latch here, which the gateway sees by itself."""
+    from phx.control import AuditLog, ControlError
+    from phx.latches import Latches
+
+    if asked.symbol and asked.symbol not in config.symbols:
+        raise UnknownSymbol(f"{asked.symbol} is not traded; traded: {', '.join(config.traded())}")
+    try:
+        return ask(config, "guardian", "kill", asked.symbol)
+    except ControlError as error:
+        latch = Latches(config.run_folder()).set("operator", "kill", asked.symbol, f"uid {os.getuid()}")
+        text = f"latched; NOT VERIFIED at the venue: {error}"
+        AuditLog(config.run_folder()).write(
+            command="kill", symbol=asked.symbol, uid=os.getuid(), pid=os.getpid(), ok=False, text=text
+        )
+        print(f"phx: {latch.name} {text}; {open_orders_seen(config, asked.symbol)}", file=sys.stderr)
+        return EXIT_AGAIN
+
+
+def open_orders_seen(config: Config, symbol: str) -> str:
+    """Return what the gateway says of its open orders, after giving it time to see a latch and cancel."""
+    from phx.ops import supervisor
+    from phx.ops.instance import Instance
+
+    if "gateway" not in supervisor.living(config):
+        return "no gateway is alive: the venue's own countdown cancels what is open"
+    instance, deadline = Instance(config), time.monotonic() + GATEWAY_CANCELS_S
+    symbols = [symbol] if symbol else config.traded()
+    while True:
+        owns = {symbol: instance.newest(f"own.{symbol}") for symbol in symbols}
+        left = [s for s, own in owns.items() if own is None or own["orders"]]
+        if not left:
+            return f"the gateway holds no open order on {', '.join(symbols)}"
+        if time.monotonic() > deadline:
+            return f"the gateway still shows orders on {', '.join(left)}: `phx down` ends it"
+        time.sleep(0.05)
 
 
 def enable(asked, config: Config, path: Path) -> int:
-    """Clear latches through the guardian, then start again what stayed down because of one."""
+    """Clear latches, once they were shown and confirmed; then start again what stayed down because of one."""
+    from phx.control import Request
     from phx.ops import supervisor
 
     living = supervisor.living(config)
-    status = guardian(asked, config, path) if "guardian" in living else enable_without_guardian(asked.symbol, config)
-    if status == EXIT_OK and living:
+    release = release_by_guardian if "guardian" in living else release_without_guardian
+    answer = release(config, Request("enable", asked.symbol, confirm=asked.confirm))
+    word = (answer.status or {}).get("confirm", [""])[0]
+    if not answer.ok and word and not asked.confirm:
+        print("\n".join(f"latched: {line}" for line in answer.status["latches"]))
+        if not sys.stdin.isatty():
+            words = " ".join(filter(None, ["enable", asked.symbol, "--confirm", word]))
+            print(f"to clear this, say: phx {words}", file=sys.stderr)
+            return EXIT_AGAIN
+        answer = release(config, Request("enable", asked.symbol, confirm=input(f"type {word} to clear: ").strip()))
+    print(answer.text, file=sys.stdout if answer.ok else sys.stderr)
+    if answer.ok and living:
         started = supervisor.Supervisor(config).start_ended()
         print(f"started: {', '.join(started)}" if started else "every process was running")
-    return status
+    return EXIT_OK if answer.ok else EXIT_AGAIN
 
 
-def enable_without_guardian(symbol: str, config: Config) -> int:
+def release_by_guardian(config: Config, request):
+    from phx.control import ask as send
+
+    return send(config.socket_path("guardian"), request)
+
+
+def release_without_guardian(config: Config, request):
     """Clear latches while the guardian is down, which one of them may be the reason of; audited like its own."""
-    from phx.control import AuditLog
-    from phx.latches import Latches
+    from phx.control import Answer, AuditLog
+    from phx.latches import Latches, NotConfirmed
 
-    latches = Latches(config.run_folder())
-    cleared = [latch.name for latch in latches.clear(symbol)]
+    try:
+        cleared = [latch.name for latch in Latches(config.run_folder()).release(request.symbol, request.confirm)]
+        answer = Answer(True, f"cleared {', '.join(cleared)}" if cleared else "no latch set")
+    except NotConfirmed as refused:
+        cleared = [latch.name for latch in refused.latches]
+        answer = Answer(False, str(refused), refused.status())
     AuditLog(config.run_folder()).write(
-        command="enable", symbol=symbol, uid=os.getuid(), pid=os.getpid(), latches_before=cleared, ok=True
+        command="enable",
+        symbol=request.symbol,
+        uid=os.getuid(),
+        pid=os.getpid(),
+        latches_before=cleared,
+        ok=answer.ok,
+        text=answer.text,
     )
-    print(f"cleared {', '.join(cleared)}" if cleared else "no latch set")
-    return EXIT_OK
+    return answer
 
 
 def ask(config: Config, socket: str, command: str, symbol: str = "", reason: str = "") -> int:
@@ -236,6 +307,5 @@ VERBS = {
     "top": top,
     "book": book,
 }
-VERBS |= (
-    {"config": config_verb} | dict.fromkeys(OPERATOR, operator) | dict.fromkeys(GUARDIAN, guardian) | {"enable": enable}
-)
+VERBS |= dict.fromkeys(OPERATOR, operator)
+VERBS |= {"config": config_verb, "cancel-all": cancel_all, "kill": kill, "enable": enable}

@@ -56,6 +56,12 @@ class Running:
             timeout=90,
         )
 
+    def enable(self, symbol: str = "") -> None:
+        """Clear latches in the two steps that it takes."""
+        shown = self.phx("enable", *filter(None, [symbol]), check=False)
+        if shown.returncode:
+            self.phx(*shown.stderr.split(": phx ")[1].split())
+
     def lock(self, process: str) -> Lock:
         return Lock(self.config.shm_folder() / f"lock.{process}")
 

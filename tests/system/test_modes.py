@@ -137,7 +137,7 @@ def test_every_mode_is_reached_from_the_shipped_example_and_left_again(example):
 
     phx.phx("kill", BTC)
     reaches(phx, Mode.MODE_HALTED)
-    phx.phx("enable", BTC)
+    phx.enable(BTC)
     reaches(phx, Mode.MODE_NORMAL)
     assert all(entries(phx, each) for each in Mode if each != Mode.MODE_NONE)
 

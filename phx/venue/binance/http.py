@@ -21,14 +21,16 @@ from phx.venue.binance import errors
 from phx.venue.binance.clock import VenueClock
 from phx.venue.binance.endpoints import Endpoints
 from phx.venue.binance.keys import Credentials
+from phx.venue.binance.silence import Silence
 from phx.venue.binance.weights import Weights
-from phx.venue.interface import VenueDown, VenueError, VenueLimited, VenueUnknown
+from phx.venue.interface import VenueDown, VenueError, VenueLimited, VenueReject, VenueUnknown
 
 LARGEST_ANSWER_BYTES = 16 * 1024 * 1024  # exchangeInfo has about 1.1 MB
 KEEP_ALIVE_S = 60.0
 CONNECTIONS = 16
 QUESTION_ATTEMPTS = 3
 FIRST_RETRY_S = 0.1
+KEY_REFUSALS = 3  # in a row, so that a hiccup of the venue's gateway is no lost key
 USED_WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -47,6 +49,7 @@ class Http:
         counters=None,
         timeout_s: float = 3.0,
         recv_window_ms: int = 2000,
+        silence: Silence | None = None,
     ):
         self.base = endpoints.rest
         self.credentials = credentials
@@ -54,6 +57,8 @@ class Http:
         self.timeout_s = timeout_s
         self.recv_window_ms = recv_window_ms
         self.weights = Weights(share)
+        self.silence = silence or Silence(None)
+        self.key_refusals = 0  # in a row: the venue no longer knows our key, or not from this address
         self.clock = VenueClock()
         self._session: aiohttp.ClientSession | None = None
 
@@ -134,12 +139,32 @@ class Http:
         count_into(self.counters["rest_ns"][0], time.monotonic_ns() - started_ns)
         self._note_weight(reply_headers)
         if status == 200:
+            if signed:
+                self.key_refusals = 0
             return body
         self.counters["rest_errors"] += 1
         raise self._failure(method, path, changes, status, body, reply_headers)
 
+    @property
+    def key_lost(self) -> bool:
+        """Return whether the venue has refused the key often enough to believe it."""
+        return self.key_refusals >= KEY_REFUSALS
+
+    def mind_others(self, now_ns: int) -> None:
+        """Take over the limits that other processes at this address ran into. now_ns: the venue's."""
+        heard = self.silence.heard(now_ns)
+        self.weights.limited_until_ns = max(self.weights.limited_until_ns, heard.limited_until_ns)
+        self.weights.banned_until_ns = max(self.weights.banned_until_ns, heard.banned_until_ns)
+
+    def limited(self, banned: bool, retry_after_ns: int, until_ns: int) -> int:
+        """Take note of a 429 or 418, for this process and the others; return how long to be silent, ns."""
+        wait_ns = self.weights.refused(banned, retry_after_ns, until_ns, self.clock.venue_ns(time.monotonic_ns()))
+        self.silence.tell(self.weights.limited_until_ns, self.weights.banned_until_ns)
+        return wait_ns
+
     def _spend(self, path: str, weight: int, urgent: bool) -> None:
         now_ns = self.clock.venue_ns(time.monotonic_ns())
+        self.mind_others(now_ns)
         wait_ns = self.weights.wait_ns(weight, urgent, now_ns)
         if wait_ns:
             banned = now_ns < self.weights.banned_until_ns
@@ -176,12 +201,14 @@ class Http:
             self.counters["rate_limited"] += 1
             retry_after = headers.get("Retry-After", "")
             banned = status == errors.BANNED_STATUS
-            wait_ns = self.weights.refused(
+            wait_ns = self.limited(
                 banned,
                 int(retry_after) * 1_000_000_000 if retry_after.isdecimal() else 0,
                 errors.banned_until_ms(body[:1000].decode(errors="replace")) * 1_000_000,
-                self.clock.venue_ns(time.monotonic_ns()),
             )
             wait_s = wait_ns / 1e9
             log.warning("%s %s: HTTP %d, silent for %.1f s", method, path, status, wait_s)
-        return errors.failure(changes, status, body, wait_s)
+        failure = errors.failure(changes, status, body, wait_s)
+        if isinstance(failure, VenueReject) and failure.code in errors.KEY_REFUSED:
+            self.key_refusals += 1
+        return failure
