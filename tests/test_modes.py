@@ -5,7 +5,7 @@ import pytest
 from quoting import SECOND_NS
 
 from phx._core import records
-from phx._core.enums import BookFlag, Mode, OperatorState, Reason
+from phx._core.enums import BookFlag, Mode, OperatorState, Reason, RejectReason
 from phx._core.modes import next_mode
 
 NOW = 1000 * SECOND_NS
@@ -17,6 +17,7 @@ GOOD = {
     "froze": False,
     "feed_alive": True,
     "gateway_ready": True,
+    "gateway_blocked": 0,
     "book_flags": 0,
     "data_age_ns": 0,
     "data_max_age_ns": SECOND_NS,
@@ -59,6 +60,9 @@ PAUSES = [
     ({"book_flags": BookFlag.BOOK_ONE_SIDED}, Reason.REASON_BOOK_ONE_SIDED),
     ({"two_sided": False}, Reason.REASON_BOOK_ONE_SIDED),
     ({"gateway_ready": False}, Reason.REASON_GATEWAY_NOT_READY),
+    ({"gateway_blocked": RejectReason.REJECT_PROTECTION}, Reason.REASON_THROTTLE),
+    ({"gateway_blocked": RejectReason.REJECT_THROTTLE}, Reason.REASON_THROTTLE),
+    ({"gateway_blocked": RejectReason.REJECT_VENUE_RULE}, Reason.REASON_VENUE_RULE),
     ({"toxic": True}, Reason.REASON_TOXIC),
 ]
 HALTS = [

@@ -11,7 +11,7 @@ from phx._core import records
 
 DECLARED = Path(records.__file__).with_name("records.pxd").read_text()
 ALL = {**records.RING_RECORDS, **{f"counters {name}": block for name, block in records.COUNTER_BLOCKS.items()}}
-UNITS = ("_ns", "_s", "_ticks", "_lots", "_ticklots", "_e8", "_id", "_bytes", "_version")
+UNITS = ("_ns", "_s", "_ticks", "_lots", "_ticklots", "_e8", "_e6", "_id", "_bytes", "_version")
 WITHOUT_UNIT = {"take_side", "raised_limits_by"}  # signed 64-bit integers that are no quantity
 
 

@@ -166,7 +166,8 @@ def test_both_sides_of_the_limit(reason, passes, fails):
 
 def test_every_reason_that_a_check_can_give_has_an_edge_here():
     elsewhere = {R.REJECT_NONE, R.REJECT_PRICE_COLLAR, R.REJECT_TABLE_FULL, R.REJECT_UNKNOWN_ORDER}
-    elsewhere |= {R.REJECT_DAILY_LOSS}  # why a desk halts, not a check of one order
+    # Why a desk halts, not checks of one order.
+    elsewhere |= {R.REJECT_DAILY_LOSS, R.REJECT_THROTTLE, R.REJECT_PROTECTION, R.REJECT_VENUE_RULE, R.REJECT_MARGIN}
     assert set(R) - elsewhere == {reason for reason, _, _ in EDGES}
 
 

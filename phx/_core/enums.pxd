@@ -124,6 +124,10 @@ cpdef enum RejectReason:         # why phx itself refused an intent
     REJECT_UNKNOWN_ORDER = 26    # an order of this side has an unknown outcome
     REJECT_USER_STREAM = 27      # the account's stream is down: fills would go unseen
     REJECT_DAILY_LOSS = 28       # C10
+    REJECT_THROTTLE = 29         # C06: too many fills were followed by new orders, or refusals in a row
+    REJECT_PROTECTION = 30       # C15: filled too much too fast, both sides are pulled for a while
+    REJECT_MARGIN = 31           # C08: leverage or margin of the whole account
+    REJECT_VENUE_RULE = 32       # the venue lets this account only reduce
 
 cpdef enum OperatorState:
     OPERATOR_NONE = 0

@@ -11,6 +11,7 @@ cdef struct Conditions:              # what the mode depends on, as the quoter k
     bint froze                       # this process did not run for longer than its limit
     bint feed_alive                  # the feed's heartbeat is young
     bint gateway_ready               # Own.ready
+    uint8_t gateway_blocked          # Own.blocked
     uint8_t book_flags               # BookFlag bits of the newest market data
     int64_t data_age_ns              # of the newest market data
     int64_t data_max_age_ns

@@ -318,6 +318,7 @@ cdef class QuoterCore(QuoterInputs):
             self.feed_heartbeat_mono_ns != 0 and now_ns - self.feed_heartbeat_mono_ns <= self.feed_silent_ns
         )
         now.gateway_ready = self.own.ready
+        now.gateway_blocked = self.own.blocked
         # The depth stream knows whether it is synced; the newer of the two knows the best prices.
         now.book_flags = self.book.flags
         if self.touch.top_is_newer:

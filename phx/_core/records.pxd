@@ -1,7 +1,7 @@
 # The only place where a record's layout is written. numpy dtypes are asked of the compiler (records.pyx), the
 # reference in docs/records.md is rendered from these comments, an attaching process proves that it agrees.
 #
-# Names end in their unit: _ns, _ticks, _lots, _e8 (1e-8 of the quote currency, or of one for a rate).
+# Names end in their unit: _ns, _ticks, _lots, _e8 (1e-8 of the quote currency, or of one for a rate), _e6 (1e-6).
 # ts_*_ns is UTC epoch, *_mono_ns is monotonic. Ring records begin with `seq`, have no implicit padding and a size
 # that is a multiple of 64. bid/buy is +1, ask/sell is -1.
 
@@ -153,7 +153,8 @@ cdef struct Own:
     uint8_t reserved0[10]                 # zero
     int64_t newest_trade_id               # largest trade id in the totals above
     int64_t taker_volume_ticklots         # of volume_ticklots: filled as taker
-    int64_t reserved1[2]                  # zero
+    int64_t frozen_until_mono_ns          # C15: both sides are pulled until then, 0 = they are not
+    int64_t reserved1                     # zero
     uint64_t intent_id[OWN_ORDERS]        # client order id's counter, unique in an epoch
     int64_t price_ticks[OWN_ORDERS]
     int64_t remaining_lots[OWN_ORDERS]    # what may still fill; pending amend: the larger of old and new
@@ -303,6 +304,15 @@ cdef struct Params:
     int64_t flatten_step_ns
     int64_t flatten_target_lots
     int64_t pin_far_size_lots
+    int64_t max_leverage_e6               # C08: worst case of all symbols, of the equity
+    int64_t max_margin_e6                 # C08: initial margin that it needs, of the equity
+    int64_t throttle_window_ns            # C06: so many throttle_cycles within this time latch
+    int64_t protect_window_ns             # C15: fills within this time,
+    int64_t protect_lots                  # of more than this, both sides together,
+    int64_t protect_delta_lots            # or that move the position by more than this, pull both sides
+    int64_t protect_frozen_ns             # for this long; 0 = until a human enables the symbol
+    uint32_t throttle_cycles              # C06: fills of a side that were followed by a new order on it
+    uint32_t throttle_rejects             # C06: refusals of the venue in a row
     uint32_t pin_back_ticks               # outward only when so much better than the foreign touch
     uint32_t pin_far_layers
     uint32_t vpin_buckets                 # in the mean
@@ -434,7 +444,8 @@ cdef struct Account:
     uint8_t order_session_up
     uint8_t no_open_order_proven          # 1: the guardian may let the countdown lapse
     uint8_t reserved0[4]                  # zero
-    uint64_t reserved1[2]                 # zero
+    int64_t equity_e8                     # wallet + unrealised, all symbols
+    int64_t worst_margin_e8               # initial margin that worst_notional_e8 needs at the account's leverage
 
 cdef struct Proof:
     uint64_t seq                          # ring sequence; 0 while the slot is being written
@@ -468,7 +479,7 @@ cdef struct JournalEntry:
     uint8_t maker
     uint8_t reduce_only
     uint8_t reserved0[5]                  # zero
-    uint64_t reserved1                    # zero
+    uint64_t params_version               # the limits in force when it was written, 0 = none
     uint64_t check                        # FNV-1a of all words before this one: a torn entry is recognised
 
 cdef struct FeedCounters:                 # counters.feed.<symbol>
@@ -553,7 +564,8 @@ cdef struct GatewayCounters:              # counters.gateway.<symbol>
     uint64_t volume_sell_lots             # quantity sold
     uint64_t position_drift               # times position and the venue's truth differed
     uint64_t waits                        # times it began to wait with placing: for data, budget, an answer, a ladder
-    uint64_t reserved0[2]                 # zero
+    uint64_t cycles                       # fills that were followed by a new order on their side
+    uint64_t protections                  # times market-maker protection pulled both sides
     uint64_t tick_to_wire_ns[HISTOGRAM_BUCKETS]       # from frame receipt to bytes handed to the socket
     uint64_t ladder_to_wire_ns[HISTOGRAM_BUCKETS]     # from the decided ladder to the same
     uint64_t ack_ns[HISTOGRAM_BUCKETS]                # from send to acknowledgement: the API's latency
