@@ -49,6 +49,10 @@ def parser() -> argparse.ArgumentParser:
     status = verb("status", "one screen: modes, quotes, positions, why not quoting")
     status.add_argument("--json", action="store_true")
     verb("top", "the same, live")
+    doctor = verb(
+        "doctor", "check host, account and limits before trading; exit status 1 for warnings, 78 for failures"
+    )
+    doctor.add_argument("--json", action="store_true")
     book = verb("book", "the live book from shared memory")
     book.add_argument("symbol")
     book.add_argument("--json", action="store_true", help="once, as JSON")

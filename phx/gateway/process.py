@@ -14,8 +14,8 @@ from phx._core.account import Account
 from phx._core.desk import Desk
 from phx._core.gateway import GatewayCore
 from phx._core.ring import RingWriter
+from phx.gateway import checks, startup
 from phx.gateway import epoch as lives
-from phx.gateway import startup
 from phx.gateway.account import Orders
 from phx.gateway.reconcile import Reconciliation, prove_none_open
 from phx.gateway.replies import Replies
@@ -167,8 +167,9 @@ class Gateway:
     async def _recover(self) -> None:
         stopping = lambda: self.process.stopping  # noqa: E731
         prefix = self.endpoints.coid_prefix
-        await startup.check_account(self.rest, self.instruments)
-        await startup.check_equity(self.rest, self.config, self.instruments)
+        await checks.admit(self.rest, self.config, self.instruments, self.endpoints, stopping)
+        if stopping():
+            return
         self._start(self.stream.run())
         if not self.by_rest:
             self._start(self.connection.run())

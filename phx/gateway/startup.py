@@ -47,20 +47,6 @@ async def reach(rest: AccountRest, stopping) -> None:
         await asyncio.sleep(0.1)
 
 
-async def check_account(rest: AccountRest, symbols) -> dict[str, tuple[str, str]]:
-    """Refuse an account in hedge mode; return each symbol's (maker, taker) commission rate."""
-    if await rest.position_mode():
-        raise StayDown(
-            "the account is in hedge mode; phx trades one-way: switch it with POST /fapi/v1/positionSide/dual"
-        )
-    rates = {}
-    for symbol in symbols:
-        rate = await rest.commission_rate(symbol)
-        rates[symbol] = (rate.maker, rate.taker)
-        log.info("%s: commission maker %s, taker %s", symbol, rate.maker, rate.taker)
-    return rates
-
-
 async def check_equity(rest: AccountRest, config: Config, instruments: dict[str, Instrument]) -> None:
     """Refuse to trade with stops that could take more of the account than is allowed: a stop loss in percent of the
     position says nothing about the account behind it."""

@@ -157,6 +157,12 @@ def book(asked, config: Config, path: Path) -> int:
     return EXIT_OK
 
 
+def doctor(asked, config: Config, path: Path) -> int:
+    from phx.ops import doctor
+
+    return doctor.main(config, asked.json)
+
+
 def operator(asked, config: Config, path: Path) -> int:
     return ask(config, "control", asked.verb, "" if asked.symbol == "all" else asked.symbol)
 
@@ -306,6 +312,7 @@ VERBS = {
     "status": status,
     "top": top,
     "book": book,
+    "doctor": doctor,
 }
 VERBS |= dict.fromkeys(OPERATOR, operator)
 VERBS |= {"config": config_verb, "cancel-all": cancel_all, "kill": kill, "enable": enable}

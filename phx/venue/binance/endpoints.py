@@ -18,6 +18,7 @@ class Endpoints(Struct, frozen=True):
     rest: str
     stream: str
     ws_api: str
+    account_api: str = ""  # where the permissions of a key can be read; "" = nowhere: testnet and simulator have none
 
     @property
     def coid_letter(self) -> str:
@@ -41,6 +42,7 @@ PRODUCTION = Endpoints(
     rest="https://fapi.binance.com",
     stream="wss://fstream.binance.com",
     ws_api="wss://ws-fapi.binance.com/ws-fapi/v1",
+    account_api="https://api.binance.com",
 )
 
 LOOPBACK = frozenset(("127.0.0.1", "::1", "localhost"))
@@ -89,6 +91,7 @@ def endpoints(config) -> Endpoints:
         rest=(venue.rest_url or base.rest).rstrip("/"),
         stream=(venue.stream_url or base.stream).rstrip("/"),
         ws_api=(venue.ws_api_url or base.ws_api).rstrip("/"),
+        account_api=base.account_api,
     )
     for name, schemes in SCHEMES.items():
         check_url(f"venue.{name}_url", getattr(chosen, name), chosen.environment, schemes)

@@ -83,11 +83,15 @@ class Http:
             await self._session.close()
             self._session = None
 
-    async def ask(self, path: str, params=(), *, weight: int, signed: bool = False, timeout_s: float = 0.0) -> bytes:
+    async def ask(
+        self, path: str, params=(), *, weight: int, signed: bool = False, timeout_s: float = 0.0, base: str = ""
+    ) -> bytes:
         """GET something that changes nothing; repeated with jittered back-off while the venue does not answer."""
         for attempt in range(1, QUESTION_ATTEMPTS + 1):
             try:
-                return await self.send("GET", path, params, weight=weight, signed=signed, timeout_s=timeout_s)
+                return await self.send(
+                    "GET", path, params, weight=weight, signed=signed, timeout_s=timeout_s, base=base
+                )
             except VenueDown:
                 if attempt == QUESTION_ATTEMPTS:
                     raise
@@ -105,11 +109,13 @@ class Http:
         keyed: bool = False,
         urgent: bool = False,
         timeout_s: float = 0.0,
+        base: str = "",
     ) -> bytes:
         """Send one request once and return its body; raises one of the VenueErrors.
 
         params: pairs in wire order. signed: add recvWindow, timestamp and signature. keyed: the API key alone.
-        urgent: a cancel or a dead man's refresh, which keeps a reserve of the weight budget.
+        urgent: a cancel or a dead man's refresh, which keeps a reserve of the weight budget. base: of `endpoints`, "" =
+        the futures API.
         """
         changes = method != "GET"
         self._spend(path, weight, urgent)
@@ -122,7 +128,8 @@ class Http:
         if in_body:
             headers |= FORM
         text = self._signed(params) if signed else urlencode(params, quote_via=quote)
-        url = f"{self.base}{path}" if in_body or not text else f"{self.base}{path}?{text}"
+        url = f"{base or self.base}{path}"
+        url += "" if in_body or not text else f"?{text}"
         self.counters["rest_requests"] += 1
         started_ns = time.monotonic_ns()
         try:
@@ -137,7 +144,8 @@ class Http:
                 raise VenueDown(why) from None
             raise VenueUnknown(why, closed=isinstance(error, aiohttp.ServerDisconnectedError)) from None
         count_into(self.counters["rest_ns"][0], time.monotonic_ns() - started_ns)
-        self._note_weight(reply_headers)
+        if not base:  # another API counts another weight
+            self._note_weight(reply_headers)
         if status == 200:
             if signed:
                 self.key_refusals = 0
