@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from quoting import INSTRUMENT, config
 
-from phx.gateway.startup import check_equity
+from phx.gateway.checks import check_equity
 from phx.process import StayDown
 from phx.venue.interface import Balance, Position
 

@@ -7,11 +7,11 @@ is a pure function of what was read (standing.py), the configuration and the ven
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from decimal import Decimal
 
 from phx.config import Config
 from phx.findings import Finding, Verdict, judged
-from phx.gateway.startup import check_equity
 from phx.instruments import Instrument
 from phx.params import ParamsError, params_record
 from phx.process import StayDown
@@ -19,7 +19,7 @@ from phx.venue.binance.errors import KEY_REFUSED
 from phx.venue.binance.rest import Rest
 from phx.venue.binance.standing import Standing, standing
 from phx.venue.binance.weights import WEIGHT_PER_MINUTE
-from phx.venue.interface import VenueError, VenueReject
+from phx.venue.interface import AccountRest, VenueError, VenueReject
 
 BAD_SIGNATURE = -1022
 ASSUMED_ORDER_LIMITS = {10: 300, 60: 1200}  # window, s → orders: what the gateway's throttle counts against
@@ -283,6 +283,27 @@ async def equity(rest: Rest, config: Config, instruments: dict[str, Instrument])
             "equity", Verdict.FAIL, f"not known: {error}", "an answer", "the venue is asked again", heals=True
         )
     return Finding("equity", Verdict.OK, "bears a stop at full inventory of each symbol")
+
+
+async def check_equity(rest: AccountRest, config: Config, instruments: dict[str, Instrument]) -> None:
+    """Refuse to trade with stops that could take more of the account than is allowed: a stop loss in percent of the
+    position says nothing about the account behind it."""
+    marks = {symbol: Decimal(await rest.mark_price(symbol)) for symbol in instruments}
+    equity = defaultdict(Decimal, {balance.asset: Decimal(balance.wallet) for balance in await rest.balances()})
+    for position in await rest.positions():
+        if position.symbol in instruments:
+            gain = (marks[position.symbol] - Decimal(position.entry_price)) * Decimal(position.qty)
+            equity[instruments[position.symbol].quote_asset] += gain
+    for symbol, instrument in instruments.items():
+        entry, has = config.symbols[symbol], equity[instrument.quote_asset]
+        loss = Decimal(str(entry.stop.loss)) * entry.net_max * marks[symbol]
+        share = Decimal(str(entry.risk.max_equity_loss))
+        if loss > share * has:
+            raise StayDown(
+                f"{symbol}: a stop at full inventory loses {loss:.2f} (stop.loss {entry.stop.loss} x net_max "
+                f"{entry.net_max} x {marks[symbol]}), more than risk.max_equity_loss {share} of the equity "
+                f"{has:.2f} {instrument.quote_asset}: lower net_max or stop.loss, or add funds"
+            )
 
 
 # ---- for people -------------------------------------------------------------------------------------------------

@@ -7,16 +7,12 @@ proven → positions and fills → ready. The lock is taken by the process, the 
 import asyncio
 import logging
 import time
-from collections import defaultdict
-from decimal import Decimal
 
 from phx import instruments as tables
-from phx.config import Config
 from phx.gateway.account import e8, open_cost_ticklots
 from phx.gateway.epoch import Books
 from phx.gateway.reconcile import Reconciliation, prove_none_open
 from phx.instruments import Instrument
-from phx.process import StayDown
 from phx.venue.interface import AccountRest, VenueError
 
 VENUE_S = 60.0  # how long to wait for a venue that does not answer
@@ -47,25 +43,11 @@ async def reach(rest: AccountRest, stopping) -> None:
         await asyncio.sleep(0.1)
 
 
-async def check_equity(rest: AccountRest, config: Config, instruments: dict[str, Instrument]) -> None:
-    """Refuse to trade with stops that could take more of the account than is allowed: a stop loss in percent of the
-    position says nothing about the account behind it."""
-    marks = {symbol: Decimal(await rest.mark_price(symbol)) for symbol in instruments}
-    equity = defaultdict(Decimal, {balance.asset: Decimal(balance.wallet) for balance in await rest.balances()})
-    for position in await rest.positions():
-        if position.symbol in instruments:
-            gain = (marks[position.symbol] - Decimal(position.entry_price)) * Decimal(position.qty)
-            equity[instruments[position.symbol].quote_asset] += gain
+async def learn_fees(rest: AccountRest, core, instruments: dict[str, Instrument]) -> None:
+    """Tell every desk what the account pays, so that what an order may lose is known before it fills."""
     for symbol, instrument in instruments.items():
-        entry, has = config.symbols[symbol], equity[instrument.quote_asset]
-        loss = Decimal(str(entry.stop.loss)) * entry.net_max * marks[symbol]
-        share = Decimal(str(entry.risk.max_equity_loss))
-        if loss > share * has:
-            raise StayDown(
-                f"{symbol}: a stop at full inventory loses {loss:.2f} (stop.loss {entry.stop.loss} x net_max "
-                f"{entry.net_max} x {marks[symbol]}), more than risk.max_equity_loss {share} of the equity "
-                f"{has:.2f} {instrument.quote_asset}: lower net_max or stop.loss, or add funds"
-            )
+        rate = await rest.commission_rate(symbol)
+        core.desk(instrument.symbol_id).set_fees(e8(rate.maker), e8(rate.taker))
 
 
 def check_tables(folder, instruments: dict[str, Instrument]) -> None:
