@@ -1,6 +1,7 @@
 # make run    a market maker at work against the simulated venue (SECONDS=60 to end by itself, RECORDING="a b" for a recorded market)
 # make test   everything that must hold
 # make bench  the quick set of benchmarks; make campaign-ring: 3 x 10^8 reads of a ring under fire
+# make campaign  real processes killed at named stages, judged by the venue's ledger (KILLS=300 SEED=1): docs/campaigns.md
 # make compare  the table of docs/comparison.md, in minutes
 # make external    the official SDK, ccxt and other clients against the simulated venue
 # make lint, bench, docs (rendered from code), clean
@@ -52,6 +53,11 @@ compare: build
 
 instructions: build
 	$(PY) bench/instructions.py
+
+KILLS := 100
+SEED := 1
+campaign: build
+	$(PY) scripts/campaign_kills.py --kills $(KILLS) --seed $(SEED)
 
 campaign-ring: build
 	$(PY) scripts/campaign_ring.py $(READS)

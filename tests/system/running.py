@@ -21,6 +21,7 @@ from phx.process import Lock
 from phx.segment import Segment, SegmentMissing, SegmentRefused
 
 ROOT = Path(__file__).resolve().parents[2]
+MAKER_FEE = "0.0001"  # a fee, so that fees are proven too
 
 
 class Running:
@@ -148,3 +149,24 @@ def wait_until(condition, timeout_s: float, what: str, every_s: float = 0.05) ->
 def yaml_of(config: configuration.Config) -> str:
     """Return a configuration as YAML text: JSON is YAML."""
     return msgspec.json.encode(config).decode()
+
+
+def tight(config, symbols, **sim):
+    """Return a configuration that quotes at the touch: a tenth of a basis point, few layers, no widening."""
+
+    def closer(symbol):
+        ladder, replace = symbol.ladder, msgspec.structs.replace
+        near = replace(ladder.near, start=0.00001, layers=4)
+        return replace(
+            symbol,
+            ladder=replace(ladder, near=near, far=replace(ladder.far, layers=2)),
+            quoting=replace(symbol.quoting, min_spread=0.00001),
+            vol=replace(symbol.vol, gain=0.0),
+            keep=replace(symbol.keep, tolerance=3.0),
+        )
+
+    return msgspec.structs.replace(
+        config,
+        symbols={name: closer(config.symbols[name]) for name in symbols},
+        sim=msgspec.structs.replace(config.sim, maker_fee=MAKER_FEE, **sim),
+    )

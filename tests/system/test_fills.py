@@ -8,7 +8,6 @@ import asyncio
 import os
 import signal
 
-import msgspec
 import pytest
 
 from phx.instruments import read_table
@@ -16,34 +15,12 @@ from phx.venue.binance import keys
 from phx.venue.binance.endpoints import endpoints
 from phx.venue.binance.rest import Rest
 
-from .running import Running, wait_until, yaml_of
+from .running import Running, tight, wait_until, yaml_of
 from .venue_truth import Books, books_of, fills_of, largest_worst_cases
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
-MAKER_FEE = "0.0001"  # a fee, so that fees are proven too
 FILLS = 24
-
-
-def tight(config, symbols, **sim):
-    """Return a configuration that quotes at the touch: a tenth of a basis point, few layers, no widening."""
-
-    def closer(symbol):
-        ladder, replace = symbol.ladder, msgspec.structs.replace
-        near = replace(ladder.near, start=0.00001, layers=4)
-        return replace(
-            symbol,
-            ladder=replace(ladder, near=near, far=replace(ladder.far, layers=2)),
-            quoting=replace(symbol.quoting, min_spread=0.00001),
-            vol=replace(symbol.vol, gain=0.0),
-            keep=replace(symbol.keep, tolerance=3.0),
-        )
-
-    return msgspec.structs.replace(
-        config,
-        symbols={name: closer(config.symbols[name]) for name in symbols},
-        sim=msgspec.structs.replace(config.sim, maker_fee=MAKER_FEE, **sim),
-    )
 
 
 def history(phx, symbol: str) -> list[dict]:
