@@ -25,6 +25,7 @@ EXIT_STAY_DOWN = 78  # bad configuration or a human latch: do not restart me
 HEARTBEAT_NS = 10_000_000
 HUNG_NS = 250_000_000  # a heartbeat older than this is not acted on
 FENCE_NS = 750_000_000  # older than this: the guardian kills before it cancels
+LONGEST_LOG_LINE = 2000  # characters
 
 
 log = logging.getLogger("phx")
@@ -244,12 +245,27 @@ def run(name: str, config, body) -> int:
         return EXIT_AGAIN
 
 
+class PlainFormatter(logging.Formatter):
+    """Text of others cannot make lines of its own, steer a terminal or fill the disk: escaped, and cut."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = plain(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, info) -> str:
+        # Indented, so that a line inside an error's text cannot pass for one of ours.
+        return "\n".join(f"  {plain(line)}" for line in super().formatException(info).splitlines())
+
+
+def plain(text: str) -> str:
+    """Return text in one printable line: control characters and those that turn the writing direction escaped."""
+    shown = text[:LONGEST_LOG_LINE] + ("…" if len(text) > LONGEST_LOG_LINE else "")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+
+
 def configure_logging(name: str, level: str) -> None:
     """Log one line per event to stdout, where supervisord keeps and rotates it."""
-    logging.basicConfig(
-        level=level.upper(),
-        stream=sys.stdout,
-        format=f"%(asctime)s.%(msecs)03d %(levelname).1s {name} %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S",
-        force=True,
-    )
+    handler = logging.StreamHandler(sys.stdout)
+    pattern = f"%(asctime)s.%(msecs)03d %(levelname).1s {name} %(message)s"
+    handler.setFormatter(PlainFormatter(pattern, "%Y-%m-%dT%H:%M:%S"))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
