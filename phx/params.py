@@ -221,9 +221,6 @@ def fill_limits(record, symbol: SymbolConfig, config: Config, instrument: Instru
     record["collar_mid"] = risk.collar_mid
     record["collar_mark"] = risk.collar_mark
     record["collar_far"] = risk.collar_far
-    simulated = config.sim if config.venue.environment == "sim" else None
-    record["maker_fee"] = simulated.maker_fee if simulated else 0
-    record["taker_fee"] = simulated.taker_fee if simulated else 0
     record["base_maker_fee"] = config.venue.base_maker_fee
     record["base_taker_fee"] = config.venue.base_taker_fee
 

@@ -2,8 +2,12 @@
 
 The exchange is ten rules, not a matching engine: a resting order fills, wholly or in part, when the market trades
 through it; a taking order meets a book of known depth; reduce-only is enforced. Time is the test's.
+
+With a latency, requests and answers travel, each for its own time, so that answers overtake one another, and the
+gateway may turn before the quoter has heard of what just happened.
 """
 
+import heapq
 import random
 
 import numpy as np
@@ -14,7 +18,7 @@ from phx._core import records
 from phx._core.account import Account
 from phx._core.action import ActionKind, TimeInForce
 from phx._core.desk import Desk
-from phx._core.enums import OperatorState, TapeKind
+from phx._core.enums import Mode, OperatorState, TapeKind
 from phx._core.gateway import GatewayCore
 from phx._core.quoter import QuoterCore
 
@@ -24,25 +28,36 @@ LEVELS = 20
 
 
 class Loop:
-    """One symbol. params: a PARAMS array of one record. depth: lots on each level of the book."""
+    """One symbol. params: a PARAMS array of one record. depth: lots on each level of the book.
 
-    def __init__(self, params, mid: int = 650_000, depth: int = 40, seed: int = 0):
-        self.params, self.mid, self.depth = params, mid, depth
+    fees: maker's and taker's, fractions. latency_ns: of a request or an answer, half to one and a half times that.
+    post_only_refused: share of the resting orders that the venue refuses. slots: of the rings, to be read afterwards.
+    """
+
+    def __init__(
+        self, params, mid: int = 650_000, depth: int = 40, seed: int = 0, fees=(0.0, 0.0004), latency_ns: int = 0,
+        post_only_refused: float = 0.0, slots: int = 64,
+    ):  # fmt: skip
+        self.params, self.mid, self.depth, self.fees = params, mid, depth, fees
+        self.latency_ns, self.post_only_refused, self.slots = latency_ns, post_only_refused, slots
+        self.under_way, self.sent = [], 0  # requests and answers: (arrival, number, what then)
+        self.stream_ns = 0  # the newest arrival of the user stream, which keeps its order
+        self.held_lots, self.cost_ticklots = 0, 0.0  # by the venue's books, which are ahead of the gateway's
         self.random = random.Random(seed)
         self.now_ns = 1000 * SECOND_NS
         self.rings = {
             name: Ring(dtype, slots)
             for name, dtype, slots in (
-                ("bbo", records.BBO, 64),
-                ("book", records.BOOK, 64),
-                ("tape", records.TAPE, 64),
-                ("own", records.OWN, 64),
-                ("exec", records.EXEC, 1024),
+                ("bbo", records.BBO, slots),
+                ("book", records.BOOK, slots),
+                ("tape", records.TAPE, slots),
+                ("own", records.OWN, slots),
+                ("exec", records.EXEC, max(slots, 1024)),
                 ("params", records.PARAMS, 4),
-                ("operator", records.OPERATOR, 4),
-                ("ladder", records.LADDER, 64),
+                ("operator", records.OPERATOR, slots),
+                ("ladder", records.LADDER, slots),
                 ("state", records.QUOTER_STATE, 4),
-                ("decisions", records.DECISION, 64),
+                ("decisions", records.DECISION, slots),
             )
         }
         self.counters = np.zeros(1, records.QUOTER_COUNTERS)
@@ -73,6 +88,7 @@ class Loop:
         desk.market.attach(*(rings[name].reader() for name in ("bbo", "book", "tape")))
         desk.attach_ladder(rings["ladder"].reader())
         desk.attach_params(rings["params"].reader())
+        desk.set_fees(*(round(fee * 1e8) for fee in self.fees))
         desk.quoter_alive = desk.user_stream_up = True
         desk.operator_state, desk.proof_period_ns = OperatorState.OPERATOR_RUN, SECOND_NS
         return desk
@@ -83,8 +99,8 @@ class Loop:
         """A new life of the quoter, that goes on from what the last one left in its state."""
         self.epoch += 1
         left = self.rings["state"].newest()
-        self.rings["ladder"], self.rings["state"] = Ring(records.LADDER, 64), Ring(records.QUOTER_STATE, 4)
-        self.rings["decisions"] = Ring(records.DECISION, 64)
+        self.rings["ladder"], self.rings["state"] = Ring(records.LADDER, self.slots), Ring(records.QUOTER_STATE, 4)
+        self.rings["decisions"] = Ring(records.DECISION, self.slots)
         written = (self.rings[name].memory for name in ("ladder", "state", "decisions"))
         self.desk.attach_ladder(self.rings["ladder"].reader())
         self.quoter = QuoterCore(0, self.epoch, *written, self.counters)
@@ -117,22 +133,53 @@ class Loop:
 
     def turn(self) -> None:
         """Quoter, gateway, exchange, and the answers, until nobody has anything to say."""
-        self.desk.proof_deadline_mono_ns = self.now_ns + 3 * SECOND_NS
-        self.account.set_journal_drained(self.journal.writer.published)
-        for _ in range(6):
+        if self.latency_ns and self.random.random() < 0.5:
+            self.step_gateway()
+        for _ in range(1 if self.latency_ns else 6):
             self.quoter.feed_heartbeat_mono_ns = self.now_ns if self.feed_alive else 0
             if self.quoter.step_at(self.now_ns):
                 self.ladders.append(self.ladder)
             self.transitions += self.quoter.take_transitions()
-            # Until it has nothing more to send: each order belongs to the ladder that is in force.
-            while self.gateway.step(self.now_ns):
-                while (action := self.gateway.pop_action()) is not None:
-                    self.exchange(action)
+            if not self.latency_ns or self.random.random() < 0.8:
+                self.step_gateway()
+
+    def step_gateway(self) -> None:
+        """Let the gateway send until it has nothing more to say: each order belongs to the ladder in force."""
+        self.desk.proof_deadline_mono_ns = self.now_ns + 3 * SECOND_NS
+        self.account.set_journal_drained(self.journal.writer.published)
+        while self.gateway.step(self.now_ns):
+            while (action := self.gateway.pop_action()) is not None:
+                if action["kind"] != ActionKind.ACTION_CANCEL:
+                    row = self.account.table.order(action["intent_id"])
+                    take = (int(self.ladder["quoter_epoch"]), row["take_n"])
+                    action |= {"remaining": row["qty_lots"], "filled": 0, "mode": row["mode"], "take": take}
+                    self.orders[action["intent_id"]] = action
+                    self.on_order(action)
+                self.send(self.exchange, action)
+
+    def send(self, arrive, *what, stream: bool = False) -> None:
+        """Let it arrive after the latency, whatever is under way already; only the user stream keeps its order."""
+        if not self.latency_ns:
+            arrive(*what)
+            return
+        self.sent += 1
+        at_ns = self.now_ns + int(self.latency_ns * self.random.uniform(0.5, 1.5))
+        if stream:
+            at_ns = self.stream_ns = max(at_ns, self.stream_ns)
+        heapq.heappush(self.under_way, (at_ns, self.sent, arrive, what))
+
+    def pass_until(self, end_ns: int) -> None:
+        """Go to this time; what is under way arrives meanwhile."""
+        while self.under_way and self.under_way[0][0] <= end_ns:
+            self.now_ns, _, arrive, what = heapq.heappop(self.under_way)
+            arrive(*what)
+            self.turn()
+        self.now_ns = end_ns
 
     def pass_time(self, ns: int, every_ns: int = 100 * MS, move: int = 0) -> None:
         """Let time pass in steps, the market alive."""
         for _ in range(max(1, ns // every_ns)):
-            self.now_ns += every_ns
+            self.pass_until(self.now_ns + every_ns)
             self.market(move)
             self.trade_through()
             self.turn()
@@ -153,7 +200,7 @@ class Loop:
 
     def hold(self, lots: int, cost: int | None = None) -> None:
         """A trade from outside brings the position to `lots`."""
-        change = lots - self.position
+        change = lots - self.held_lots
         if change:
             self.book_fill(0, 1 if change > 0 else -1, cost or self.mid, abs(change), foreign=True)
 
@@ -162,44 +209,43 @@ class Loop:
 
     # ---- the exchange ----
 
+    def on_order(self, order: dict) -> None:
+        """For the test: look at every order as it leaves."""
+
     def exchange(self, action: dict) -> None:
         intent = action["intent_id"]
         if action["kind"] == ActionKind.ACTION_CANCEL:
-            if self.answers and self.resting.pop(intent, None) is not None:
-                self.gateway.on_end(intent, False, 0, 1, self.now_ns)
+            order = self.resting.pop(intent, None) if self.answers else None
+            if order is not None:
+                self.say_end(order, False)
             return
-        order = {
-            **action,
-            "remaining": action["qty_lots"],
-            "mode": self.account.table.order(intent)["mode"],
-            "at_ns": self.now_ns,
-        }
-        order |= {"take": (int(self.ladder["quoter_epoch"]), int(self.ladder["take_n"]))}
-        self.orders[intent] = order
-        self.on_order(order)
-        self.gateway.on_accept(intent, 5_000 + intent, 1, self.now_ns)
-        if action["time_in_force"] == TimeInForce.GTX:
-            self.resting[intent] = order
+        resting = action["time_in_force"] == TimeInForce.GTX
+        takes = action["side"] * (action["price_ticks"] - self.mid - action["side"]) >= 0
+        if resting and (takes or self.random.random() < self.post_only_refused):
+            self.send(lambda: self.gateway.on_reject(intent, -5022, self.now_ns))
+            return
+        self.send(lambda: self.gateway.on_accept(intent, 5_000 + intent, 1, self.now_ns))
+        if resting:
+            self.resting[intent] = action
         else:
-            self.take(order)
-
-    def on_order(self, order: dict) -> None:
-        """For the test: look at every order as it arrives."""
+            self.take(action)
 
     def take(self, order: dict) -> None:
         """Meet the book level by level; what is left of an order that may not rest expires."""
-        intent, side, filled = order["intent_id"], order["side"], 0
+        intent, side = order["intent_id"], order["side"]
         for level in range(LEVELS if order["price_ticks"] != records.ABSENT_PRICE_TICKS else 10**6):
             price = self.mid + side * (1 + level)
             beyond = order["price_ticks"] != records.ABSENT_PRICE_TICKS and side * (price - order["price_ticks"]) > 0
-            room = max(0, -side * self.position) if order["reduce_only"] else order["remaining"]
+            room = max(0, -side * self.held_lots) if order["reduce_only"] else order["remaining"]
             lots = min(order["remaining"], self.depth, room)
             if beyond or not lots or not self.hungry:
                 break
-            order["remaining"] -= lots
-            filled += lots
             self.book_fill(intent, side, price, lots, maker=False)
-        self.gateway.on_end(intent, True, filled, 1, self.now_ns)
+        self.say_end(order, True)
+
+    def say_end(self, order: dict, expired: bool) -> None:
+        intent, filled = order["intent_id"], order["filled"]
+        self.send(lambda: self.gateway.on_end(intent, expired, filled, 1, self.now_ns), stream=True)
 
     def trade_through(self) -> None:
         """Fill resting orders that the market has come through, some of them only in part."""
@@ -210,29 +256,41 @@ class Loop:
             if self.random.random() < 0.3:
                 lots = max(1, lots // 2)
             if order["reduce_only"]:
-                lots = min(lots, max(0, -order["side"] * self.position))
+                lots = min(lots, max(0, -order["side"] * self.held_lots))
             if lots:
-                order["remaining"] -= lots
                 self.book_fill(intent, order["side"], order["price_ticks"], lots)
             if order["remaining"] == 0 or (order["reduce_only"] and not lots):
                 del self.resting[intent]
                 if order["remaining"]:
-                    self.gateway.on_end(intent, True, 0, 1, self.now_ns)
+                    self.say_end(order, True)
 
     def book_fill(self, intent: int, side: int, price: int, lots: int, maker: bool = True, foreign=False) -> None:
-        totals = self.desk.totals()
-        held = totals["position_lots"]
-        rate = float(self.params["maker_fee" if maker else "taker_fee"][0])
-        fee_ticklots = rate * price * lots
-        if not foreign and self.orders[intent]["mode"] == 3 and held * side < 0:
-            cost = totals["open_cost_ticklots"] / held
-            lost = max(0.0, (1 if held > 0 else -1) * (cost - price)) * lots + fee_ticklots
-            self.lost_ticklots.append((self.now_ns, lost))
+        fee_ticklots = self.fees[0 if maker else 1] * price * lots
+        if not foreign:
+            order = self.orders[intent]
+            order["remaining"] -= lots
+            order["filled"] += lots
+            if order["mode"] == Mode.MODE_GRINDING and self.held_lots * side < 0:
+                cost = self.cost_ticklots / self.held_lots
+                lost = max(0.0, (1 if self.held_lots > 0 else -1) * (cost - price)) * lots + fee_ticklots
+                self.lost_ticklots.append((self.now_ns, lost))
+        self.hold_more(side * lots, price)
         self.trade_id += 1
-        self.gateway.on_fill(
-            0, 0 if foreign else EPOCH, intent, self.trade_id, side, price, lots,
-            int(fee_ticklots * RULES["ticklot_e8"]), maker, 1, self.now_ns,
-        )  # fmt: skip
+        fill = (0, 0 if foreign else EPOCH, intent, self.trade_id, side, price, lots)
+        fee_e8 = int(fee_ticklots * RULES["ticklot_e8"])
+        self.send(lambda: self.gateway.on_fill(*fill, fee_e8, maker, 1, self.now_ns), stream=True)
+
+    def hold_more(self, lots: int, price: int) -> None:
+        """Book at average cost, as the gateway does."""
+        held = self.held_lots
+        if held * lots < 0:
+            closed = min(abs(lots), abs(held))
+            self.cost_ticklots -= self.cost_ticklots * closed / abs(held)
+            opened = lots + (closed if held > 0 else -closed)
+        else:
+            opened = lots
+        self.held_lots += lots
+        self.cost_ticklots += opened * price
 
     def lost_in_window(self) -> float:
         window_ns = int(self.params["grind_budget_window_ns"][0])

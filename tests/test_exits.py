@@ -342,8 +342,8 @@ class Watched(Loop):
 @settings(max_examples=40, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(events=EVENTS, seed=st.integers(0, 10**6), start=st.integers(-290, 290))
 def test_on_any_path_of_price_inventory_and_time(tmp_path_factory, events, seed, start):
-    plain = params(tmp_path_factory.mktemp("any"), halt_ns=5 * SECOND_NS, maker_fee=0.0002, taker_fee=0.0004)
-    loop = Watched(plain, seed=seed)
+    plain = params(tmp_path_factory.mktemp("any"), halt_ns=5 * SECOND_NS)
+    loop = Watched(plain, seed=seed, fees=(0.0002, 0.0004))
     loop.turn()
     loop.hold(start)
     for ms, move, event, lots in events:

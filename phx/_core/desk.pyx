@@ -5,7 +5,7 @@ exists equal what is wanted: cancels before places, near before far, reducing be
 journalled here, before its bytes exist.
 """
 
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport llabs
 from libc.string cimport memset
 
@@ -108,6 +108,11 @@ cdef class Desk:
         if self.position.position_lots and self.market.value_ticks == 0:
             # It counts as exposure also before there is a market: at what it cost.
             self.market.value_ticks = self.position.open_cost_ticklots // self.position.position_lots
+        self.dirty = True
+
+    def set_fees(self, int64_t maker_e8, int64_t taker_e8):
+        """Say the account's commission rates, in 1e-8 of the notional; a negative one is a rebate."""
+        self.own.maker_fee_e8, self.own.taker_fee_e8 = <int32_t>maker_e8, <int32_t>taker_e8
         self.dirty = True
 
     def know_trade(self, int64_t trade_id, bint with_fee=True):

@@ -10,6 +10,12 @@ cpdef enum BookFlag:             # bits
     BOOK_SATURATED = 4           # a quantity did not fit its field and was cut to the largest value
     BOOK_ONE_SIDED = 8           # a side is empty: its best price is NO_PRICE
 
+cpdef enum Told:                 # bits: what the process around a quoter's core said before a decision
+    TOLD_FEED_ALIVE = 1          # the feed's heartbeat is young
+    TOLD_LATCHED = 2             # a latch stops the symbol as it is
+    TOLD_LOSS_LATCHED = 4        # a daily-loss latch: the position is to be closed
+    TOLD_FROZE = 8               # the process did not run for longer than its limit
+
 cpdef enum TapeKind:
     TAPE_NONE = 0
     TAPE_TRADE = 1

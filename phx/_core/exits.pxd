@@ -33,6 +33,7 @@ cdef class Exits:
     cdef int inventory_side                  # +1 long, -1 short; of the last inventory there was
     cdef double cost_ticks                   # its average cost
     cdef double former_cost_ticks            # the same, one own record before
+    cdef double maker_fee, taker_fee         # the account's commission rates, fractions
     cdef int takes_live
     cdef int unknown                         # orders with an unknown outcome
     cdef int64_t adding_lots                 # live orders of the side that adds
@@ -49,7 +50,7 @@ cdef class Exits:
     cdef void on_fill(self, const ExecEvent *event, const Params *params) noexcept nogil
     cdef void on_lost_fills(self, int64_t now_ns) noexcept nogil
     cdef void weigh(self, const Surroundings *s) noexcept nogil
-    cdef void change_mode(self, uint8_t old, uint8_t new, int64_t now_ns) noexcept nogil
+    cdef void change_mode(self, uint8_t old, uint8_t new, double ratio, int64_t now_ns) noexcept nogil
     cdef void pin_ladder(self, const Surroundings *s, Ladder *ladder) noexcept nogil
     cdef void grind_ladder(self, const Surroundings *s, Ladder *ladder) noexcept nogil
     cdef void flatten(self, const Surroundings *s) noexcept nogil

@@ -27,6 +27,7 @@ from phx._core.reducing cimport Reducing, add_reducing, begin_reducing, show_red
 from phx._core.takes cimport read_answer, want_take, withdraw_take
 
 cdef int64_t TAKE_NS = 1_000_000_000         # a slice that has not left by then is decided anew
+cdef double ONE_E8 = 1e8
 cdef double REARM = 0.5                      # of the budget: an empty one counts as empty until so much is free
 cdef int PINNED, RESTING, FIRST_FAR
 PINNED, RESTING, FIRST_FAR = 0, 1, 16        # rungs; far layers follow from FIRST_FAR on
@@ -61,9 +62,10 @@ cdef class Exits:
     # ---- what is learnt
 
     cdef void read_own(self, const Own *own, int64_t now_ns) noexcept nogil:
-        """Learn from a new own record: the inventory's cost, which orders could meet a take, the take's answer."""
+        """Learn from a new own record: fees, the cost of the inventory, what could meet a take, and the take's answer."""
         cdef int64_t filled
         cdef int i
+        self.maker_fee, self.taker_fee = own.maker_fee_e8 / ONE_E8, own.taker_fee_e8 / ONE_E8
         if own.position_lots:
             self.former_cost_ticks = self.cost_ticks
             self.cost_ticks = own.open_cost_ticklots / <double>own.position_lots
@@ -87,7 +89,7 @@ cdef class Exits:
     cdef void on_fill(self, const ExecEvent *event, const Params *params) noexcept nogil:
         """Book what a fill of an order placed in GRINDING lost; gains count as nothing."""
         cdef double cost = self.cost_ticks
-        cdef double fee = params.maker_fee if event.maker else params.taker_fee
+        cdef double fee = self.maker_fee if event.maker else self.taker_fee
         cdef double told
         if event.mode != MODE_GRINDING or event.side * self.inventory_side >= 0:
             return
@@ -112,6 +114,7 @@ cdef class Exits:
         self.gains.net_ticklots = state.net_pnl_ticklots
         self.budget.add(state.grind_loss_ticklots + state.grind_reserved_ticklots, state.now_mono_ns)
         self.slice_mono_ns = state.now_mono_ns
+        self.pin.patience_mono_ns, self.pin.patience_ratio = state.patience_mono_ns, state.patience_ratio
         if state.mode == MODE_FLATTENING:
             # Quotes that the earlier life cancelled may still be there, so waiting for them begins anew.
             begin_flattening(&self.flattening, state.flatten_step, state.now_mono_ns)
@@ -123,9 +126,10 @@ cdef class Exits:
         state.grind_reserved_ticklots, state.safety = self.reserved_ticklots, self.safety
         state.take_lots = self.take.side * self.take.qty_lots if self.take.wanted else 0
         state.flatten_step = <uint8_t>self.flattening.step
+        state.patience_mono_ns, state.patience_ratio = self.pin.patience_mono_ns, self.pin.patience_ratio
 
-    cdef void change_mode(self, uint8_t old, uint8_t new, int64_t now_ns) noexcept nogil:
-        """Begin and end what belongs to a mode."""
+    cdef void change_mode(self, uint8_t old, uint8_t new, double ratio, int64_t now_ns) noexcept nogil:
+        """Begin and end what belongs to a mode. ratio: |inventory / net_max|."""
         cdef bint pinned_on = (new == MODE_PINNING or new == MODE_GRINDING) and (
             old == MODE_PINNING or old == MODE_GRINDING
         )
@@ -133,6 +137,8 @@ cdef class Exits:
             self.pin.side = 0
         if new != MODE_PINNING and new != MODE_PAUSED:
             self.pin.patience_mono_ns = 0
+        elif new == MODE_PINNING and self.pin.patience_mono_ns == 0:
+            self.pin.patience_ratio, self.pin.patience_mono_ns = ratio, now_ns
         if old != MODE_GRINDING:
             self.maker_ticks = 0
         if new == MODE_FLATTENING:
@@ -168,12 +174,12 @@ cdef class Exits:
         cdef int i
         cdef double fee
         for i in range(live.orders):
-            fee = s.params.taker_fee if live.layer[i] == NO_LAYER else s.params.maker_fee
+            fee = self.taker_fee if live.layer[i] == NO_LAYER else self.maker_fee
             total += live.remaining_lots[i] * loss_per_lot(
                 self.inventory_side, cost_ticks, live.price_ticks[i], fee)
         if self.take.wanted and not self.takes_live and self.take.limit_ticks != NO_PRICE:
             total += self.take.qty_lots * loss_per_lot(
-                self.inventory_side, cost_ticks, self.take.limit_ticks, s.params.taker_fee)
+                self.inventory_side, cost_ticks, self.take.limit_ticks, self.taker_fee)
         return total
 
     cdef void weigh(self, const Surroundings *s) noexcept nogil:
@@ -190,7 +196,7 @@ cdef class Exits:
         self.reserved_ticklots = self.reserved(s, cost)
         room = self.allowed_ticklots - self.used_ticklots
         limit_ticks = slice_limit(side, touch_of(s.market, side), s.params.grind_max_slip)
-        if room < s.params.min_qty_lots * loss_per_lot(-side, cost, limit_ticks, s.params.taker_fee):
+        if room < s.params.min_qty_lots * loss_per_lot(-side, cost, limit_ticks, self.taker_fee):
             self.exhausted = True
         elif room >= REARM * self.allowed_ticklots:
             self.exhausted = False
@@ -277,16 +283,16 @@ cdef class Exits:
         else:
             limit = slice_limit(side, touch_of(s.market, side), s.params.grind_max_slip)
             slice_ticklots = slice_lots(<int64_t>held, s.params) * loss_per_lot(
-                -side, cost, limit, s.params.taker_fee)
+                -side, cost, limit, self.taker_fee)
         begin_reducing(&reducing, s.live)
         reducing.room_lots -= lots
         if not self.takes_live:
             reducing.fresh_lots -= lots
-        reducing.budgeted, reducing.cost_ticks, reducing.fee = True, cost, s.params.maker_fee
+        reducing.budgeted, reducing.cost_ticks, reducing.fee = True, cost, self.maker_fee
         reducing.room_ticklots = self.allowed_ticklots - self.used_ticklots - slice_ticklots
         if self.take.wanted:
             reducing.room_ticklots -= lots * loss_per_lot(
-                -side, cost, self.take.limit_ticks, s.params.taker_fee)
+                -side, cost, self.take.limit_ticks, self.taker_fee)
         self.reserved_ticklots = self.reserved(s, cost)
         reducing.fresh_ticklots = (
             self.allowed_ticklots - self.used_ticklots - slice_ticklots - self.reserved_ticklots
@@ -313,7 +319,7 @@ cdef class Exits:
         if self.take.wanted or self.takes_live or self.unknown or self.adding_lots or self.exhausted:
             return
         limit = slice_limit(side, touch_of(s.market, side), s.params.grind_max_slip)
-        per_lot = loss_per_lot(-side, cost_ticks, limit, s.params.taker_fee)
+        per_lot = loss_per_lot(-side, cost_ticks, limit, self.taker_fee)
         lots = min(slice_lots(held, s.params), depth_lots(s.book, side, limit))
         lots = min(lots, largest_order(touch_of(s.market, side), s.params))
         lots = min(lots, held - s.live.sides[side_index(side)].total_lots)

@@ -48,5 +48,7 @@ cdef struct Transition:
 
 # Moves to the mode that the conditions ask for; returns whether mode or reason changed.
 cdef bint advance(ModeState *state, const Conditions *conditions, const Params *params, int64_t now_ns) noexcept nogil
+# Says what the next life must know.
+cdef void save_mode(const ModeState *state, QuoterState *left) noexcept nogil
 # Goes on where an earlier life was.
 cdef void resume_mode(ModeState *state, const QuoterState *left) noexcept nogil

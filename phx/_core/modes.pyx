@@ -14,7 +14,7 @@ from phx._core.enums cimport (
     REASON_BOOK_ONE_SIDED, REASON_BOOK_STALE, REASON_BOOK_UNSYNCED, REASON_COOLED, REASON_DAILY_LOSS, REASON_DISABLED,
     REASON_FEED_LOST, REASON_FLAT, REASON_GATEWAY_NOT_READY, REASON_LATCH, REASON_LOSS_BUDGET, REASON_NONE,
     REASON_OPERATOR, REASON_OWN_FREEZE, REASON_PATIENCE, REASON_RATIO_FELL, REASON_RATIO_ROSE, REASON_TOXIC,
-    REASON_STOP_LOSS, REASON_THROTTLE, REASON_VENUE_RULE, REASON_VOLATILITY, REASON_WARMING_UP, REJECT_PROTECTION,
+    REASON_THROTTLE, REASON_VENUE_RULE, REASON_VOLATILITY, REASON_WARMING_UP, REJECT_PROTECTION,
     REJECT_THROTTLE, REJECT_VENUE_RULE,
 )
 from phx._core.records cimport Params, QuoterState
@@ -167,16 +167,20 @@ cdef void leave_grinding(
         set_level(state, calmer, REASON_RATIO_FELL)
 
 
+cdef void save_mode(const ModeState *state, QuoterState *left) noexcept nogil:
+    left.mode, left.reason, left.mode_since_mono_ns = state.mode, state.reason, state.since_mono_ns
+    left.level, left.level_reason, left.patient = state.level, state.level_reason, state.patient
+    left.stop, left.cooling_until_mono_ns = state.stop, state.cooling_until_mono_ns
+    left.grind_barred_mono_ns = state.grind_barred_mono_ns
+
+
 cdef void resume_mode(ModeState *state, const QuoterState *left) noexcept nogil:
     """Keep the level and the stop of an earlier life; the conditions say anew what pauses or halts."""
-    if left.mode == MODE_PINNING or left.mode == MODE_GRINDING:
-        set_level(state, left.mode, left.reason)
-    elif left.mode == MODE_FLATTENING and left.reason != REASON_OPERATOR:
-        state.stop = left.reason
-    elif left.mode == MODE_COOLING:
-        state.stop, state.cooling_until_mono_ns = left.reason, left.cooling_until_mono_ns
-    elif left.mode == MODE_HALTED and REASON_STOP_LOSS <= left.reason <= REASON_DAILY_LOSS:
-        state.stop, state.latch_wanted = left.reason, True
+    state.level, state.level_reason, state.patient = left.level, left.level_reason, left.patient
+    state.stop, state.cooling_until_mono_ns = left.stop, left.cooling_until_mono_ns
+    state.grind_barred_mono_ns = left.grind_barred_mono_ns
+    # A stop is halted by nothing but itself: the position was closed, and the latch may not be on disk yet.
+    state.latch_wanted = left.mode == MODE_HALTED and left.stop != REASON_NONE
 
 
 def next_mode(dict state, Conditions conditions, const Params[::1] params, int64_t now_ns):

@@ -24,6 +24,7 @@ cdef class QuoterCore(QuoterInputs):
     cdef public bint latched                        # given by the shell: a latch stops this symbol as it is
     cdef public bint loss_latched                   # likewise: the account's daily loss, so close the position first
     cdef bint froze                                 # given by the shell: this process did not run for too long
+    cdef uint64_t told                              # Told bits of this step: the four above, as it took them
 
     # What it knows.
     cdef readonly Signals signals

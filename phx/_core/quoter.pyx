@@ -15,14 +15,14 @@ from phx._core.decide cimport decide, ladder_hash
 from phx._core.enums cimport (
     BOOK_CROSSED, BOOK_ONE_SIDED, BOOK_UNSYNCED, BUY, EXEC_FILL, EXEC_REJECT, MODE_COOLING, MODE_FLATTENING,
     MODE_GRINDING, MODE_HALTED, MODE_NORMAL, MODE_PAUSED, MODE_PINNING, OPERATOR_NONE,
-    REASON_BOOK_STALE, REASON_BOOK_UNSYNCED,
-    REASON_DAILY_LOSS, REASON_NONE, REASON_WARMING_UP, SELL, TAPE_MARK, TAPE_TRADE,
+    REASON_BOOK_STALE, REASON_BOOK_UNSYNCED, REASON_DAILY_LOSS, REASON_NONE, REASON_WARMING_UP, SELL, TAPE_MARK,
+    TAPE_TRADE, TOLD_FEED_ALIVE, TOLD_FROZE, TOLD_LATCHED, TOLD_LOSS_LATCHED,
 )
 from phx._core.exits cimport Exits, Surroundings
 from phx._core.histogram cimport record
 from phx._core.live cimport sort_live
 from phx._core.mark_outs cimport MarkOuts
-from phx._core.modes cimport advance, resume_mode
+from phx._core.modes cimport advance, resume_mode, save_mode
 from phx._core.pinning cimport out_of_patience
 from phx._core.own_queue cimport follow_orders, front_lots, see_book, see_new_orders, see_top, see_trade
 from phx._core.post_only cimport note_refused, refused_ticks
@@ -202,6 +202,7 @@ cdef class QuoterCore(QuoterInputs):
             if result != RING_OK:
                 break
             happened = True
+            self.exec_seq = event.seq
             self.on_exec(&event)
         if self.exec_ring.lost != self.counters.exec_lost:
             self.exits.on_lost_fills(self.step_mono_ns)
@@ -388,11 +389,15 @@ cdef class QuoterCore(QuoterInputs):
         cdef Transition *transition
         cdef uint8_t old = self.mode_state.mode
         self.look(&now, now_ns)
+        self.told = (
+            TOLD_FEED_ALIVE * now.feed_alive | TOLD_LATCHED * now.latched
+            | TOLD_LOSS_LATCHED * self.loss_latched | TOLD_FROZE * now.froze
+        )
         self.froze = False
         if not advance(&self.mode_state, &now, &self.params, now_ns):
             return False
         if old != self.mode_state.mode:
-            self.exits.change_mode(old, self.mode_state.mode, now_ns)
+            self.exits.change_mode(old, self.mode_state.mode, fabs(self.verdict.ratio), now_ns)
             if old == MODE_COOLING or old == MODE_HALTED:
                 forget_peak(&self.exits.gains)
             self.state_mono_ns = 0           # the next life must know, so it is written in this step
@@ -526,7 +531,8 @@ cdef class QuoterCore(QuoterInputs):
         if self.wanted.mode == MODE_NORMAL:
             decision.kept_orders = self.verdict.kept_layers
             decision.trimmed_layers = self.verdict.trimmed_layers
-        decision.lost = self.counters.lost_records
+        decision.lost = self.counters.lost_records + self.counters.exec_lost
+        decision.exec_seq, decision.operator_seq, decision.told = self.exec_seq, self.operator.seq, self.told
         self.decisions_ring.publish(&decision)
 
     cdef void write_state(self, int64_t now_ns) noexcept nogil:
@@ -534,8 +540,6 @@ cdef class QuoterCore(QuoterInputs):
         memset(&state, 0, sizeof(QuoterState))
         state.now_mono_ns, state.ts_ns = now_ns, now_ns + self.utc_minus_mono_ns
         state.params_version = self.params.params_version
-        state.mode_since_mono_ns = self.mode_state.since_mono_ns
-        state.mode, state.reason = self.mode_state.mode, self.mode_state.reason
         state.symbol_id, state.inventory_lots = self.symbol_id, self.live.position_lots
         state.mid_ticks, state.micro_ticks = self.market.mid_ticks, self.market.micro_ticks
         state.fair_ticks, state.spread_ticks = self.market.fair_ticks, self.market.spread_ticks
@@ -551,7 +555,7 @@ cdef class QuoterCore(QuoterInputs):
         state.quoted_both_ns, state.quotable_ns = self.quoted_both_ns, self.quotable_ns
         state.gap_ticks = gap_ticks(&self.live)
         self.exits.save(&state)
-        state.cooling_until_mono_ns = self.mode_state.cooling_until_mono_ns
+        save_mode(&self.mode_state, &state)
         state.front_buy_lots = front_lots(&self.own_queue, BUY)
         state.front_sell_lots = front_lots(&self.own_queue, SELL)
         state.top_bid_error_ticks, state.top_ask_error_ticks = self.top_error.ticks[0], self.top_error.ticks[1]

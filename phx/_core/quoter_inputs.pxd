@@ -24,6 +24,7 @@ cdef class QuoterInputs:
     cdef Params params
     cdef Operator operator
     cdef uint64_t tape_seq
+    cdef uint64_t exec_seq
     cdef Live live                           # of `own`
     cdef OwnQueue own_queue                  # where our live orders stand in their queues
     cdef bint has_news(self) noexcept nogil

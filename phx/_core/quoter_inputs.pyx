@@ -38,6 +38,7 @@ cdef class QuoterInputs:
                 self.exec_ring = RingReader(memory, SOURCES[source])
             else:
                 self.exec_ring.attach(memory, SOURCES[source])
+            self.exec_seq = 0
             return
         ring = RingReader(memory, SOURCES[source])
         # Only the newest record of these counts, and one that is there already is news.

@@ -154,7 +154,8 @@ cdef struct Own:
     int64_t newest_trade_id               # largest trade id in the totals above
     int64_t taker_volume_ticklots         # of volume_ticklots: filled as taker
     int64_t frozen_until_mono_ns          # C15: both sides are pulled until then, 0 = they are not
-    int64_t reserved1                     # zero
+    int32_t maker_fee_e8                  # the account's commission rates, 1e-8 of the notional; negative = rebate
+    int32_t taker_fee_e8
     uint64_t intent_id[OWN_ORDERS]        # client order id's counter, unique in an epoch
     int64_t price_ticks[OWN_ORDERS]
     int64_t remaining_lots[OWN_ORDERS]    # what may still fill; pending amend: the larger of old and new
@@ -247,8 +248,6 @@ cdef struct Params:
     double collar_mark                    # C01, likewise against the mark price
     double collar_far                     # C01, outer bound of any layer, fraction of mid
     double qty_tolerance                  # a smaller remaining quantity than wanted is replaced beyond this fraction
-    double maker_fee                      # fraction, for the accounts shown; the venue's own rate is read at start
-    double taker_fee
     int64_t min_qty_lots                  # the venue's smallest order
     int64_t min_notional_ticklots         # the venue's smallest order value, rounded up
     int64_t ticklot_e8                    # what one tick times one lot is worth
@@ -330,7 +329,7 @@ cdef struct Params:
     uint8_t intensity_fitted              # 1 = A and k follow the trades
     uint8_t queue_model                   # QueueModel of the keep rule
     uint8_t queue_valued                  # 1 = the keep rule weighs the place in the queue
-    uint8_t reserved1[14]                 # zero
+    uint8_t reserved1[30]                 # zero
 
 cdef struct Operator:
     uint64_t seq                          # ring sequence; 0 while the slot is being written
@@ -397,7 +396,15 @@ cdef struct QuoterState:
     uint8_t widening                      # 1 = vpin widens
     uint8_t leader_led                    # 1 = the leader takes part in the fair price now
     uint8_t vpin_full                     # full buckets, at most 255
-    uint64_t reserved0[6]                 # zero
+    uint8_t level                         # Mode beneath a stop or a pause: NORMAL, PINNING or GRINDING
+    uint8_t level_reason                  # Reason of the level
+    uint8_t patient                       # 1 = GRINDING for patience: it ends at pin_exit
+    uint8_t stop                          # Reason of the stop that closes the position or cools, 0 = none
+    uint8_t reserved1[4]                  # zero
+    int64_t patience_mono_ns              # since when PINNING waits for progress, 0 = it does not
+    double patience_ratio                 # |ratio| from which progress counts
+    int64_t grind_barred_mono_ns          # GRINDING is not entered before
+    uint64_t reserved0[2]                 # zero
 
 cdef struct Decision:
     uint64_t seq                          # ring sequence; 0 while the slot is being written
@@ -422,6 +429,10 @@ cdef struct Decision:
     uint8_t kept_orders                   # layers that reuse a live order's price
     uint8_t trimmed_layers                # layers lost to the worst case
     uint64_t lost                         # records lost to lapping so far: a stretch with losses is not replayable
+    uint64_t exec_seq                     # newest consumed of our own events,
+    uint64_t operator_seq                 # and of the operator's will
+    uint64_t told                         # Told bits: what the process around the core said
+    uint64_t reserved0[5]                 # zero
 
 cdef struct Account:
     uint64_t seq                          # ring sequence; 0 while the slot is being written

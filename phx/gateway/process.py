@@ -170,6 +170,7 @@ class Gateway:
         await checks.admit(self.rest, self.config, self.instruments, self.endpoints, stopping)
         if stopping():
             return
+        await startup.learn_fees(self.rest, self.core, self.instruments)
         self._start(self.stream.run())
         if not self.by_rest:
             self._start(self.connection.run())

@@ -35,6 +35,7 @@ from phx.venue.binance.weights import routine_cancels_60s
 GATEWAY_TURN_NS = 5_000_000  # as often as the live gateway turns without a bell
 QUOTER_TURN_NS = 10_000_000  # as long as a live quoter sleeps without one
 SECOND_NS = 1_000_000_000
+ONE_E8 = 100_000_000
 EPOCH = 1  # of the one life that gateway and quoters have here
 PARAMS_VERSION = 1
 
@@ -160,6 +161,7 @@ class Session:
             params = params_record(config.symbols[symbol], config, instruments[symbol], PARAMS_VERSION)
             market = self.markets[source_of[symbol]]
             self.traders[symbol] = trader = Trader(account, instruments[symbol], market, leader, params)
+            trader.desk.set_fees(int(settings.maker_fee * ONE_E8), int(settings.taker_fee * ONE_E8))
             self.gateway.add(trader.desk)
         self.by_id = {trader.instrument.symbol_id: trader for trader in self.traders.values()}
         operator = np.zeros((), records.OPERATOR)
