@@ -29,7 +29,8 @@ run: build
 	$(PY) -m phx run $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RECORDING),--recording $(RECORDING))
 
 test: build
-	$(PY) -m pytest tests
+	$(PY) -m pytest tests -m "not alone" -n 2 --dist loadfile
+	$(PY) -m pytest tests -m alone
 
 lint: build
 	$(PY) -m ruff check .

@@ -25,6 +25,22 @@ limits: {max_gross_notional: 60000, max_daily_loss: 500}
 """
 
 
+# Tests that start processes or watch the clock have the machine to themselves; all others run side by side.
+ALONE = (
+    "controls/test_c11", "controls/test_c14", "security/", "system/", "test_bell", "test_feed_connection",
+    "test_feed_process", "test_feed_watchdog", "test_gateway_life", "test_gateway_process", "test_guardian",
+    "test_ops_process", "test_process", "test_quoter_process", "test_ring_stress", "test_session",
+    "test_sim_latency_live", "test_supervisor", "test_venue_sim",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    folder = Path(__file__).parent
+    for item in items:
+        if str(item.path.relative_to(folder)).startswith(ALONE):
+            item.add_marker(pytest.mark.alone)
+
+
 @pytest.fixture(scope="session")
 def recordings() -> Path:
     """The folder of recorded market data; tests that need it are skipped where it is absent."""
@@ -38,7 +54,9 @@ def free_ports(count: int) -> int:
 
     Below those the kernel gives to clients: who connects to one of them before its server listens may meet itself.
     """
-    for base in range(10000 + os.getpid() % 20000, 32000, count):
+    # Tests that run side by side look in ranges of their own.
+    first = 21000 if os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0" else 10000
+    for base in range(first + os.getpid() % 9000, first + 11000, count):
         sockets = []
         try:
             for port in range(base, base + count):
