@@ -197,13 +197,31 @@ async def test_a_stream_that_falls_silent_is_found_by_its_data_alone(feed):
     market = Market(feed.traded())
     async with venue_for(feed, market) as venue, asyncio.TaskGroup() as tasks:
         books = Reader(feed, "book", records.BOOK)
-        counters = Segment.attach(feed.shm_folder(), f"counters.feed.{SYMBOL}", records.FEED_COUNTERS).records
         await venue.wait_for(f"{LOWER}@depth@100ms")
+        counters = Segment.attach(feed.shm_folder(), f"counters.feed.{SYMBOL}", records.FEED_COUNTERS).records
         steps = tasks.create_task(keep_stepping(market, venue))
         await books.until(synced)
         venue.muted.add(f"{LOWER}@bookTicker")  # the connection lives, depth goes on
         await books.until(void)
         assert counters["silent_streams"][0] == 1
+        venue.muted.clear()
+        await books.until(synced)
+        steps.cancel()
+
+
+async def test_depth_that_stops_while_the_top_moves_voids_the_book_long_before_its_silence_is_odd(feed):
+    market = Market(feed.traded())
+    async with venue_for(feed, market) as venue, asyncio.TaskGroup() as tasks:
+        books, tops = Reader(feed, "book", records.BOOK), Reader(feed, "bbo", records.BBO)
+        await venue.wait_for(f"{LOWER}@depth@100ms")
+        counters = Segment.attach(feed.shm_folder(), f"counters.feed.{SYMBOL}", records.FEED_COUNTERS).records
+        steps = tasks.create_task(keep_stepping(market, venue))
+        await books.until(synced)
+        await tops.until(synced)
+        venue.muted.add(f"{LOWER}@depth@100ms")
+        await books.until(void)
+        await tops.until(void)
+        assert counters["silent_streams"][0] == 0 and venue.connections["public"] == 1
         venue.muted.clear()
         await books.until(synced)
         steps.cancel()

@@ -108,3 +108,51 @@ def test_a_venue_that_stalls_for_three_seconds_is_not_silent():
     assert run.run(3) == []
     run.gaps_ms = gaps_ms
     assert run.run(30) == []
+
+
+# ---- depth against the top of book
+
+BEHIND_NS = int(1.0 * SECOND_NS)
+
+
+def behind_after_s(run: Run, seconds: float) -> float | None:
+    """Let the streams deliver in their rhythm; return after how long depth was found to be behind the top."""
+    begin_ns = run.now_ns
+    while run.now_ns < begin_ns + int(seconds * SECOND_NS):
+        run.now_ns += 50 * MS_NS
+        for kind, gap_ms in run.gaps_ms.items():
+            if (run.now_ns - START_NS) // MS_NS % max(gap_ms, 50) == 0:
+                run.feed.deliver(kind, run.now_ns)
+        if run.dog.behind([run.feed], run.now_ns, BEHIND_NS):
+            return (run.now_ns - begin_ns) / SECOND_NS
+    return None
+
+
+def test_depth_that_stops_while_the_top_moves_is_found_within_the_age_that_is_quoted_on():
+    run = Run(dict(STEADY))
+    assert behind_after_s(run, 30) is None
+    del run.gaps_ms[DEPTH]
+    assert 1.0 < behind_after_s(run, 10) <= 1.15
+    run.feed.deliver(DEPTH, run.now_ns)
+    run.gaps_ms[DEPTH] = 100
+    assert behind_after_s(run, 30) is None
+
+
+def test_a_quiet_market_is_not_behind_and_neither_is_a_depth_that_follows_each_top():
+    # Nothing moves for three seconds; then the top does, and depth tells it 100 ms later.
+    run = Run({TICKER: 3000, MARK: 1000})
+    for _ in range(20):
+        assert behind_after_s(run, 3.0) is None
+        run.now_ns += 100 * MS_NS
+        run.feed.deliver(DEPTH, run.now_ns)
+        run.now_ns -= 100 * MS_NS
+
+
+def test_what_is_disconnected_is_not_behind():
+    run = Run({TICKER: 10})
+    run.feed.deliver(DEPTH, run.now_ns)
+    run.dog.disconnected({DEPTH})
+    assert behind_after_s(run, 5) is None
+    run.dog.connected([run.feed], {DEPTH}, run.now_ns)
+    assert behind_after_s(run, 0.9) is None
+    assert behind_after_s(run, 1) is not None

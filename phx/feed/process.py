@@ -32,6 +32,7 @@ SNAPSHOT_JITTER_S = 0.1  # spreads the requests of a group that lost all its boo
 RETRY_S = (0.2, 5.0)  # first and longest wait before asking for exchangeInfo again
 TURN_S = process.HEARTBEAT_NS / 2e9
 WATCH_NS = 50_000_000
+BEHIND_NS = 1_000_000_000  # depth comes each 100 ms: behind the top for so long, it is not coming
 
 STREAM_NAMES = {
     Stream.STREAM_BOOK_TICKER: streams.book_ticker,
@@ -202,6 +203,8 @@ class Feed:
             log.warning("%s: books are void: %s", self.life.name, why)
 
     def _watch(self, now_ns: int) -> None:
+        for index, behind_ns in self.watchdog.behind(self.core.instruments, now_ns, BEHIND_NS):
+            self._lose(f"{self.symbols[index]}: depth is {behind_ns / 1e9:.1f} s behind the top", now_ns, (index,))
         for index, kind, name, silent_ns in self.watchdog.silent(self.core.instruments, now_ns):
             path = streams.path_of(name)
             why = f"{name} under /{path} has been silent for {silent_ns / 1e9:.1f} s"

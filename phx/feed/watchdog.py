@@ -66,10 +66,31 @@ class StreamWatch:
         return age_ns if age_ns > limit_ns else 0
 
 
+class DepthWatch:
+    """Whether depth follows the top of book: each change of the top is a change of the book, so depth must tell it too.
+
+    Found long before the silence itself is odd; the levels behind a moving top would be quoted on otherwise.
+    """
+
+    def __init__(self):
+        self.depth_ns = 0  # receipt of the depth frame that was the newest when looked at last
+        self.ahead_ns = 0  # since when the top is ahead of it, 0 = it is not
+
+    def behind_ns(self, now_ns: int, since_ns: int, top_ns: int, depth_ns: int) -> int:
+        """Return for how long the top has been ahead. since_ns: depth is expected since then, 0 = it is not."""
+        if not since_ns or top_ns <= max(depth_ns, since_ns):
+            self.ahead_ns = 0
+        elif not self.ahead_ns or depth_ns > self.depth_ns:
+            self.ahead_ns = now_ns
+        self.depth_ns = depth_ns
+        return now_ns - self.ahead_ns if self.ahead_ns else 0
+
+
 class Watchdog:
     """All watched streams of a feed. `names[index][stream]` is the venue's name of an instrument's stream."""
 
     def __init__(self, names: list[dict[Stream, str]]):
+        self.depths = [DepthWatch() for _ in names]
         self.watches = [
             {kind: StreamWatch(name, PATIENCE[kind]) for kind, name in streams.items() if kind in PATIENCE}
             for streams in names
@@ -86,6 +107,18 @@ class Watchdog:
         for watches in self.watches:
             for kind in kinds & watches.keys():
                 watches[kind].disconnected()
+
+    def behind(self, instruments, now_ns: int, most_ns: int) -> list[tuple[int, int]]:
+        """Return (index, for how long, ns) of each instrument whose depth has been behind its top for too long."""
+        found = []
+        for index, (depth, feed) in enumerate(zip(self.depths, instruments, strict=True)):
+            last_ns = feed.last_mono_ns_by_stream
+            since_ns = self.watches[index][Stream.STREAM_DEPTH].since_ns
+            top_ns, depth_ns = last_ns[Stream.STREAM_BOOK_TICKER], last_ns[Stream.STREAM_DEPTH]
+            behind_ns = depth.behind_ns(now_ns, since_ns, top_ns, depth_ns)
+            if behind_ns > most_ns:
+                found.append((index, behind_ns))
+        return found
 
     def silent(self, instruments, now_ns: int) -> list[tuple[int, Stream, str, int]]:
         """Return (index, kind, the stream's name, silent for ns) of each stream that is oddly silent."""

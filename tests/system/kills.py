@@ -28,7 +28,7 @@ from phx.segment import SegmentMissing, SegmentRefused
 
 from .judgement import PREFIX, Lives, mistakes_in
 from .running import Running, tight, wait_until, yaml_of
-from .stages import BTC, STAGES, Stage
+from .stages import BTC, IN_FLIGHT_S, STAGES, Stage
 from .venue_truth import Books, books_of
 
 PAIR = "gateway+guardian"
@@ -38,6 +38,8 @@ QUOTING_WITHIN_S = 40.0
 BOOKS_WITHIN_S = 12.0
 NOTICED_WITHIN_S = 1.0  # an order of ours that the gateway does not know: only on its way from one to the other
 RECONCILED_WITHIN_S = 12.0  # a venue that says it has cancelled and has not: the open orders are compared each 10 s
+ENDED_WITHIN_S = 10.0  # a process that has released its lock still has to end
+ROUND_TRIP_MS = 50.0  # to the venue and back on a busy host
 FENCED_AFTER_S = 0.75  # a gateway that hangs longer is killed by the guardian
 EXTRA_WITH_FAULT_MS = 2000.0  # two troubles at once may take so much longer than the worse of them
 
@@ -149,11 +151,12 @@ def bound_of(cell: Cell, hold_s: float, traded: list[str]) -> Bound | None:
     """Return what a cell demands of the orders that were open; None: they may stay."""
     everything = tuple(traded)
     extra = EXTRA_WITH_FAULT_MS + EXTRA_MS.get(cell.fault, 0.0) if cell.fault else 0.0
+    extra += 1000.0 * IN_FLIGHT_S if cell.stage in ("place", "cancel") else 0.0
     killed = cell.signal == "KILL"
     if cell.process.startswith("quoter."):
-        return Bound((cell.process.partition(".")[2],), (1000.0 if killed else 300.0) + extra)
+        return Bound((cell.process.partition(".")[2],), (1000.0 if killed else 300.0 + ROUND_TRIP_MS) + extra)
     if cell.process.startswith("feed."):
-        return Bound(everything, 300.0 + extra)
+        return Bound(everything, 300.0 + ROUND_TRIP_MS + extra)
     if cell.process == "gateway" and (killed or hold_s > 2 * FENCED_AFTER_S):
         return Bound(everything, (1000.0 if killed else 1500.0) + extra)
     if cell.process == PAIR and killed:
@@ -550,17 +553,29 @@ def leave(phx: Hurt, last: Result) -> list[str]:
         wrong.append(f"{left[0]} orders were open when the venue ended")
     if phx.config.shm_folder().exists():
         wrong.append(f"left behind: {phx.config.shm_folder()}")
-    alive = [pid for pid in pids if pid and running(pid)]
-    if alive:
+    with contextlib.suppress(AssertionError):
+        wait_until(lambda: not any(map(running, pids)), ENDED_WITHIN_S, "the processes to be gone")
+    if alive := [pid for pid in pids if running(pid)]:
         wrong.append(f"still alive: {alive}")
     for log in sorted((phx.config.run_folder() / "logs").glob("*.log")):
-        if "Traceback" in log.read_text(errors="replace"):
-            wrong.append(f"an unhandled error in {log.name}")
+        if error := unhandled_error(log.read_text(errors="replace")):
+            wrong.append(f"{log.name}: {error}")
     return wrong
+
+
+def unhandled_error(log: str) -> str:
+    """Return the last line of a traceback in a log, "" = none. A life may end because the venue is gone, and say so."""
+    for text in log.split("Traceback (most recent call last):")[1:]:
+        last = next((line for line in text.splitlines()[1:] if line and not line.startswith(" ")), "")
+        if not last.startswith("phx.venue.interface.Venue"):
+            return last
+    return ""
 
 
 def running(pid: int) -> bool:
     """Return whether a process is there and not just waiting to be reaped."""
+    if not pid:
+        return False
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
