@@ -1,0 +1,31 @@
+"""C11: what the venue does to the position by itself latches its symbol, and no restart clears a latch."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from phx.gateway.process import Gateway
+from phx.gateway.user_events import FORCED
+from phx.latches import Latches, NotConfirmed
+
+IDS = ["autoclose-1745000000000", "adl_autoclose", "settlement_autoclose-1745", "delivery_autoclose-1745"]
+
+
+@pytest.mark.parametrize("coid", IDS)
+def test_a_forced_order_latches_its_symbol(tmp_path, coid):
+    gateway = SimpleNamespace(process=SimpleNamespace(run_folder=tmp_path))
+    assert coid.startswith(FORCED)
+    Gateway._on_forced(gateway, "BTCUSDC", coid)
+    (latch,) = Latches(tmp_path).all()
+    assert latch.symbol == "BTCUSDC" and coid[:36] in latch.reason
+    # A later life finds it, and nothing but the word of who has read it clears it.
+    later = Latches(tmp_path)
+    assert later.stops("BTCUSDC") is not None and later.stops("ETHUSDC") is None
+    with pytest.raises(NotConfirmed):
+        later.release("BTCUSDC", "")
+    assert Latches(tmp_path).all() == [latch]
+
+
+@pytest.mark.parametrize("coid", ["phxs-00-1-1", "web_autoclose-1", "autoclose", "", "ADL_AUTOCLOSE"])
+def test_an_order_of_others_is_no_forced_one(coid):
+    assert not coid.startswith(FORCED)
