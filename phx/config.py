@@ -60,6 +60,8 @@ class Venue(Strict):
 class Limits(Strict):
     max_gross_notional: Decimal
     max_daily_loss: Decimal
+    max_leverage: Positive = 5.0
+    max_margin: Fraction = 0.50
     adding_share: Fraction = 0.80
     reducing_share: Fraction = 0.90
     weight_share_guardian: Fraction = 0.25
@@ -246,6 +248,19 @@ class Risk(Strict):
     collar_far: Fraction = 0.13
 
 
+class Throttle(Strict):
+    window_s: Annotated[float, Meta(ge=1.0, le=3600.0)] = 60.0
+    cycles: Annotated[int, Meta(ge=1, le=1000)] = 60
+    rejects: Annotated[int, Meta(ge=1, le=100)] = 20
+
+
+class Protect(Strict):
+    window_ms: Annotated[int, Meta(ge=1, le=60_000)] = 1000
+    filled: Fraction = 0.25
+    moved: Fraction = 0.20
+    frozen_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 5000
+
+
 class SymbolConfig(Strict):
     """One traded symbol. Fractions of price unless a name says otherwise."""
 
@@ -268,6 +283,8 @@ class SymbolConfig(Strict):
     stop: Stop = Stop()
     flatten: Flatten = Flatten()
     risk: Risk = Risk()
+    throttle: Throttle = Throttle()
+    protect: Protect = Protect()
 
 
 class ProcessConfig(Strict):

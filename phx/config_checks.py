@@ -303,7 +303,7 @@ def is_address(text: str) -> bool:
 
 def check_limits(source: Source, config) -> None:
     limits = config.limits
-    for key in ("max_gross_notional", "max_daily_loss"):
+    for key in ("max_gross_notional", "max_daily_loss", "max_margin"):
         if getattr(limits, key) <= 0:
             source.refuse(("limits", key), f"expected a positive amount, found {getattr(limits, key)}")
     if limits.adding_share > limits.reducing_share:

@@ -24,6 +24,8 @@ def broken_mode_rules(symbol) -> list[tuple[str, str]]:
         below("grind.max_sigma", grind.max_sigma, "grind.leave_sigma", grind.leave_sigma),
         above_zero("grind.slice", grind.slice),
         above_zero("stop.loss", stop.loss),
+        above_zero("protect.filled", symbol.protect.filled),
+        above_zero("protect.moved", symbol.protect.moved),
         at_most("grind.max_slip", grind.max_slip, "risk.collar_mid", risk.collar_mid),
         at_most("flatten.slips", flatten.slips[-1], "risk.collar_mid", risk.collar_mid),
         below("flatten.target", flatten.target, "net_max", symbol.net_max),

@@ -215,6 +215,16 @@ def fill_limits(record, symbol: SymbolConfig, config: Config, instrument: Instru
     record["max_order_notional_e8"] = int((risk.max_order_notional or limits.max_gross_notional) * ONE_E8)
     record["max_gross_notional_e8"] = int(limits.max_gross_notional * ONE_E8)
     record["max_daily_loss_e8"] = int(limits.max_daily_loss * ONE_E8)
+    record["max_leverage_e6"] = int(limits.max_leverage * 1e6)
+    record["max_margin_e6"] = int(limits.max_margin * 1e6)
+    record["throttle_window_ns"] = nanoseconds(symbol.throttle.window_s)
+    record["throttle_cycles"] = symbol.throttle.cycles
+    record["throttle_rejects"] = symbol.throttle.rejects
+    record["protect_window_ns"] = symbol.protect.window_ms * 1_000_000
+    record["protect_frozen_ns"] = symbol.protect.frozen_ms * 1_000_000
+    # Never less than one order of the ladder: it may always fill at once.
+    for name, share in (("protect_lots", symbol.protect.filled), ("protect_delta_lots", symbol.protect.moved)):
+        record[name] = max(largest, int(share * int(record["net_max_lots"]))) if share else 0
     record["max_open_orders"] = risk.max_open_orders
     record["max_in_flight"] = risk.max_in_flight
     record["max_equity_loss"] = risk.max_equity_loss

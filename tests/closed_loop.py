@@ -67,6 +67,7 @@ class Loop:
         self.gateway = GatewayCore(self.account, Ring(records.ACCOUNT, 8).writer, self.now_ns)
         self.desk = self._desk()
         self.gateway.add(self.desk)
+        self.gateway.wallet_e8 = 100_000_000 * 10**8
         self.gateway.ready = True
         self.epoch = 0
         self.quoter = None

@@ -41,6 +41,15 @@ PARAMS = {
     "near_layers": 8,
     "max_open_orders": 64,
     "max_in_flight": 64,
+    "max_leverage_e6": 20 * 10**6,
+    "max_margin_e6": 900_000,
+    "throttle_window_ns": 60 * SECOND_NS,
+    "throttle_cycles": 1000,
+    "throttle_rejects": 20,
+    "protect_window_ns": SECOND_NS,
+    "protect_lots": 1_000_000,
+    "protect_delta_lots": 1_000_000,
+    "protect_frozen_ns": 5 * SECOND_NS,
     "collar_mid": 0.03,
     "collar_mark": 0.04,
     "collar_far": 0.05,
@@ -117,6 +126,7 @@ class Rig:
         for symbol in self.symbols:
             self.core.add(symbol.desk)
             symbol.params.write(symbol_id=symbol.id, **self.params)
+        self.core.wallet_e8 = 10_000_000 * 10**8
         self.core.ready = True
         self.sent = deque()
         self.trade_id = 100

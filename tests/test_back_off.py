@@ -16,7 +16,7 @@ MS_NS = 1_000_000
         (-2022, 2_000, BackOffScope.BACK_OFF_SIDE),
         (-1015, 10_000, BackOffScope.BACK_OFF_ACCOUNT),
         (-1021, 1_000, BackOffScope.BACK_OFF_ACCOUNT),
-        (-4400, 600_000, BackOffScope.BACK_OFF_SYMBOL),
+        (-4400, 600_000, BackOffScope.BACK_OFF_ADDING),
         (-2015, 60_000, BackOffScope.BACK_OFF_LATCH),
         (-99999, 10_000, BackOffScope.BACK_OFF_SIDE),
     ],

@@ -46,6 +46,9 @@ SITUATION = {
     "opposite_lots": 0,
     "opposite_best_ticks": NO_PRICE,
     "others_notional_e8": 0,
+    "others_margin_e8": 0,
+    "equity_e8": 1_000_000 * E8,
+    "leverage": 1,
     "worst_price_ticks": 100_000,
     "open_orders": 0,
     "in_flight": 0,
@@ -155,6 +158,36 @@ EDGES = [
         ({}, {"others_notional_e8": 999_900 * E8}, {}),
         ({}, {"others_notional_e8": 999_900 * E8 + 1}, {}),
     ),
+    # An order worth 100: at leverage 4 it needs a margin of 25, at one that is not known 100.
+    (
+        R.REJECT_MARGIN,
+        ({}, {"equity_e8": 5 * E8}, {"max_leverage_e6": 20 * 10**6, "max_margin_e6": 2 * 10**8}),
+        ({}, {"equity_e8": 5 * E8 - 1}, {"max_leverage_e6": 20 * 10**6, "max_margin_e6": 2 * 10**8}),
+    ),
+    (
+        R.REJECT_MARGIN,
+        ({}, {"equity_e8": 50 * E8, "leverage": 4}, {"max_margin_e6": 500_000}),
+        ({}, {"equity_e8": 50 * E8 - 1, "leverage": 4}, {"max_margin_e6": 500_000}),
+    ),
+    (
+        R.REJECT_MARGIN,
+        ({}, {"equity_e8": 200 * E8, "leverage": 0}, {"max_margin_e6": 500_000}),
+        ({}, {"equity_e8": 200 * E8 - 1, "leverage": 0}, {"max_margin_e6": 500_000}),
+    ),
+    (
+        R.REJECT_MARGIN,
+        ({}, {"equity_e8": 200 * E8, "leverage": 4, "others_margin_e8": 75 * E8}, {"max_margin_e6": 500_000}),
+        ({}, {"equity_e8": 200 * E8, "leverage": 4, "others_margin_e8": 75 * E8 + 1}, {"max_margin_e6": 500_000}),
+    ),
+    (R.REJECT_MARGIN, ({}, {}, {}), ({}, {}, {"max_leverage_e6": 0})),
+    (R.REJECT_MARGIN, ({}, {}, {}), ({}, {}, {"max_margin_e6": 0})),
+    (R.REJECT_MARGIN, ({}, {}, {}), ({}, {"equity_e8": 0}, {})),
+    (R.REJECT_MARGIN, ({}, {}, {}), ({}, {"equity_e8": -5 * E8}, {})),
+    (R.REJECT_NOT_ALLOWED, ({}, {}, {}), ({}, {}, {"throttle_cycles": 0})),
+    (R.REJECT_NOT_ALLOWED, ({}, {}, {}), ({}, {}, {"protect_lots": 0})),
+    (R.REJECT_PRICE_COLLAR, ({}, {}, {}), ({}, {}, {"collar_mid_e6": 0})),
+    (R.REJECT_PRICE_COLLAR, ({}, {}, {}), ({}, {}, {"collar_mark_e6": 0})),
+    (R.REJECT_PRICE_COLLAR, ({}, {}, {}), ({}, {}, {"collar_far_e6": 0})),
 ]
 
 
@@ -165,9 +198,9 @@ def test_both_sides_of_the_limit(reason, passes, fails):
 
 
 def test_every_reason_that_a_check_can_give_has_an_edge_here():
-    elsewhere = {R.REJECT_NONE, R.REJECT_PRICE_COLLAR, R.REJECT_TABLE_FULL, R.REJECT_UNKNOWN_ORDER}
+    elsewhere = {R.REJECT_NONE, R.REJECT_TABLE_FULL, R.REJECT_UNKNOWN_ORDER}
     # Why a desk halts, not checks of one order.
-    elsewhere |= {R.REJECT_DAILY_LOSS, R.REJECT_THROTTLE, R.REJECT_PROTECTION, R.REJECT_VENUE_RULE, R.REJECT_MARGIN}
+    elsewhere |= {R.REJECT_DAILY_LOSS, R.REJECT_THROTTLE, R.REJECT_PROTECTION, R.REJECT_VENUE_RULE}
     assert set(R) - elsewhere == {reason for reason, _, _ in EDGES}
 
 

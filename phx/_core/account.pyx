@@ -6,7 +6,10 @@ from libc.string cimport memset
 
 from phx._core.orders cimport Order, OrderTable
 from phx._core.records cimport MAX_SYMBOLS, JournalEntry
-from phx._core.throttle cimport count, expire, used
+from phx._core.risk cimport add_saturating, margin_e8
+from phx._core.throttle cimport THROTTLE_OTHERS, THROTTLE_TIMES, count, expire, used
+
+cdef double FAR_SHARE = 0.75             # of what adding orders may use: the rest is for layers near the market
 
 
 cdef uint64_t fnv1a_words(const uint64_t *words, int words_count) noexcept nogil:
@@ -37,21 +40,38 @@ cdef class Account:
         self.epoch = epoch
         self.journal = journal
         self.journal_slots = journal_slots
-        self.set_order_limits(orders_10s, orders_60s, adding_share, reducing_share)
-        self.cancel_limits = [<uint32_t>(cancels_60s // 4), <uint32_t>(cancels_60s // 2), <uint32_t>cancels_60s]
+        self.adding_share, self.reducing_share = adding_share, reducing_share
+        self.set_order_limits(orders_10s, orders_60s)
+        self.set_cancel_limit(cancels_60s)
 
     def __dealloc__(self):
         free(self.actions)
 
-    def set_order_limits(self, int orders_10s, int orders_60s, double adding_share, double reducing_share):
-        """Take the venue's order counts and our share of them; no second may use more than half of ten seconds'."""
-        for limits, share in (("adding", adding_share), ("reducing", reducing_share)):
-            ten, sixty = <uint32_t>(orders_10s * share), <uint32_t>(orders_60s * share)
-            if limits == "adding":
-                self.adding_limits = [ten // 2, ten, sixty]
-            else:
-                self.reducing_limits = [ten // 2, ten, sixty]
-        self.orders_10s_limit, self.orders_60s_limit = orders_10s, orders_60s
+    def set_order_limits(self, int orders_10s, int orders_60s):
+        """Take the venue's order counts; what comes first in need may use more of them. 0 = not said, stays as it is.
+
+        Far layers < adding < reducing quotes < takes: none of them ever waits behind one that comes before it here.
+        """
+        cdef double adding = self.adding_share, reducing = self.reducing_share
+        if orders_10s > 0:
+            self.orders_10s_limit = min(orders_10s, THROTTLE_TIMES - 1)
+        if orders_60s > 0:
+            self.orders_60s_limit = min(orders_60s, THROTTLE_TIMES - 1)
+        self.share_out(self.far_limits, FAR_SHARE * adding)
+        self.share_out(self.adding_limits, adding)
+        self.share_out(self.reducing_limits, (adding + reducing) / 2)
+        self.share_out(self.leaving_limits, reducing)
+
+    def set_cancel_limit(self, int cancels_60s):
+        """Take how many routine cancels the request weight allows a minute."""
+        cdef uint32_t sixty = min(max(0, cancels_60s), THROTTLE_TIMES - 1)
+        self.cancel_limits = [sixty // 4, sixty // 2, sixty]
+
+    cdef void share_out(self, uint32_t *limits, double share) noexcept nogil:
+        # No second may use more than half of ten seconds'.
+        limits[1] = <uint32_t>(self.orders_10s_limit * share)
+        limits[2] = <uint32_t>(self.orders_60s_limit * share)
+        limits[0] = limits[1] // 2
 
     def note_venue_counts(self, int orders_10s, int orders_60s, int64_t now_ns):
         """Take the venue's own order counts: what others, or a former life, have used is missing in ours."""
@@ -59,7 +79,7 @@ cdef class Account:
         expire(&self.orders_sent, now_ns)
         missing = max(orders_10s - <int>used(&self.orders_sent, 1), orders_60s - <int>used(&self.orders_sent, 2))
         for _i in range(min(missing, <int>self.orders_60s_limit)):
-            count(&self.orders_sent, now_ns)
+            count(&self.orders_sent, now_ns, THROTTLE_OTHERS)
 
     def set_journal_drained(self, uint64_t seq):
         """Take ops' word which journal entry is safe on disk."""
@@ -103,6 +123,7 @@ cdef class Account:
         entry.reduce_only = order.reduce_only
         entry.take_n = order.take_n
         entry.venue_code = venue_code
+        entry.params_version = self.params_version[order.symbol_id]
         return self.write_journal(&entry, now_ns)
 
     cdef int64_t others_notional_e8(self, int symbol_id) noexcept nogil:
@@ -110,5 +131,26 @@ cdef class Account:
         cdef int i
         for i in range(MAX_SYMBOLS):
             if i != symbol_id:
-                total += self.worst_notional_e8[i]
+                total = add_saturating(total, self.worst_notional_e8[i])
         return total
+
+    cdef int64_t others_margin_e8(self, int symbol_id) noexcept nogil:
+        cdef int64_t total = 0
+        cdef int i
+        for i in range(MAX_SYMBOLS):
+            if i != symbol_id:
+                total = add_saturating(total, margin_e8(self.worst_notional_e8[i], self.leverage[i]))
+        return total
+
+    cdef int64_t equity_e8(self) noexcept nogil:
+        cdef int64_t total = self.wallet_e8
+        cdef int i
+        for i in range(MAX_SYMBOLS):
+            total = add_saturating(total, self.unrealised_e8[i])
+        return total
+
+    def set_leverage(self, int symbol_id, int leverage):
+        """Take the account's leverage on a symbol, as the venue states it."""
+        if not 0 <= symbol_id < MAX_SYMBOLS or not 1 <= leverage <= 1000:
+            raise ValueError(f"symbol id {symbol_id}, leverage {leverage}")
+        self.leverage[symbol_id] = leverage

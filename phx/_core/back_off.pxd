@@ -5,6 +5,7 @@ cpdef enum BackOffScope:
     BACK_OFF_SIDE = 0
     BACK_OFF_SYMBOL = 1
     BACK_OFF_ACCOUNT = 2
+    BACK_OFF_ADDING = 4                 # the venue lets the account only reduce
     BACK_OFF_LATCH = 3                  # stop adding until a human has looked
 
 cdef struct BackOff:

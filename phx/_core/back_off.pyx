@@ -23,7 +23,7 @@ cdef BackOff back_off(int venue_code) noexcept nogil:
     elif venue_code in (-1021, -5028):                          # clock: wait for its synchronisation
         out.wait_ns, out.scope = <long long>1_000 * MS, BACK_OFF_ACCOUNT
     elif venue_code in (-4400, -4401):                          # the venue allows only reduce-only orders
-        out.wait_ns, out.scope = <long long>600_000 * MS, BACK_OFF_SYMBOL
+        out.wait_ns, out.scope = <long long>600_000 * MS, BACK_OFF_ADDING
     elif venue_code in (-1016, -1122, -4105, -4106, -4107, -4140, -4141):   # the symbol does not trade
         out.wait_ns, out.scope = <long long>60_000 * MS, BACK_OFF_SYMBOL
     elif venue_code in (-1002, -1022, -2014, -2015, -2017, -4060, -4061, -4087, -4088, -4109, -4189, -4192):

@@ -6,6 +6,7 @@ from phx._core.market_view cimport MarketView
 from phx._core.measure cimport Measure
 from phx._core.orders cimport Order
 from phx._core.position cimport Position
+from phx._core.protection cimport Cycles, Rush
 from phx._core.records cimport (
     ExecEvent, GatewayCounters, Ladder, Own, Params)
 from phx._core.ring cimport RingReader, RingWriter
@@ -51,7 +52,12 @@ cdef class Desk:
     cdef public int64_t proof_period_ns
     cdef public bint loss_stop                       # C10 has struck
     # What it keeps for itself.
-    cdef readonly bint latch_wanted                  # too many refusals in a row: the shell sets the latch
+    cdef readonly bint latch_wanted                  # the shell sets the latch,
+    cdef readonly uint8_t latch_reason               # for this RejectReason
+    cdef Rush rush                                   # C15
+    cdef int64_t frozen_until_mono_ns                # C15: no quote before; INT64_MAX = until a human enables
+    cdef Cycles[2] cycles                            # C06, by side
+    cdef int64_t venue_rule_until_mono_ns            # the venue lets this account only reduce
     cdef uint64_t must_see_seq                       # the own record of the newest fill or reject
     cdef uint64_t placed_seq                         # the own record that shows the newest order that was placed,
     cdef uint64_t placed_ladder_seq                  # and the ladder that wanted it
@@ -59,7 +65,8 @@ cdef class Desk:
     cdef uint8_t blocked                             # RejectReason, as last published
     cdef bint ladder_void                            # the ladder in hand may not be followed
     cdef bint takes_seen                             # the newest take at start is marked done
-    cdef int64_t[2] back_off_until_mono_ns
+    cdef int64_t[2] back_off_until_mono_ns           # quotes of a side,
+    cdef int64_t take_back_off_until_mono_ns         # and takes: a refused quote holds up no way out
     cdef int refusals_in_a_row
     cdef uint64_t tried_ladder_seq
     cdef uint32_t[2] tried                           # ladder indexes that were tried, by side
@@ -90,6 +97,11 @@ cdef class Desk:
     cdef bint allowance_moved(self) noexcept nogil
     cdef void value(self) noexcept nogil
     cdef void hold(self, int64_t until_mono_ns) noexcept nogil
+    cdef void back_off_one(self, const Order *order, int64_t until_mono_ns) noexcept nogil
+    cdef void want_latch(self, uint8_t reason) noexcept nogil
+    cdef void note_fill(self, const Order *order, int side, int64_t qty_lots, int64_t now_ns) noexcept nogil
+    cdef void note_refusal(self) noexcept nogil
+    cdef void protect(self, int64_t now_ns) noexcept nogil
     cdef void must_see(self) noexcept nogil
     cdef void publish_exec(self, ExecEvent *event, const Order *order, int kind, int64_t now_ns) noexcept nogil
     cdef void publish_own(self, int64_t now_ns) noexcept nogil

@@ -5,7 +5,7 @@ exists equal what is wanted: cancels before places, near before far, reducing be
 journalled here, before its bytes exist.
 """
 
-from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport llabs
 from libc.string cimport memset
 
@@ -16,18 +16,21 @@ from phx._core.enums cimport (
     EXEC_REJECT, EXEC_UNKNOWN, JOURNAL_CANCEL, JOURNAL_PLACE, JOURNAL_TAKE_DONE, MODE_GRINDING, OPERATOR_NONE,
     OPERATOR_RUN,
     REJECT_DAILY_LOSS, REJECT_LATCHED, REJECT_NO_PROOF, REJECT_NONE,
-    REJECT_NOT_ALLOWED, REJECT_NOT_READY, REJECT_OLD_LADDER, REJECT_OPERATOR, REJECT_POSITION, REJECT_STALE_LADDER,
-    REJECT_STALE_MARKET, REJECT_TABLE_FULL, REJECT_UNKNOWN_ORDER, REJECT_USER_STREAM)
+    REJECT_NOT_ALLOWED, REJECT_NOT_READY, REJECT_OLD_LADDER, REJECT_OPERATOR, REJECT_POSITION, REJECT_PROTECTION,
+    REJECT_STALE_LADDER, REJECT_STALE_MARKET, REJECT_TABLE_FULL, REJECT_THROTTLE, REJECT_UNKNOWN_ORDER,
+    REJECT_USER_STREAM, REJECT_VENUE_RULE)
 from phx._core.market_view cimport MarketView
 from phx._core.measure cimport add_order, measure_all
 from phx._core.orders cimport (
     ORDER_CANCEL_SENT, ORDER_UNANSWERED, Order, is_leaving, is_live, remaining_lots)
-from phx._core.position cimport pnl_e8
+from phx._core.position cimport pnl_e8, unrealised_ticklots
+from phx._core.protection cimport Rush, count_cycle, note_rush
 from phx._core.records cimport (
     LADDER_LAYERS, NO_LAYER, NO_PRICE, OWN_ORDERS, ExecEvent, GatewayCounters, JournalEntry)
 from phx._core.ring cimport RING_OK, RingReader
-from phx._core.risk cimport Intent, Situation, adopt, check, notional_e8, passes_by_itself, worst_lots
-from phx._core.throttle cimport count, expire, has_room, used
+from phx._core.risk cimport (
+    Intent, Limits, Situation, adopt, check, largest_lots, notional_e8, only_leaves, passes_by_itself, worst_lots)
+from phx._core.throttle cimport count, expire, has_room, has_share, used
 from phx._core.trade_ids cimport TradeIds
 
 cdef enum:
@@ -91,7 +94,11 @@ cdef class Desk:
     def enable(self):
         """A human has cleared the latches: begin anew."""
         self.latch_wanted = self.loss_stop = False
+        self.latch_reason = REJECT_NONE
         self.refusals_in_a_row = 0
+        self.frozen_until_mono_ns = 0
+        memset(&self.rush, 0, sizeof(Rush))
+        memset(self.cycles, 0, sizeof(self.cycles))
 
     def void_ladder(self):
         """Follow the ladder in hand no longer: only one that is published from now on."""
@@ -115,6 +122,16 @@ cdef class Desk:
         self.own.maker_fee_e8, self.own.taker_fee_e8 = <int32_t>maker_e8, <int32_t>taker_e8
         self.dirty = True
 
+    @property
+    def limits_in_force(self):
+        """The fields of risk.Limits, for the next life: what was not confirmed in this one is not adopted by it."""
+        return self.limits
+
+    def restore_limits(self, dict limits):
+        """Begin with the limits of a former life. KeyError, TypeError, OverflowError when they are no limits."""
+        cdef Limits former = limits
+        self.limits = former
+
     def know_trade(self, int64_t trade_id, bint with_fee=True):
         """Count a trade as booked: the totals hold it, though perhaps not its fee."""
         self.trades.note(trade_id, with_fee)
@@ -135,6 +152,7 @@ cdef class Desk:
         if self.params_reader is not None and self.params_reader.has_news():
             if self.params_reader.newest(&self.params) == RING_OK:
                 adopt(&self.limits, &self.params)
+                self.account.params_version[self.symbol_id] = self.limits.params_version
         if self.ladder_reader is None or not self.ladder_reader.has_news():
             return
         if self.ladder_reader.newest(&self.ladder) != RING_OK:
@@ -194,8 +212,14 @@ cdef class Desk:
             return REJECT_OPERATOR
         if self.loss_stop:
             return REJECT_DAILY_LOSS
-        if self.latched or self.latch_wanted:
+        if self.latched:
             return REJECT_LATCHED
+        if self.latch_wanted:
+            return self.latch_reason
+        if now_ns < self.frozen_until_mono_ns:
+            return REJECT_PROTECTION
+        if now_ns < self.venue_rule_until_mono_ns:
+            return REJECT_VENUE_RULE
         if self.ladder_void or not self.quoter_alive or now_ns - self.ladder.decided_mono_ns > max_age_ns:
             return REJECT_STALE_LADDER
         if self.proof_period_ns <= 0 or self.proof_deadline_mono_ns - now_ns < self.proof_period_ns:
@@ -292,9 +316,13 @@ cdef class Desk:
         cdef int64_t price = self.market.value_ticks
         cdef int64_t worst = worst_lots(self.position.position_lots, self.measure.lots[0], self.measure.lots[1])
         self.account.worst_notional_e8[self.symbol_id] = notional_e8(price, worst, self.rules.ticklot_e8)
+        self.account.value_e8[self.symbol_id] = notional_e8(
+            price, self.limits.max_position_lots if self.limits.enabled else 0, self.rules.ticklot_e8)
         if self.market.mark_price_ticks > 0:
             self.account.pnl_e8[self.symbol_id] = pnl_e8(
                 &self.position, self.market.mark_price_ticks, self.rules.ticklot_e8)
+            self.account.unrealised_e8[self.symbol_id] = (
+                unrealised_ticklots(&self.position, self.market.mark_price_ticks) * self.rules.ticklot_e8)
 
     # ---- cancelling ----------------------------------------------------------------------------------------------
 
@@ -320,7 +348,7 @@ cdef class Desk:
             action.cause_recv_mono_ns = self.ladder.cause_recv_mono_ns
         if not self.account.push(&action):
             return False
-        count(&self.account.cancels_sent, now_ns)
+        count(&self.account.cancels_sent, now_ns, self.symbol_id)
         self.account.journal_order(JOURNAL_CANCEL, order, now_ns, 0)
         self.account.table.apply(order, ORDER_CANCEL_SENT, now_ns)
         order.cancel_mono_ns = now_ns
@@ -374,6 +402,11 @@ cdef class Desk:
             intent.qty_lots = min(intent.qty_lots, reducible)
             if intent.qty_lots == 0:
                 return REJECT_POSITION
+            if intent.layer == NO_LAYER:
+                # A way out is cut to the limits of one order, never refused for them: the rest follows.
+                intent.qty_lots = min(intent.qty_lots, largest_lots(
+                    intent.price_ticks if intent.price_ticks != NO_PRICE else max(<int64_t>0, self.market.value_ticks),
+                    &self.limits, &self.rules))
         intent.adding_lots = max(<int64_t>0, intent.qty_lots - reducible)
         if intent.reduce_only and self.ladder.mode == MODE_GRINDING and not self.has_seen_all():
             return REJECT_OLD_LADDER
@@ -383,6 +416,12 @@ cdef class Desk:
             return reason
         if intent.adding_lots and self.measure.unknown[side_index(intent.side)]:
             return REJECT_UNKNOWN_ORDER
+        if intent.layer != NO_LAYER and self.cycles[side_index(intent.side)].filled:
+            self.counters.cycles += 1
+            if count_cycle(&self.cycles[side_index(intent.side)], self.limits.throttle_window_ns,
+                           self.limits.throttle_cycles, now_ns):
+                self.want_latch(REJECT_THROTTLE)
+                return REJECT_THROTTLE
         order = self.account.table.create(self.symbol_id, now_ns)
         if order == NULL:
             return REJECT_TABLE_FULL
@@ -390,7 +429,7 @@ cdef class Desk:
         order.qty_lots, order.reduce_only, order.take_n = intent.qty_lots, intent.reduce_only, take_n
         order.mode, order.cause_recv_mono_ns = self.ladder.mode, self.ladder.cause_recv_mono_ns
         self.account.journal_order(JOURNAL_PLACE, order, now_ns, 0)
-        count(&self.account.orders_sent, now_ns)
+        count(&self.account.orders_sent, now_ns, self.symbol_id)
         add_order(&self.measure, order)
         self.value()
         self.placed_ladder_seq, self.placed_seq = self.ladder.seq, self.own_writer.seq + 1
@@ -417,6 +456,7 @@ cdef class Desk:
 
     cdef void look_around(self, const Intent *intent, Situation *out, int64_t now_ns) noexcept nogil:
         cdef int s = side_index(intent.side), i
+        cdef bint near
         cdef Order *order
         memset(out, 0, sizeof(Situation))
         out.now_ns = now_ns
@@ -433,7 +473,8 @@ cdef class Desk:
         out.user_stream_up = self.user_stream_up
         out.quoter_alive = self.quoter_alive
         out.ladder_fresh = not self.ladder_void
-        out.backing_off = now_ns < self.back_off_until_mono_ns[s]
+        out.backing_off = now_ns < (
+            self.take_back_off_until_mono_ns if intent.layer == NO_LAYER else self.back_off_until_mono_ns[s])
         out.journal_room = self.account.journal_room() and self.account.last_action - self.account.first_action < 2048
         out.proof_deadline_mono_ns = self.proof_deadline_mono_ns if self.guardian_alive else 0
         out.proof_period_ns = self.proof_period_ns
@@ -446,13 +487,22 @@ cdef class Desk:
         out.side_lots, out.opposite_lots = self.measure.lots[s], self.measure.lots[1 - s]
         out.opposite_best_ticks = self.measure.best_ticks[1 - s]
         out.others_notional_e8 = self.account.others_notional_e8(self.symbol_id)
+        out.others_margin_e8 = self.account.others_margin_e8(self.symbol_id)
+        out.equity_e8, out.leverage = self.account.equity_e8(), self.account.leverage[self.symbol_id]
         out.worst_price_ticks = self.market.value_ticks
         out.open_orders = self.measure.orders
         out.in_flight = self.measure.in_flight
         expire(&self.account.orders_sent, now_ns)
-        out.order_rate_full = not has_room(
-            &self.account.orders_sent,
-            &self.account.adding_limits[0] if intent.adding_lots else &self.account.reducing_limits[0])
+        if only_leaves(intent):
+            out.order_rate_full = not has_room(&self.account.orders_sent, self.account.leaving_limits)
+        elif intent.adding_lots == 0:
+            out.order_rate_full = not has_room(&self.account.orders_sent, self.account.reducing_limits)
+        else:
+            near = intent.layer < self.limits.near_layers
+            out.order_rate_full = not has_share(
+                &self.account.orders_sent,
+                &self.account.adding_limits[0] if near else &self.account.far_limits[0],
+                self.account.value_e8, self.symbol_id)
         for i in range(self.account.table.live_count[self.symbol_id]):
             order = &self.account.table.slots[self.account.table.live[self.symbol_id][i]]
             if (order.side == intent.side and order.price_ticks == intent.price_ticks and order.layer == intent.layer
@@ -546,10 +596,55 @@ cdef class Desk:
         self.dirty = True
 
     cdef void hold(self, int64_t until_mono_ns) noexcept nogil:
-        # Place nothing on either side until then.
+        # Place nothing until then, not even a take.
         cdef int s
+        self.take_back_off_until_mono_ns = max(self.take_back_off_until_mono_ns, until_mono_ns)
         for s in range(2):
             self.back_off_until_mono_ns[s] = max(self.back_off_until_mono_ns[s], until_mono_ns)
+
+    cdef void back_off_one(self, const Order *order, int64_t until_mono_ns) noexcept nogil:
+        # After a refusal of this order: what is like it waits.
+        cdef int s = side_index(order.side)
+        if order.layer == NO_LAYER:
+            self.take_back_off_until_mono_ns = max(self.take_back_off_until_mono_ns, until_mono_ns)
+        self.back_off_until_mono_ns[s] = max(self.back_off_until_mono_ns[s], until_mono_ns)
+
+    # ---- what it notices of its own trading ----------------------------------------------------------------------
+
+    cdef void want_latch(self, uint8_t reason) noexcept nogil:
+        if not self.latch_wanted:
+            self.latch_wanted, self.latch_reason = True, reason
+            self.dirty = True
+
+    cdef void note_fill(self, const Order *order, int side, int64_t qty_lots, int64_t now_ns) noexcept nogil:
+        # A fill of a quote, of this life or of a former one. A take is what we wanted, not what happened to us.
+        if order != NULL and order.layer == NO_LAYER:
+            return
+        self.refusals_in_a_row = 0
+        if not self.ready:
+            return
+        self.cycles[side_index(side)].filled = True
+        if note_rush(&self.rush, side, qty_lots, self.limits.protect_window_ns, self.limits.protect_lots,
+                     self.limits.protect_delta_lots, now_ns):
+            self.protect(now_ns)
+
+    cdef void protect(self, int64_t now_ns) noexcept nogil:
+        # C15: pull both sides at once, and begin counting anew.
+        if now_ns < self.frozen_until_mono_ns:
+            return
+        self.counters.protections += 1
+        memset(&self.rush, 0, sizeof(Rush))
+        if self.limits.protect_frozen_ns > 0:
+            self.frozen_until_mono_ns = now_ns + self.limits.protect_frozen_ns
+        else:
+            self.frozen_until_mono_ns = INT64_MAX
+            self.want_latch(REJECT_PROTECTION)
+        self.dirty = True
+
+    cdef void note_refusal(self) noexcept nogil:
+        self.refusals_in_a_row += 1
+        if self.limits.throttle_rejects and self.refusals_in_a_row >= <int>self.limits.throttle_rejects:
+            self.want_latch(REJECT_THROTTLE)
 
     # ---- telling -------------------------------------------------------------------------------------------------
 
@@ -594,6 +689,7 @@ cdef class Desk:
         own.orders_10s, own.orders_60s = used(&self.account.orders_sent, 1), used(&self.account.orders_sent, 2)
         own.orders_10s_limit, own.orders_60s_limit = self.account.orders_10s_limit, self.account.orders_60s_limit
         own.ready, own.blocked = self.ready, self.blocked
+        own.frozen_until_mono_ns = self.frozen_until_mono_ns if now_ns < self.frozen_until_mono_ns else 0
         own.orders = <uint16_t>count_live
         for i in range(count_live):
             order = &self.account.table.slots[self.account.table.live[self.symbol_id][i]]

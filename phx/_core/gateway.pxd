@@ -15,7 +15,6 @@ cdef class GatewayCore:
     cdef RingWriter account_writer
     cdef public int64_t day_base_e8                 # added to the totals' profit it gives the day's
     cdef public int64_t day_start_s                 # that midnight, UTC epoch seconds
-    cdef public int64_t wallet_e8
     cdef public uint32_t weight_60s
     cdef public uint32_t weight_limit
     cdef public bint ready                          # start-up path finished, not stopping

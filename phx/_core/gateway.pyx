@@ -11,11 +11,12 @@ from libc.string cimport memset
 
 from phx._core.account cimport Account
 from phx._core.action cimport ACTION_PLACE, Action
-from phx._core.back_off cimport BACK_OFF_ACCOUNT, BACK_OFF_LATCH, BACK_OFF_SIDE, BackOff, back_off
+from phx._core.back_off cimport BACK_OFF_ACCOUNT, BACK_OFF_ADDING, BACK_OFF_LATCH, BACK_OFF_SIDE, BackOff, back_off
 from phx._core.desk cimport Desk
 from phx._core.enums cimport (
     EXEC_ACK, EXEC_AMEND, EXEC_CANCEL, EXEC_EXPIRE, EXEC_FILL, EXEC_FUNDING, EXEC_POSITION, EXEC_REJECT, EXEC_UNKNOWN,
-    JOURNAL_EPOCH, JOURNAL_FILL, JOURNAL_FUNDING, JOURNAL_POSITION, JOURNAL_REPLY, ORDER_CLOSED, ORDER_UNKNOWN)
+    JOURNAL_EPOCH, JOURNAL_FILL, JOURNAL_FUNDING, JOURNAL_POSITION, JOURNAL_REPLY, ORDER_CLOSED, ORDER_UNKNOWN,
+    REJECT_LATCHED)
 from phx._core.histogram cimport record
 from phx._core.orders cimport (
     ORDER_ABSENT, ORDER_ACCEPTED, ORDER_AMEND_REFUSED, ORDER_AMENDED, ORDER_ENDED, ORDER_NOT_FOUND, ORDER_REFUSED,
@@ -28,9 +29,7 @@ from phx._core.risk cimport notional_e8
 from phx._core.throttle cimport expire, used
 from phx._core.trade_ids cimport TRADE_DONE, TRADE_FEE_MISSING
 
-cdef enum:
-    REFUSALS_IN_A_ROW = 20                  # then the symbol is latched until a human has looked
-
+cdef int64_t REDUCE_AGAIN_NS = 200_000_000      # before another order while the venue lets the account only reduce
 cdef int64_t ACCOUNT_EVERY_NS = 100_000_000
 cdef int64_t FILLS_LATE_NS = 5_000_000_000      # the venue's history holds a fill sooner than this
 cdef int64_t DAY_S = 86_400
@@ -118,6 +117,15 @@ cdef class GatewayCore:
                 found.append(desk.symbol_id)
         return found
 
+    @property
+    def wallet_e8(self):
+        """The balance that carries everything, as the venue last said."""
+        return self.account.wallet_e8
+
+    @wallet_e8.setter
+    def wallet_e8(self, int64_t wallet_e8):
+        self.account.wallet_e8 = wallet_e8
+
     # ---- what the others say -------------------------------------------------------------------------------------
 
     def take_operator(self, operator):
@@ -178,7 +186,6 @@ cdef class GatewayCore:
         cdef Desk desk
         cdef ExecEvent event
         cdef BackOff wait
-        cdef int s
         if order == NULL:
             return
         desk = self.desk_by_id[order.symbol_id]
@@ -196,19 +203,20 @@ cdef class GatewayCore:
         event.venue_code = venue_code
         desk.publish_exec(&event, order, EXEC_REJECT, now_ns)
         desk.must_see()
-        desk.refusals_in_a_row += 1
-        if desk.refusals_in_a_row >= REFUSALS_IN_A_ROW:
-            desk.latch_wanted = True
+        desk.note_refusal()
         wait = back_off(venue_code)
-        s = 0 if order.side > 0 else 1
         if wait.scope == BACK_OFF_SIDE:
-            desk.back_off_until_mono_ns[s] = max(desk.back_off_until_mono_ns[s], now_ns + wait.wait_ns)
+            desk.back_off_one(order, now_ns + wait.wait_ns)
         elif wait.scope == BACK_OFF_ACCOUNT:
             self.hold(now_ns + wait.wait_ns)
+        elif wait.scope == BACK_OFF_ADDING:
+            # Takes go on, and no quote is reduce-only for sure: the quoter pauses and closes what it must.
+            desk.back_off_one(order, now_ns + REDUCE_AGAIN_NS)
+            desk.venue_rule_until_mono_ns = max(desk.venue_rule_until_mono_ns, now_ns + wait.wait_ns)
         else:
             desk.hold(now_ns + wait.wait_ns)
             if wait.scope == BACK_OFF_LATCH:
-                desk.latch_wanted = True
+                desk.want_latch(REJECT_LATCHED)
         self.close_take(desk, order, now_ns)
 
     def hold(self, int64_t until_mono_ns):
@@ -403,7 +411,8 @@ cdef class GatewayCore:
                 desk.cancel(order, now_ns, True)
             if order.layer == 0:
                 desk.counters.filled_near_lots += qty_lots
-            desk.refusals_in_a_row = 0
+        if epoch:
+            desk.note_fill(order, side, qty_lots, now_ns)
         desk.publish_exec(&event, order, EXEC_FILL, now_ns)
         desk.must_see()
         entry.price_ticks, entry.qty_lots, entry.position_lots = price_ticks, qty_lots, desk.position.position_lots
@@ -516,7 +525,8 @@ cdef class GatewayCore:
         cdef AccountRecord row
         cdef Desk desk
         memset(&row, 0, sizeof(row))
-        row.now_mono_ns, row.epoch, row.wallet_e8 = now_ns, self.account.epoch, self.wallet_e8
+        row.now_mono_ns, row.epoch, row.wallet_e8 = now_ns, self.account.epoch, self.account.wallet_e8
+        row.equity_e8, row.worst_margin_e8 = self.account.equity_e8(), self.account.others_margin_e8(-1)
         row.day_start_s, row.daily_pnl_e8 = self.day_start_s, self.day_base_e8
         row.journal_seq = self.account.journal.seq
         for desk in self.desks:

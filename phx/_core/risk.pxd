@@ -13,7 +13,14 @@ cdef struct Limits:                     # adopted from the parameters, never abo
     int64_t max_order_lots              # C03; 0 = unset: nothing passes
     int64_t max_order_notional_e8       # C02; 0 = unset: nothing passes
     int64_t max_gross_notional_e8       # C08, over all symbols
+    int64_t max_leverage_e6             # C08, worst case of all symbols, of the equity; 0 = unset: nothing is added
+    int64_t max_margin_e6               # C08, initial margin it needs, of the equity; 0 = unset
     int64_t max_daily_loss_e8           # C10, over all symbols
+    int64_t throttle_window_ns          # C06; 0 = unset: nothing is added
+    int64_t protect_window_ns           # C15; 0 = unset: nothing is added
+    int64_t protect_lots
+    int64_t protect_delta_lots
+    int64_t protect_frozen_ns           # 0 = until a human enables the symbol
     int64_t book_max_age_ns
     int64_t collar_mid_e6               # C01
     int64_t collar_mark_e6
@@ -21,6 +28,8 @@ cdef struct Limits:                     # adopted from the parameters, never abo
     uint32_t near_layers                # rungs below are near ones
     uint32_t max_open_orders            # C27
     uint32_t max_in_flight              # C29
+    uint32_t throttle_cycles            # C06; 0 = unset: nothing is added
+    uint32_t throttle_rejects           # C06; 0 = unset: nothing is added
     uint8_t enabled
 
 cdef struct Rules:                      # what the venue says about the instrument
@@ -56,7 +65,7 @@ cdef struct Situation:                  # everything else a check may look at
     uint8_t user_stream_up              # else fills would go unseen
     uint8_t quoter_alive
     uint8_t ladder_fresh
-    uint8_t backing_off                 # this side waits after rejects of the venue
+    uint8_t backing_off                 # orders of this kind and side wait after refusals of the venue
     uint8_t same_order_live             # C09: an identical order may still be live
     uint8_t journal_room
     int64_t proof_deadline_mono_ns      # when the dead man's switch fires; 0 = not armed
@@ -69,14 +78,22 @@ cdef struct Situation:                  # everything else a check may look at
     int64_t opposite_lots
     int64_t opposite_best_ticks         # own live order that this one could meet; NO_PRICE = none
     int64_t others_notional_e8          # worst case of the other symbols
+    int64_t others_margin_e8            # initial margin that it needs
+    int64_t equity_e8                   # wallet + unrealised of all symbols
+    int64_t leverage                    # the account's own setting for the symbol; 0 = not known, counts as 1
     int64_t worst_price_ticks           # at which this symbol's worst case is valued
     uint32_t open_orders
     uint32_t in_flight
-    uint8_t order_rate_full             # C04, for this kind of order
+    uint8_t order_rate_full             # C04, for this kind of order and this symbol's share
 
 cdef uint8_t check(const Intent *intent, const Situation *situation, const Limits *limits,
                    const Rules *rules) noexcept nogil
 cdef bint passes_by_itself(uint8_t reason) noexcept nogil
 cdef int64_t notional_e8(int64_t price_ticks, int64_t qty_lots, int64_t ticklot_e8) noexcept nogil     # saturating
+cdef int64_t add_saturating(int64_t a, int64_t b) noexcept nogil
+cdef int64_t margin_e8(int64_t value_e8, int64_t leverage) noexcept nogil
+# The most lots of one order that C02 and C03 allow at a price, and never less than the venue's smallest order.
+cdef int64_t largest_lots(int64_t price_ticks, const Limits *limits, const Rules *rules) noexcept nogil
+cdef bint only_leaves(const Intent *intent) noexcept nogil                  # a take that cannot add
 cdef int64_t worst_lots(int64_t position_lots, int64_t buy_lots, int64_t sell_lots) noexcept nogil
 cdef void adopt(Limits *limits, const Params *params) noexcept nogil

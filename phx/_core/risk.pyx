@@ -2,17 +2,17 @@
 
 A new check is one function, one line in CHECKS, one reject reason and a test for each side of its limit. Checks of the
 first list concern every order; those of the second only orders that could add to the position: the part of a quantity
-that can't cross zero is free of exposure limits.
+that can't cross zero is free of exposure limits. A take that cannot add gets out whatever is stale, full or unset: of
+all limits only the venue's own rules, our own orders in its way and the wait after a refusal hold it back.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.stdlib cimport llabs
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
 from phx._core.enums cimport (
     OPERATOR_NONE, OPERATOR_RUN, REJECT_BACK_OFF, REJECT_DUPLICATE, REJECT_GROSS_NOTIONAL, REJECT_IN_FLIGHT,
-    REJECT_JOURNAL_FULL, REJECT_LATCHED, REJECT_MESSAGE_RATE, REJECT_MIN_NOTIONAL, REJECT_NO_PROOF, REJECT_NONE,
-    REJECT_NOT_ALLOWED, REJECT_NOT_FINITE, REJECT_NOT_READY, REJECT_OLD_LADDER, REJECT_OPEN_ORDERS, REJECT_OPERATOR,
+    REJECT_JOURNAL_FULL, REJECT_LATCHED, REJECT_MARGIN, REJECT_MESSAGE_RATE, REJECT_MIN_NOTIONAL, REJECT_NO_PROOF,
+    REJECT_NONE, REJECT_NOT_ALLOWED, REJECT_NOT_FINITE, REJECT_NOT_READY, REJECT_OLD_LADDER, REJECT_OPEN_ORDERS, REJECT_OPERATOR,
     REJECT_ORDER_VALUE, REJECT_ORDER_VOLUME, REJECT_PARAMS_VERSION, REJECT_POSITION, REJECT_POST_ONLY,
     REJECT_PRICE_COLLAR, REJECT_SELF_CROSS, REJECT_STALE_LADDER, REJECT_STALE_MARKET, REJECT_UNKNOWN_ORDER,
     REJECT_USER_STREAM)
@@ -27,6 +27,11 @@ cdef int64_t CEILING_GROSS_NOTIONAL_E8 = 20_000_000 * 100_000_000
 cdef int64_t CEILING_DAILY_LOSS_E8 = 1_000_000 * 100_000_000
 cdef int64_t CEILING_COLLAR_E6 = 100_000
 cdef int64_t CEILING_COLLAR_FAR_E6 = 200_000     # what lies so far out is passive by nature
+cdef int64_t CEILING_LEVERAGE_E6 = 20_000_000
+cdef int64_t CEILING_MARGIN_E6 = 900_000
+cdef int64_t CEILING_AGE_NS = 60_000_000_000
+cdef uint32_t CEILING_CYCLES = 1_000
+cdef uint32_t CEILING_REJECTS = 100
 cdef int64_t ONE_E6 = 1_000_000
 
 ctypedef const Intent *IntentPtr
@@ -36,21 +41,54 @@ ctypedef const Rules *RulesPtr
 ctypedef uint8_t (*Check)(IntentPtr, SituationPtr, LimitsPtr, RulesPtr) noexcept nogil
 
 
+cdef inline int64_t saturated(int128_t value) noexcept nogil:
+    if value > INT64_MAX:
+        return INT64_MAX
+    return <int64_t>value if value > -INT64_MAX else -INT64_MAX
+
+
 cdef int64_t notional_e8(int64_t price_ticks, int64_t qty_lots, int64_t ticklot_e8) noexcept nogil:
-    cdef int128_t value = <int128_t>price_ticks * qty_lots * ticklot_e8
-    return <int64_t>value if value < <int64_t>0x7fffffffffffffff else <int64_t>0x7fffffffffffffff
+    # What makes no sense is worth more than any limit.
+    if price_ticks < 0 or qty_lots < 0 or ticklot_e8 < 0:
+        return INT64_MAX
+    return saturated(<int128_t>saturated(<int128_t>price_ticks * qty_lots) * ticklot_e8)
+
+
+cdef int64_t add_saturating(int64_t a, int64_t b) noexcept nogil:
+    return saturated(<int128_t>a + b)
+
+
+cdef int64_t margin_e8(int64_t value_e8, int64_t leverage) noexcept nogil:
+    # Rounded up. A leverage that is not known counts as none.
+    return value_e8 if leverage <= 1 else value_e8 // leverage + (value_e8 % leverage != 0)
+
+
+cdef inline int128_t magnitude(int128_t value) noexcept nogil:
+    return value if value >= 0 else -value
 
 
 cdef int64_t worst_lots(int64_t position_lots, int64_t buy_lots, int64_t sell_lots) noexcept nogil:
     # The largest position, long or short, that live orders could lead to.
-    return max(llabs(position_lots + buy_lots), llabs(position_lots - sell_lots))
+    return saturated(max(magnitude(<int128_t>position_lots + buy_lots), magnitude(<int128_t>position_lots - sell_lots)))
+
+
+cdef int64_t largest_lots(int64_t price_ticks, const Limits *limits, const Rules *rules) noexcept nogil:
+    cdef int64_t most = min(limits.max_order_lots, rules.max_qty_lots)
+    cdef int64_t lot_e8 = notional_e8(price_ticks, 1, rules.ticklot_e8)
+    if lot_e8 > 0:
+        most = min(most, limits.max_order_notional_e8 // lot_e8)
+    return max(most, max(<int64_t>1, rules.min_qty_lots))
+
+
+cdef inline bint only_leaves(const Intent *intent) noexcept nogil:
+    return intent.layer == NO_LAYER and intent.reduce_only and intent.adding_lots == 0
 
 
 cdef uint8_t is_sane(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
     cdef bint priced = intent.price_ticks != NO_PRICE
-    if intent.qty_lots <= 0 or intent.qty_lots > MAX_QTY_LOTS or intent.side * intent.side != 1:
+    if intent.qty_lots <= 0 or intent.qty_lots > <int64_t>MAX_QTY_LOTS or intent.side * intent.side != 1:
         return REJECT_NOT_FINITE
-    if priced and (intent.price_ticks <= 0 or intent.price_ticks > MAX_PRICE_TICKS):
+    if priced and (intent.price_ticks <= 0 or intent.price_ticks > <int64_t>MAX_PRICE_TICKS):
         return REJECT_NOT_FINITE
     if priced and not rules.min_price_ticks <= intent.price_ticks <= rules.max_price_ticks:
         return REJECT_NOT_FINITE
@@ -64,37 +102,40 @@ cdef uint8_t is_ready(IntentPtr intent, SituationPtr now, LimitsPtr limits, Rule
     return REJECT_NONE if now.ready else REJECT_NOT_READY
 
 
-cdef inline bint only_leaves(IntentPtr intent) noexcept nogil:
-    # A take that cannot add.
-    return intent.layer == NO_LAYER and intent.reduce_only and intent.adding_lots == 0
-
-
 cdef uint8_t is_allowed(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
     # A symbol that is traded no more may still be left.
     return REJECT_NONE if limits.params_version and (limits.enabled or only_leaves(intent)) else REJECT_NOT_ALLOWED
 
 
 cdef uint8_t has_known_params(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
-    return REJECT_NONE if now.ladder_params_version <= limits.params_version else REJECT_PARAMS_VERSION
+    if now.ladder_params_version <= limits.params_version or only_leaves(intent):
+        return REJECT_NONE
+    return REJECT_PARAMS_VERSION
+
+
+cdef inline bint book_is_fresh(SituationPtr now, LimitsPtr limits) noexcept nogil:
+    return (now.book_usable and now.now_ns - now.market_mono_ns <= limits.book_max_age_ns
+            and now.bid_price_ticks > 0 and now.ask_price_ticks > now.bid_price_ticks)
 
 
 cdef uint8_t has_fresh_market(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
-    if intent.price_ticks == NO_PRICE and only_leaves(intent):
-        return REJECT_NONE                   # the last resort of a flattening, which needs no book to leave
-    if not now.book_usable or now.now_ns - now.market_mono_ns > limits.book_max_age_ns:
-        return REJECT_STALE_MARKET
-    if now.bid_price_ticks <= 0 or now.ask_price_ticks <= now.bid_price_ticks or now.mark_price_ticks <= 0:
-        return REJECT_STALE_MARKET
-    return REJECT_NONE
+    # Leaving needs no market: it is wanted most when there is none.
+    if only_leaves(intent) or (book_is_fresh(now, limits) and now.mark_price_ticks > 0):
+        return REJECT_NONE
+    return REJECT_STALE_MARKET
 
 
 cdef uint8_t is_within_collar(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
     # C01. Twice the mid stays an integer. Aggressive: a buy above, a sell below.
     if intent.price_ticks == NO_PRICE:
         return REJECT_NONE
-    cdef int128_t mid2 = now.bid_price_ticks + now.ask_price_ticks
-    cdef int128_t beyond_mid2 = intent.side * (2 * intent.price_ticks - (now.bid_price_ticks + now.ask_price_ticks))
-    cdef int128_t beyond_mark = intent.side * (intent.price_ticks - now.mark_price_ticks)
+    if limits.collar_mid_e6 <= 0 or limits.collar_mark_e6 <= 0 or limits.collar_far_e6 <= 0:
+        return REJECT_NONE if only_leaves(intent) else REJECT_PRICE_COLLAR
+    if not book_is_fresh(now, limits) or now.mark_price_ticks <= 0:
+        return REJECT_NONE                   # a take that leaves: what is not known binds nothing
+    cdef int128_t mid2 = <int128_t>now.bid_price_ticks + now.ask_price_ticks
+    cdef int128_t beyond_mid2 = intent.side * (2 * <int128_t>intent.price_ticks - mid2)
+    cdef int128_t beyond_mark = intent.side * (<int128_t>intent.price_ticks - now.mark_price_ticks)
     cdef int128_t bound = limits.collar_mid_e6
     if intent.layer != NO_LAYER and intent.layer >= limits.near_layers:
         bound = min(limits.collar_mid_e6, limits.collar_far_e6)
@@ -112,15 +153,16 @@ cdef uint8_t is_within_collar(IntentPtr intent, SituationPtr now, LimitsPtr limi
 
 
 cdef uint8_t has_allowed_volume(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
-    # C03. An unset limit is zero and lets nothing through.
-    if not rules.min_qty_lots <= intent.qty_lots <= min(limits.max_order_lots, rules.max_qty_lots):
-        return REJECT_ORDER_VOLUME
-    return REJECT_NONE
+    # C03. An unset limit is zero and lets nothing through. A take that leaves was cut to it before (largest_lots).
+    cdef int64_t most = rules.max_qty_lots if only_leaves(intent) else min(limits.max_order_lots, rules.max_qty_lots)
+    return REJECT_NONE if rules.min_qty_lots <= intent.qty_lots <= most else REJECT_ORDER_VOLUME
 
 
 cdef uint8_t has_allowed_value(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
     # C02
     cdef int64_t price_ticks = intent.price_ticks if intent.price_ticks != NO_PRICE else now.ask_price_ticks
+    if only_leaves(intent):
+        return REJECT_NONE
     if notional_e8(price_ticks, intent.qty_lots, rules.ticklot_e8) > limits.max_order_notional_e8:
         return REJECT_ORDER_VALUE
     if not intent.reduce_only and <int128_t>price_ticks * intent.qty_lots < rules.min_notional_ticklots:
@@ -152,12 +194,13 @@ cdef uint8_t is_no_duplicate(IntentPtr intent, SituationPtr now, LimitsPtr limit
 
 cdef uint8_t fits_open_orders(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
     # C27
-    return REJECT_NONE if now.open_orders < min(limits.max_open_orders, rules.max_orders) else REJECT_OPEN_ORDERS
+    cdef uint32_t most = rules.max_orders if only_leaves(intent) else min(limits.max_open_orders, rules.max_orders)
+    return REJECT_NONE if now.open_orders < most else REJECT_OPEN_ORDERS
 
 
 cdef uint8_t fits_in_flight(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
     # C29
-    return REJECT_NONE if now.in_flight < limits.max_in_flight else REJECT_IN_FLIGHT
+    return REJECT_NONE if now.in_flight < limits.max_in_flight or only_leaves(intent) else REJECT_IN_FLIGHT
 
 
 cdef uint8_t fits_message_rate(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
@@ -195,30 +238,46 @@ cdef uint8_t is_past_back_off(IntentPtr intent, SituationPtr now, LimitsPtr limi
     return REJECT_BACK_OFF if now.backing_off else REJECT_NONE
 
 
+cdef uint8_t has_own_watch(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
+    # C06, C15: what would stop too much trading is set. The desk watches it.
+    if limits.throttle_window_ns <= 0 or limits.throttle_cycles == 0 or limits.throttle_rejects == 0:
+        return REJECT_NOT_ALLOWED
+    if limits.protect_window_ns <= 0 or limits.protect_lots <= 0 or limits.protect_delta_lots <= 0:
+        return REJECT_NOT_ALLOWED
+    return REJECT_NONE
+
+
 cdef uint8_t fits_position(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
     # C07: the position if every live, pending and unknown order of this side filled.
-    cdef int64_t worst = intent.side * now.position_lots + now.side_lots + intent.qty_lots
+    cdef int128_t worst = <int128_t>intent.side * now.position_lots + now.side_lots + intent.qty_lots
     return REJECT_NONE if worst <= limits.max_position_lots else REJECT_POSITION
 
 
 cdef uint8_t fits_gross_notional(IntentPtr intent, SituationPtr now, LimitsPtr limits, RulesPtr rules) noexcept nogil:
-    # C08: this symbol's worst case with the order, plus the others'.
+    # C08: this symbol's worst case with the order, plus the others', against its own cap and against the equity.
     cdef int64_t buys = now.side_lots if intent.side > 0 else now.opposite_lots
     cdef int64_t sells = now.opposite_lots if intent.side > 0 else now.side_lots
     cdef int64_t before = worst_lots(now.position_lots, buys, sells)
     cdef int64_t after
     if intent.side > 0:
-        after = worst_lots(now.position_lots, buys + intent.qty_lots, sells)
+        after = worst_lots(now.position_lots, add_saturating(buys, intent.qty_lots), sells)
     else:
-        after = worst_lots(now.position_lots, buys, sells + intent.qty_lots)
-    cdef int128_t total = now.others_notional_e8
-    total += notional_e8(max(now.worst_price_ticks, intent.price_ticks), after, rules.ticklot_e8)
-    return REJECT_GROSS_NOTIONAL if after > before and total > limits.max_gross_notional_e8 else REJECT_NONE
+        after = worst_lots(now.position_lots, buys, add_saturating(sells, intent.qty_lots))
+    if after <= before:
+        return REJECT_NONE
+    cdef int64_t value_e8 = notional_e8(max(now.worst_price_ticks, intent.price_ticks), after, rules.ticklot_e8)
+    cdef int128_t total = <int128_t>now.others_notional_e8 + value_e8
+    cdef int128_t margin = <int128_t>now.others_margin_e8 + margin_e8(value_e8, now.leverage)
+    if total > limits.max_gross_notional_e8:
+        return REJECT_GROSS_NOTIONAL
+    if total * ONE_E6 > <int128_t>limits.max_leverage_e6 * now.equity_e8:
+        return REJECT_MARGIN
+    return REJECT_MARGIN if margin * ONE_E6 > <int128_t>limits.max_margin_e6 * now.equity_e8 else REJECT_NONE
 
 
 cdef enum:
     CHECKS_OF_ALL = 14
-    CHECKS_OF_ADDING = 7
+    CHECKS_OF_ADDING = 8
 
 cdef Check[CHECKS_OF_ALL] FOR_ALL
 FOR_ALL[0] = is_sane
@@ -244,6 +303,7 @@ FOR_ADDING[3] = has_proof
 FOR_ADDING[4] = has_journal_room
 FOR_ADDING[5] = fits_position
 FOR_ADDING[6] = fits_gross_notional
+FOR_ADDING[7] = has_own_watch
 
 
 cdef bint passes_by_itself(uint8_t reason) noexcept nogil:
@@ -276,6 +336,16 @@ cdef int64_t lower_unless(bint may_rise, int64_t present, int64_t wanted) noexce
     return wanted if may_rise else min(present, wanted)
 
 
+cdef int64_t longer_unless(bint may_fall, int64_t present, int64_t wanted) noexcept nogil:
+    # For times in which something is counted: the longer the stricter.
+    return wanted if may_fall else max(present, wanted)
+
+
+cdef inline int64_t e6(double fraction) noexcept nogil:
+    # What is no fraction is an unset limit.
+    return <int64_t>(fraction * 1e6 + 0.5) if 0 < fraction <= 1 else 0
+
+
 cdef void adopt(Limits *limits, const Params *params) noexcept nogil:
     # Lowered limits at once, raised ones only with the audited confirmation; the first parameters as they are.
     cdef bint may_rise = limits.params_version == 0 or params.raised_limits_by != 0
@@ -288,14 +358,30 @@ cdef void adopt(Limits *limits, const Params *params) noexcept nogil:
     limits.max_daily_loss_e8 = min(CEILING_DAILY_LOSS_E8, lower_unless(
         may_rise, limits.max_daily_loss_e8, params.max_daily_loss_e8))
     limits.collar_mid_e6 = min(CEILING_COLLAR_E6, lower_unless(
-        may_rise, limits.collar_mid_e6, <int64_t>(params.collar_mid * 1e6)))
+        may_rise, limits.collar_mid_e6, e6(params.collar_mid)))
     limits.collar_mark_e6 = min(CEILING_COLLAR_E6, lower_unless(
-        may_rise, limits.collar_mark_e6, <int64_t>(params.collar_mark * 1e6)))
+        may_rise, limits.collar_mark_e6, e6(params.collar_mark)))
     limits.collar_far_e6 = min(CEILING_COLLAR_FAR_E6, lower_unless(
-        may_rise, limits.collar_far_e6, <int64_t>(params.collar_far * 1e6)))
+        may_rise, limits.collar_far_e6, e6(params.collar_far)))
     limits.max_open_orders = <uint32_t>lower_unless(may_rise, limits.max_open_orders, params.max_open_orders)
     limits.max_in_flight = <uint32_t>lower_unless(may_rise, limits.max_in_flight, params.max_in_flight)
-    limits.book_max_age_ns = params.book_max_age_ns
+    limits.max_leverage_e6 = min(CEILING_LEVERAGE_E6, lower_unless(
+        may_rise, limits.max_leverage_e6, params.max_leverage_e6))
+    limits.max_margin_e6 = min(CEILING_MARGIN_E6, lower_unless(may_rise, limits.max_margin_e6, params.max_margin_e6))
+    limits.throttle_cycles = min(CEILING_CYCLES, <uint32_t>lower_unless(
+        may_rise, limits.throttle_cycles, params.throttle_cycles))
+    limits.throttle_rejects = min(CEILING_REJECTS, <uint32_t>lower_unless(
+        may_rise, limits.throttle_rejects, params.throttle_rejects))
+    limits.throttle_window_ns = longer_unless(may_rise, limits.throttle_window_ns, params.throttle_window_ns)
+    limits.protect_window_ns = longer_unless(may_rise, limits.protect_window_ns, params.protect_window_ns)
+    limits.protect_lots = lower_unless(may_rise, limits.protect_lots, params.protect_lots)
+    limits.protect_delta_lots = lower_unless(may_rise, limits.protect_delta_lots, params.protect_delta_lots)
+    # Zero is the strictest: only a human ends it.
+    if may_rise or params.protect_frozen_ns == 0:
+        limits.protect_frozen_ns = params.protect_frozen_ns
+    elif limits.protect_frozen_ns:
+        limits.protect_frozen_ns = max(limits.protect_frozen_ns, params.protect_frozen_ns)
+    limits.book_max_age_ns = min(CEILING_AGE_NS, params.book_max_age_ns)
     limits.near_layers = params.near_layers
     limits.enabled = params.enabled
     limits.params_version = params.params_version

@@ -83,6 +83,18 @@ def write_day(run_folder: Path, day: Day) -> None:
     write_durably(run_folder / "day.json", msgspec.json.encode(day).decode())
 
 
+def read_limits(run_folder: Path) -> dict[str, dict[str, int]]:
+    """Return the limits that the last life had in force, by symbol."""
+    try:
+        return msgspec.json.decode((run_folder / "limits.json").read_bytes(), type=dict[str, dict[str, int]])
+    except (FileNotFoundError, msgspec.DecodeError):
+        return {}
+
+
+def write_limits(run_folder: Path, limits: dict[str, dict[str, int]]) -> None:
+    write_durably(run_folder / "limits.json", msgspec.json.encode(limits).decode())
+
+
 class Inherited(msgspec.Struct):
     """One symbol's books as a former life left them: totals, and the trade ids that they hold.
 

@@ -17,6 +17,8 @@ from phx._core.ring import RingWriter
 from phx.gateway import checks, startup
 from phx.gateway import epoch as lives
 from phx.gateway.account import Orders
+from phx.gateway.budgets import Budgets
+from phx.gateway.contracts import Contracts
 from phx.gateway.reconcile import Reconciliation, prove_none_open
 from phx.gateway.replies import Replies
 from phx.gateway.session import Fallback, OrderConnection
@@ -28,7 +30,7 @@ from phx.venue.binance.endpoints import endpoints
 from phx.venue.binance.rest import Rest
 from phx.venue.binance.silence import shared
 from phx.venue.binance.user_stream import BinanceUserStream
-from phx.venue.binance.weights import WEIGHT_PER_MINUTE, routine_cancels_60s
+from phx.venue.binance.weights import routine_cancels_60s
 from phx.venue.interface import VenueError
 
 TURN_S = 0.005
@@ -147,6 +149,8 @@ class Gateway:
         environment = self.config.venue.environment
         self.replies = Replies(self.core, self.instruments, self.orders, self._synchronise, self._on_limited)
         self.events = UserEvents(self.core, self.instruments, self.orders, self._on_zombie, self._on_forced)
+        self.contracts = Contracts(self.core, self.rest, self.instruments, self._on_changed)
+        self.replies.on_refusal, self.events.on_expired = self.contracts.refused, self.contracts.ended
         self.fallback = Fallback(self.core, self.rest, self.instruments, self.replies, environment, self.turn)
         self.connection.instruments, self.connection.replies = self.instruments, self.replies
         self.connection.turn = self.turn
@@ -162,7 +166,11 @@ class Gateway:
         )
         self.surroundings = Surroundings(self.process, self.core, self.instruments)
         self.ringers = {i.symbol_id: self.process.ringers(f"own.{s}") for s, i in self.instruments.items()}
-        self.core.weight_limit = WEIGHT_PER_MINUTE
+        self.budgets = Budgets(self.core, self.rest, self.instruments, self.config.limits)
+        self.connection.on_limits = self.budgets.adopt
+        self.limits_written = ()
+        for symbol, limits in lives.read_limits(self.process.run_folder).items():
+            self._restore_limits(symbol, limits)
 
     async def _recover(self) -> None:
         stopping = lambda: self.process.stopping  # noqa: E731
@@ -170,6 +178,7 @@ class Gateway:
         await checks.admit(self.rest, self.config, self.instruments, self.endpoints, stopping)
         if stopping():
             return
+        await self.budgets.learn()
         await startup.learn_fees(self.rest, self.core, self.instruments)
         self._start(self.stream.run())
         if not self.by_rest:
@@ -191,10 +200,13 @@ class Gateway:
             self.working = self.core.ready = True
             log.info("gateway: ready to trade %s", ", ".join(self.instruments))
             self._start(self.reconciliation.run())
+            self._start(self.contracts.run())
+            self._start(self.budgets.run())
             self._start(self._keep_clock())
             self._start(self._keep_books())
         while not self.process.stopping:
             await asyncio.sleep(0.1)
+            self._keep_limits()
             self._turn_day(time.time())
         await self._leave()
         if self.failed:
@@ -275,7 +287,7 @@ class Gateway:
         session_lost = not self.by_rest and not self.connection.up
         session_lost = session_lost and now_ns - self.connection.down_since_ns > SESSION_GRACE_NS
         for desk in self.core.desks:
-            desk.cancel_all = stream_lost or session_lost
+            desk.cancel_all = stream_lost or session_lost or desk.symbol in self.contracts.closed
         self._suspect_silence(now_ns)
 
     def _mind_limits(self, now_ns: int) -> None:
@@ -363,6 +375,10 @@ class Gateway:
         log.error("%s: the venue acts on the position itself: %s", symbol, coid)
         Latches(self.process.run_folder).set("gateway", f"forced order {coid[:36]}", symbol)
 
+    def _on_changed(self, symbol: str, what: str) -> None:
+        log.error("%s: the venue changed %s; latched, start phx anew to trade by it", symbol, what)
+        Latches(self.process.run_folder).set("gateway", f"the venue changed {what}: start phx anew", symbol)
+
     def _synchronise(self) -> None:
         self._start(self.rest.server_time())
 
@@ -390,6 +406,21 @@ class Gateway:
                 await self.rest.server_time()
             except VenueError as error:
                 log.warning("gateway: venue clock: %s", error)
+
+    def _restore_limits(self, symbol: str, limits: dict[str, int]) -> None:
+        """Begin with what the former life had in force: a limit nobody let rise does not rise by a restart."""
+        if symbol not in self.instruments:
+            return
+        try:
+            self.core.desk(self.instruments[symbol].symbol_id).restore_limits(limits)
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
+            log.error("%s: the limits of the former life are unreadable: %s", symbol, error)
+
+    def _keep_limits(self) -> None:
+        versions = tuple(desk.limits_in_force["params_version"] for desk in self.core.desks)
+        if versions != self.limits_written and all(versions):
+            lives.write_limits(self.process.run_folder, {d.symbol: d.limits_in_force for d in self.core.desks})
+            self.limits_written = versions
 
     def _turn_day(self, utc_s: float) -> None:
         if self.core.turn_day(int(utc_s)):

@@ -45,6 +45,7 @@ class OrderConnection:
         self.instruments: dict[str, Instrument] = {}
         self.replies: Replies | None = None
         self.turn = lambda: None
+        self.on_limits = lambda limits: None  # what a reply states of the venue's limits
         self.session: OrderSession | None = None
         self.down_since_ns = time.monotonic_ns()
         self._ended: asyncio.Event | None = None
@@ -137,6 +138,7 @@ class OrderConnection:
         self.turn()
 
     def _note_budgets(self, reply) -> None:
+        self.on_limits(reply.rate_limits)
         weight, orders = reply.weight_used(), reply.order_counts()
         if weight is not None:
             self.counters["weight_60s"] = weight

@@ -3,6 +3,7 @@
 import logging
 import time
 
+from phx._core.enums import RejectReason
 from phx._core.ring import RingReader
 from phx.instruments import Instrument
 from phx.latches import DAILY_LOSS, Latches
@@ -12,6 +13,10 @@ ATTACH_NS = 100_000_000
 LATCHES_NS = 250_000_000
 GUARDIAN_GONE_NS = 500_000_000  # nothing is added from then on,
 GUARDIAN_LOST_NS = 5_000_000_000  # and everything is cancelled
+LATCH_REASONS = {
+    RejectReason.REJECT_THROTTLE: "execution throttle: too many fills with new orders after them, or refusals in a row",
+    RejectReason.REJECT_PROTECTION: "market-maker protection: filled too much too fast",
+}
 
 log = logging.getLogger("phx.gateway")
 
@@ -40,6 +45,10 @@ class Followed:
         return reader
 
 
+def wants_latch(desk) -> bool:
+    return (desk.latch_wanted or desk.loss_stop) and not desk.latched
+
+
 class Surroundings:
     """Looks around each turn and tells the core's desks. `quoter_lost_ns` says since when a quoter is missing."""
 
@@ -65,7 +74,7 @@ class Surroundings:
         if now_ns >= self.attach_due_ns:
             self.attach_due_ns = now_ns + ATTACH_NS
             self._attach()
-        if now_ns >= self.latches_due_ns:
+        if now_ns >= self.latches_due_ns or any(map(wants_latch, self.desks.values())):
             self.latches_due_ns = now_ns + LATCHES_NS
             self._look_at_latches()
         for symbol, quoter in self.quoters.items():
@@ -105,11 +114,16 @@ class Surroundings:
             if was_latched and not desk.latched:
                 desk.enable()
             elif desk.latch_wanted and not desk.latched:
-                self.latches.set("gateway", "the venue refused too many orders in a row, or the key", symbol)
-                log.error("%s: latched after refusals by the venue", symbol)
+                # On disk at once, so that it outlives this process however it ends.
+                why = LATCH_REASONS.get(desk.latch_reason, "the venue refuses the key or the account")
+                self.latches.set("gateway", why, symbol)
+                desk.latched = True
+                log.error("%s: latched: %s", symbol, why)
         if any(desk.loss_stop for desk in self.desks.values()) and "" not in stopped:
             self.latches.set("gateway", DAILY_LOSS)
             log.error("latched: daily loss limit reached")
+            for desk in self.desks.values():
+                desk.latched = True
 
     def _look_at_operator(self) -> None:
         record = None if self.operator_reader is None else self.operator_reader.read_newest()

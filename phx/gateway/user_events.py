@@ -2,12 +2,13 @@
 
 import logging
 from collections import deque
+from collections.abc import Callable
 
 from phx._core.enums import ExecKind
 from phx._core.gateway import GatewayCore
 from phx.gateway.account import Orders, e8
 from phx.instruments import Instrument
-from phx.venue.binance.messages import AccountUpdate, MarginCall, OrderTradeUpdate, TradeLite
+from phx.venue.binance.messages import AccountConfigUpdate, AccountUpdate, MarginCall, OrderTradeUpdate, TradeLite
 from phx.venue.interface import LIVE
 
 FORCED = ("autoclose-", "adl_autoclose", "settlement_autoclose-", "delivery_autoclose-")  # orders of the venue itself
@@ -27,6 +28,7 @@ class UserEvents:
         self.orders = orders
         self.on_zombie = on_zombie
         self.on_forced = on_forced
+        self.on_expired: Callable[[str, str], None] = lambda symbol, reason: None  # told each order that expired
         self.venue_positions: dict[str, tuple[str, str, int]] = {}
         self.foreign_fee_assets: set[str] = set()
         self.payments: deque[tuple] = deque(maxlen=64)  # funding booked last
@@ -41,6 +43,8 @@ class UserEvents:
                 self._trade_lite(event, recv_mono_ns)
         elif isinstance(event, AccountUpdate):
             self._account(event, recv_mono_ns)
+        elif isinstance(event, AccountConfigUpdate):
+            self._leverage(event)
         elif isinstance(event, MarginCall):
             log.error("margin call by the venue: %s", ", ".join(p.symbol for p in event.positions))
 
@@ -71,6 +75,8 @@ class UserEvents:
         filled_lots = instrument.lots(order.filled_qty)
         if order.kind in (ExecKind.EXEC_CANCEL, ExecKind.EXEC_EXPIRE):
             expired = order.kind == ExecKind.EXEC_EXPIRE
+            if expired:
+                self.on_expired(order.symbol, order.expiry_reason)
             self.core.on_end(intent_id, expired, filled_lots, event.ts_event_ns, now_ns)
         elif order.kind == ExecKind.EXEC_ACK:
             self.core.on_accept(intent_id, order.venue_order_id, event.ts_event_ns, now_ns)
@@ -116,6 +122,12 @@ class UserEvents:
         for position in account.positions:
             if position.symbol in self.instruments and position.side == "BOTH":
                 self.venue_positions[position.symbol] = (position.qty, position.entry_price, now_ns)
+
+    def _leverage(self, event: AccountConfigUpdate) -> None:
+        setting = event.leverage
+        if setting is not None and setting.symbol in self.instruments and setting.leverage > 0:
+            log.info("%s: leverage %d", setting.symbol, setting.leverage)
+            self.core.account.set_leverage(self.instruments[setting.symbol].symbol_id, setting.leverage)
 
     def _funding(self, account, amount_e8: int, ts_ns: int, now_ns: int) -> None:
         symbols = [account.symbol] if account.symbol else [p.symbol for p in account.positions]

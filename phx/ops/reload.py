@@ -11,11 +11,17 @@ HOT = (
     "symbols.*",
     "limits.max_gross_notional",
     "limits.max_daily_loss",
+    "limits.max_leverage",
+    "limits.max_margin",
     "ops.snapshot_s",
     "ops.snapshot_max_age_s",
 )
 # Exceptions from the above: read once, when a process starts.
 COLD = ("symbols.*.leader.symbol",)
+
+
+LIMITS = ("symbols.*.net_max", "symbols.*.risk.*", "symbols.*.throttle.*", "symbols.*.protect.*")
+LONGER_IS_STRICTER = (".throttle.window_s", ".protect.window_ms", ".protect.frozen_ms")
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -81,5 +87,12 @@ def adopted(old: Config, new: Config) -> Config:
 def raised_limits(old: Config, new: Config) -> list[str]:
     """Return the fields by which the new configuration allows more risk than the old one."""
     before, after = flat(old), flat(new)
-    limits = [path for path in after if path.startswith("limits.max_") or path.endswith(".net_max") or ".risk." in path]
-    return [path for path in limits if path in before and float(after[path]) > float(before[path])]
+    limits = [path for path in after if path.startswith("limits.max_") or any(fnmatchcase(path, p) for p in LIMITS)]
+    return [path for path in limits if path in before and allows_more(path, float(before[path]), float(after[path]))]
+
+
+def allows_more(path: str, before: float, after: float) -> bool:
+    """Return whether a limit was raised. What counts within a time, or waits for one, is stricter the longer it is."""
+    if path.endswith(".protect.frozen_ms") and 0 in (before, after):
+        return before == 0 and after > 0
+    return after < before if path.endswith(LONGER_IS_STRICTER) else after > before

@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from phx import topology
+from phx.control import AuditLog
 from phx.latches import Latches
 from phx.ops import recordings, supervisor
 from phx.ops import summary as report
@@ -64,6 +65,9 @@ def prepare(config, config_path: Path) -> Lock:
         raise StartRefused(f"a supervisord answers at {supervisor.socket_path(config)}; `phx down` ends it")
     clear_shared_memory(config)
     (config.run_folder() / "operator.json").unlink(missing_ok=True)
+    # Whoever starts an instance means its configuration; from then on limits rise only by `phx reload --raise`.
+    (config.run_folder() / "limits.json").unlink(missing_ok=True)
+    AuditLog(config.run_folder()).write(command="start", symbol="", reason="limits as configured", uid=os.getuid())
     supervisor.write_programs(config, config_path)
     return lock
 

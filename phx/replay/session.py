@@ -154,6 +154,7 @@ class Session:
             cancels_60s=routine_cancels_60s(config.limits),
         )
         self.gateway = GatewayCore(account, Ring("account").writer(), 0)
+        self.gateway.wallet_e8 = int(settings.wallet * ONE_E8)
         self.traders: dict[str, Trader] = {}
         for symbol in traded:
             leading = config.leader_of(symbol)

@@ -68,6 +68,7 @@ KEY_REFUSED = (-2014, -2015)  # the key itself, its address or its permissions
 REQUEST_TIMEOUT = 408
 LIMITED_STATUS = 429
 BANNED_STATUS = 418
+FIREWALL_STATUS = 403
 LONGEST_MSG = 300  # characters of a venue's text that reach a log
 
 _BANNED_UNTIL = re.compile(r"banned until (\d{13})\b")

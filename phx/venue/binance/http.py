@@ -22,7 +22,7 @@ from phx.venue.binance.clock import VenueClock
 from phx.venue.binance.endpoints import Endpoints
 from phx.venue.binance.keys import Credentials
 from phx.venue.binance.silence import Silence
-from phx.venue.binance.weights import Weights
+from phx.venue.binance.weights import FIREWALL_NS, Weights
 from phx.venue.interface import VenueDown, VenueError, VenueLimited, VenueReject, VenueUnknown
 
 LARGEST_ANSWER_BYTES = 16 * 1024 * 1024  # exchangeInfo has about 1.1 MB
@@ -163,6 +163,12 @@ class Http:
         heard = self.silence.heard(now_ns)
         self.weights.limited_until_ns = max(self.weights.limited_until_ns, heard.limited_until_ns)
         self.weights.banned_until_ns = max(self.weights.banned_until_ns, heard.banned_until_ns)
+        self.weights.limit = heard.weight or self.weights.limit
+
+    def tell_weight_limit(self, limit: int) -> None:
+        """Take the venue's weight of a minute, for this process and the others."""
+        self.weights.limit = limit
+        self.silence.tell(0, 0, limit)
 
     def limited(self, banned: bool, retry_after_ns: int, until_ns: int) -> int:
         """Take note of a 429 or 418, for this process and the others; return how long to be silent, ns."""
@@ -205,6 +211,11 @@ class Http:
 
     def _failure(self, method: str, path: str, changes: bool, status: int, body: bytes, headers) -> VenueError:
         wait_s = 0.0
+        if status == errors.FIREWALL_STATUS:
+            # Not the venue but the wall before it: it hears nothing, so nothing is worth sending.
+            self.counters["rate_limited"] += 1
+            wait_s = self.limited(True, FIREWALL_NS, 0) / 1e9
+            log.error("%s %s: HTTP 403, silent for %.0f s", method, path, wait_s)
         if status in (errors.LIMITED_STATUS, errors.BANNED_STATUS):
             self.counters["rate_limited"] += 1
             retry_after = headers.get("Retry-After", "")

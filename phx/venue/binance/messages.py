@@ -361,6 +361,12 @@ class ExchangeInfo(Struct, frozen=True, rename="camel"):
     rate_limits: list[RateLimit] = []
 
 
+class RateLimits(Wire, rename="camel"):
+    """exchangeInfo again, but nothing of its symbols."""
+
+    rate_limits: list[RateLimit]
+
+
 class _SymbolName(Wire):
     symbol: str
 

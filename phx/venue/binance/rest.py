@@ -35,6 +35,7 @@ _balances = msgspec.json.Decoder(list[messages.BalanceRow])
 _trades = msgspec.json.Decoder(list[messages.TradeRow])
 _commission = msgspec.json.Decoder(messages.CommissionRow)
 _premium_index = msgspec.json.Decoder(messages.PremiumIndex)
+_rate_limits = msgspec.json.Decoder(messages.RateLimits)
 _server_time = msgspec.json.Decoder(messages.ServerTime)
 _position_mode = msgspec.json.Decoder(messages.PositionMode)
 _listen_key = msgspec.json.Decoder(messages.ListenKey)
@@ -60,6 +61,16 @@ def read_result(decoder, body: bytes, what: str):
 class Rest(Http):
     """Binance's REST API (interface.AccountRest, and the listenKey)."""
 
+    async def ask(self, path: str, params=(), **options) -> bytes:
+        """GET something; once more, with the clock set, if the venue refuses the time it was asked at."""
+        try:
+            return await super().ask(path, params, **options)
+        except VenueReject as error:
+            if error.advice is not Advice.CLOCK:
+                raise
+        await self.server_time()
+        return await super().ask(path, params, **options)
+
     # ---- public ----
 
     async def server_time(self) -> int:
@@ -75,6 +86,11 @@ class Rest(Http):
         """Return the instruments of the wanted symbols (name → symbol_id), in that order."""
         body = await self.ask("/fapi/v1/exchangeInfo", weight=1, timeout_s=LARGE_ANSWER_TIMEOUT_S)
         return messages.instruments(body, symbol_ids)
+
+    async def rate_limits(self) -> list[messages.RateLimit]:
+        """Return the venue's limits of weight and orders as exchangeInfo states them."""
+        body = await self.ask("/fapi/v1/exchangeInfo", weight=1, timeout_s=LARGE_ANSWER_TIMEOUT_S)
+        return read_answer(_rate_limits, body, "rate limits").rate_limits
 
     async def depth(self, symbol: str, limit: int = 1000) -> bytes:
         """Return the raw snapshot of a book; the compiled decoder reads it. Sent once: the sequencer asks again."""

@@ -17,10 +17,11 @@ log = logging.getLogger("phx.venue")
 
 
 class Limits(Struct, frozen=True):
-    """limited: nothing but what is urgent before this; banned: nothing at all."""
+    """limited: nothing but what is urgent before this; banned: nothing at all. weight: a minute's, 0 = nothing said."""
 
     limited_until_ns: int = 0
     banned_until_ns: int = 0
+    weight: int = 0
 
 
 NONE = Limits()
@@ -39,12 +40,16 @@ class Silence:
         self._stamp = (0, 0)
         self._heard = NONE
 
-    def tell(self, limited_until_ns: int, banned_until_ns: int) -> None:
+    def tell(self, limited_until_ns: int, banned_until_ns: int, weight: int = 0) -> None:
         """Leave word of a limit. A disk that refuses it costs only the word."""
         if self.path is None:
             return
         known = self._read()
-        told = Limits(max(known.limited_until_ns, limited_until_ns), max(known.banned_until_ns, banned_until_ns))
+        told = Limits(
+            max(known.limited_until_ns, limited_until_ns),
+            max(known.banned_until_ns, banned_until_ns),
+            weight or known.weight,
+        )
         temporary = self.path.with_suffix(f".tmp{os.getpid()}")
         try:
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -68,7 +73,7 @@ class Silence:
         if stamp != self._stamp:
             self._stamp, self._heard = stamp, self._read()
         if max(self._heard.limited_until_ns, self._heard.banned_until_ns) > now_ns + LONGEST_NS:
-            return NONE
+            return Limits(weight=self._heard.weight)
         return self._heard
 
     def _read(self) -> Limits:

@@ -9,15 +9,16 @@ WEIGHT_PER_MINUTE = 2400  # production; the test network allows more, which phx 
 RESERVE = 0.15  # of the limit: only urgent requests use the last of it
 MINUTE_NS = 60_000_000_000
 SHORTEST_BAN_NS = 120_000_000_000  # the venue's shortest, when a 418 names no end
+FIREWALL_NS = 300_000_000_000  # its firewall's, when a 403 shuts the door before anything is read
 
 
-def routine_cancels_60s(limits) -> int:
+def routine_cancels_60s(limits, weight_per_minute: int = WEIGHT_PER_MINUTE) -> int:
     """Return how many routine cancels, of weight 1 each, the IP weight allows a minute: what the others leave.
 
     limits: the configuration's.
     """
     others = limits.weight_share_guardian + limits.weight_share_reconciliation + limits.weight_share_snapshots
-    return int(WEIGHT_PER_MINUTE * (1 - others))
+    return int(weight_per_minute * (1 - others))
 
 
 class Weights:

@@ -1,0 +1,66 @@
+"""The venue's limits as they are now: order counts, request weight, the account's leverage, adopted while trading."""
+
+import asyncio
+import logging
+
+from phx._core.gateway import GatewayCore
+from phx.instruments import Instrument
+from phx.venue.binance.rest import Rest
+from phx.venue.binance.standing import symbol_config
+from phx.venue.binance.weights import WEIGHT_PER_MINUTE, routine_cancels_60s
+from phx.venue.interface import VenueError
+
+ASK_S = 45.0  # a changed limit is adopted within a minute, whether or not a reply mentions it
+
+log = logging.getLogger("phx.gateway")
+
+
+class Budgets:
+    """shares: the configuration's limits, which say how the request weight is divided."""
+
+    def __init__(self, core: GatewayCore, rest: Rest, instruments: dict[str, Instrument], shares):
+        self.core = core
+        self.rest = rest
+        self.instruments = instruments
+        self.shares = shares
+        self.orders: dict[int, int] = {}  # window, s → orders, as last adopted
+        core.weight_limit = rest.weights.limit
+
+    async def learn(self) -> None:
+        """Ask for all of it; what the venue does not answer stays as it was."""
+        try:
+            self.adopt(await self.rest.rate_limits())
+        except VenueError as error:
+            log.warning("rate limits: %s", error)
+        for symbol, instrument in self.instruments.items():
+            try:
+                self.core.account.set_leverage(instrument.symbol_id, (await symbol_config(self.rest, symbol)).leverage)
+            except (VenueError, ValueError) as error:
+                # Not known counts as none: the careful side.
+                log.warning("%s: leverage: %s", symbol, error)
+
+    async def run(self) -> None:
+        """Ask again and again until cancelled."""
+        while True:
+            await asyncio.sleep(ASK_S)
+            await self.learn()
+
+    def adopt(self, limits) -> None:
+        """Take what exchangeInfo or a reply states: rows of kind, window and limit; -1 = it does not say."""
+        orders = {r.window_s: r.limit for r in limits if r.rate_limit_type == "ORDERS" and r.limit > 0}
+        changed = {s: n for s, n in orders.items() if self.orders.get(s) != n and s in (10, 60)}
+        if changed:
+            self.orders |= changed
+            self.core.account.set_order_limits(changed.get(10, 0), changed.get(60, 0))
+            log.info("venue's order counts: %s", ", ".join(f"{n} in {s} s" for s, n in sorted(self.orders.items())))
+        for row in limits:
+            if row.rate_limit_type == "REQUEST_WEIGHT" and row.window_s == 60 and row.limit > 0:
+                self._adopt_weight(min(row.limit, WEIGHT_PER_MINUTE))
+
+    def _adopt_weight(self, limit: int) -> None:
+        if limit == self.core.weight_limit:
+            return
+        self.core.weight_limit = limit
+        self.core.account.set_cancel_limit(routine_cancels_60s(self.shares, limit))
+        self.rest.tell_weight_limit(limit)
+        log.info("venue's request weight: %d a minute", limit)
