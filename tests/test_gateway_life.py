@@ -40,6 +40,7 @@ class Life(Gateway):
         self.endpoints = SimpleNamespace(coid_prefix="phxs-")
         self.reconciliation, self.replies = shell.reconciliation, shell.replies
         self.surroundings = SimpleNamespace(look=lambda now_ns: None)
+        self.contracts = SimpleNamespace(closed={})
         self.connection = SimpleNamespace(up=False, suspect_silence=lambda now_ns: None)
         self.stream = SimpleNamespace(up=True, last_event_mono_ns=0)
         self.fallback = SimpleNamespace(send=self._send)

@@ -1,6 +1,7 @@
 """Answers to order requests, from the WebSocket API and from REST: what each tells the core."""
 
 import logging
+from collections.abc import Callable
 
 from phx._core.action import ActionKind
 from phx._core.gateway import GatewayCore
@@ -28,6 +29,7 @@ class Replies:
         self.orders = orders
         self.on_clock = on_clock
         self.on_limited = on_limited
+        self.on_refusal: Callable[[Advice], None] = lambda advice: None  # told what each certain refusal means
         self.done_mono_ns = 0
 
     def handle(self, reply: ApiReply, now_ns: int) -> None:
@@ -64,6 +66,7 @@ class Replies:
         """The venue refused for certain."""
         if advice(code) is Advice.CLOCK:
             self.on_clock()
+        self.on_refusal(advice(code))
         if kind == ActionKind.ACTION_PLACE:
             self.core.on_reject(intent_id, code, now_ns)
         elif kind == ActionKind.ACTION_AMEND:
