@@ -486,7 +486,9 @@ class Killer:
         found = Lives.of(history).last_of_epochs_ms(epoch, int(at_ms))
         result.gone_ms = None if found is None else max(0.0, found - at_ms)
         result.wrong += mistakes_in(history, phx.refused(), phx.instruments(), phx.config)
-        result.wrong += self.books_wrong()
+        if all(phx.newest_field(f"own.{symbol}", "ready") for symbol in phx.config.traded()):
+            # Else it ended before it had its books together: they are on disk as the life before left them.
+            result.wrong += self.books_wrong()
         return result
 
 
