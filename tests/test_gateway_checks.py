@@ -130,7 +130,7 @@ async def test_nothing_is_left_at_the_venue_by_looking(desk, answers):
             "warn",
             "dearer than venue.base_maker_fee",
         ),
-        (("GET", "/fapi/v1/rateLimit/order"), {"limit": 100}, "order limits", "fail", "100 in 10 s"),
+        (("GET", "/fapi/v1/rateLimit/order"), {"limit": 100}, "order limits", "warn", "100 in 10 s"),
     ],
 )
 async def test_a_bad_state_is_named(desk, answers, endpoint, fields, name, verdict, says):
@@ -196,11 +196,18 @@ async def test_a_refused_key_is_one_finding_that_does_not_heal(desk, answers):
         await checks.admit(desk.rest, desk.config, desk.instruments, desk.where, lambda: False)
 
 
-async def test_an_order_the_venue_would_refuse_is_a_failure(desk, answers):
-    answers(TRY, refusing(-4164))
+@pytest.mark.parametrize(
+    "code, verdict",
+    [
+        *((code, "fail") for code in (-4164, -1111, -4061, -4088, -9999)),
+        *((code, "warn") for code in (-4140, -4400, -2019, -5022, -4131)),
+    ],
+)
+async def test_an_order_refused_on_trial_fails_unless_the_reason_passes(desk, answers, code, verdict):
+    answers(TRY, refusing(code))
     found = await findings(desk, False)
-    assert unwell(found) == {"order BTCUSDC": "fail", "order ETHUSDC": "fail"}
-    assert "refused on trial, code -4164" in found["order BTCUSDC"].line
+    assert unwell(found) == {"order BTCUSDC": verdict, "order ETHUSDC": verdict}
+    assert f"refused on trial, code {code}" in found["order BTCUSDC"].line
 
 
 async def test_filters_that_changed_under_the_configuration_are_a_failure(desk, answers):

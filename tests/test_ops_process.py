@@ -188,6 +188,40 @@ def test_every_act_of_a_human_leaves_an_audit_line(running):
     assert (facts["command"], facts["symbol"], facts["ok"], facts["uid"]) == ("pause", "ETHUSDC", True, os.geteuid())
 
 
+def audited(running) -> list[dict]:
+    return [msgspec.json.decode(x) for x in (running.ops.process.run_folder / "audit.log").read_bytes().splitlines()]
+
+
+def test_the_audit_line_says_what_was_and_what_is(running, file):
+    running.said("pause", "ETHUSDC")
+    assert audited(running)[-1]["changes"] == ["ETHUSDC: RUN -> PAUSE"]
+    running.said("pause", "ETHUSDC")
+    assert audited(running)[-1]["changes"] == []
+    file(TEXT.replace("net_max: 6", "net_max: 5"))
+    running.said("reload")
+    assert audited(running)[-1]["changes"] == ["symbols.ETHUSDC.net_max: 6 -> 5"]
+
+
+def test_a_saved_file_is_an_act_of_its_owner(running, file):
+    path = file(TEXT.replace("net_max: 6", "net_max: 5"))
+    running.ops.poll_config()
+    (line,) = audited(running)
+    assert (line["command"], line["reason"], line["uid"]) == ("reload", "file saved", path.stat().st_uid)
+    assert line["changes"] == ["symbols.ETHUSDC.net_max: 6 -> 5"]
+    file(TEXT.replace("net_max: 6", "net_mx: 5"))
+    running.ops.poll_config()
+    assert audited(running)[-1]["ok"] is False
+
+
+def test_a_disk_that_refuses_the_audit_line_does_not_refuse_the_pause(running, monkeypatch):
+    def full(**facts):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(running.ops.audit, "write", full)
+    assert running.said("pause").ok
+    assert running.wanted() == [OperatorState.OPERATOR_PAUSE] * 2
+
+
 def test_the_control_socket_is_for_this_user_only(running):
     path = running.ops.config.socket_path("control")
     assert path.stat().st_mode & 0o777 == 0o600

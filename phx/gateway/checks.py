@@ -15,14 +15,14 @@ from phx.findings import Finding, Verdict, judged
 from phx.instruments import Instrument
 from phx.params import ParamsError, params_record
 from phx.process import StayDown
-from phx.venue.binance.errors import KEY_REFUSED
+from phx.venue.binance.errors import KEY_REFUSED, Advice
 from phx.venue.binance.rest import Rest
 from phx.venue.binance.standing import Standing, standing
 from phx.venue.binance.weights import WEIGHT_PER_MINUTE
 from phx.venue.interface import AccountRest, VenueError, VenueReject
 
 BAD_SIGNATURE = -1022
-ASSUMED_ORDER_LIMITS = {10: 300, 60: 1200}  # window, s → orders: what the gateway's throttle counts against
+USUAL_ORDER_LIMITS = {10: 300, 60: 1200}  # window, s → orders, of an account without a special agreement
 WEIGHT_HEADROOM = 0.5  # of the limit: more used by others at this address is a bad start
 OFFSET_WARN_NS, OFFSET_FAIL_NS = 250_000_000, 1_000_000_000
 FORBIDDEN = (
@@ -34,6 +34,16 @@ FORBIDDEN = (
     "enable_vanilla_options",
 )
 NEEDED = ("enable_reading", "enable_futures", "ip_restrict")
+# Refusals of a trial order that say nothing about key or configuration, and pass or are waited for while trading.
+PASSING = (
+    Advice.SYMBOL_CLOSED,
+    Advice.LOCKED,
+    Advice.MARGIN,
+    Advice.PRICE_BAND,
+    Advice.REQUOTE,
+    Advice.FULL,
+    Advice.CLOCK,
+)
 MONTH_MS = 30 * 86_400_000
 HEALS_WITHIN_S = 60.0
 AGAIN_S = 2.0
@@ -202,20 +212,18 @@ def fees(found: Standing, config: Config, instruments) -> list[Finding]:
 def order_accepted(found: Standing, config: Config, instruments) -> list[Finding]:
     findings = []
     for symbol in instruments:
+        name = f"order {symbol}"
         if found.accepted.get(symbol):
-            name = f"order {symbol}"
             findings.append(Finding(name, Verdict.OK, "post-only, self-trade prevention: accepted on trial"))
             continue
-        error = found.failures.get(f"order {symbol}") or found.failures.get(f"mark price {symbol}")
+        fact = name if name in found.failures else f"mark price {symbol}"
+        error = found.failures.get(fact)
         if isinstance(error, VenueReject) and error.code not in (*KEY_REFUSED, BAD_SIGNATURE):
-            findings.append(
-                Finding(
-                    f"order {symbol}", Verdict.FAIL, f"refused on trial, code {error.code}: {error.msg}", "accepted"
-                )
-            )
+            verdict = Verdict.WARN if error.advice in PASSING else Verdict.FAIL
+            shown = f"refused on trial, code {error.code}: {error.msg}"
+            findings.append(Finding(name, verdict, shown, "accepted", str(error.advice)))
         else:
-            fact = f"order {symbol}" if f"order {symbol}" in found.failures else f"mark price {symbol}"
-            findings += unanswered(found, fact, f"order {symbol}")
+            findings += unanswered(found, fact, name)
     return findings
 
 
@@ -249,10 +257,11 @@ def status(found: Standing, config: Config, instruments: dict[str, Instrument]) 
 def order_limits(found: Standing, config: Config, instruments) -> list[Finding]:
     if found.order_limits is None:
         return unanswered(found, "order limits", "order limits")
-    less = {s: n for s, n in ASSUMED_ORDER_LIMITS.items() if found.order_limits.get(s, n) < n}
+    less = {s: n for s, n in USUAL_ORDER_LIMITS.items() if found.order_limits.get(s, n) < n}
     shown = ", ".join(f"{n} in {s} s" for s, n in sorted(found.order_limits.items()))
-    expected = ", ".join(f"{n} in {s} s" for s, n in ASSUMED_ORDER_LIMITS.items())
-    return [judged("order limits", not less, shown, expected, "the venue would ban this account: trade elsewhere")]
+    expected = ", ".join(f"{n} in {s} s" for s, n in USUAL_ORDER_LIMITS.items())
+    advice = "adopted: fewer orders are placed and moved than elsewhere"
+    return [judged("order limits", not less, shown, expected, advice, Verdict.WARN)]
 
 
 def weight(found: Standing, config: Config, instruments) -> list[Finding]:

@@ -11,7 +11,7 @@ from phx import process as life
 from phx._core.enums import OperatorState
 from phx._core.records import ABSENT_PRICE_TICKS
 from phx.config import Config, ConfigError
-from phx.control import Answer, AuditLog, ControlError, ControlServer, Request
+from phx.control import Answer, AuditLog, ControlError, ControlServer, Peer, Request
 from phx.latches import Latches
 from phx.ops.figures import figures
 from phx.ops.instance import Instance
@@ -83,7 +83,7 @@ class Ops:
             self.publish_first()
         if self.process.reload_wanted:
             self.process.reload_wanted = False
-            self.reload()
+            self.record(Request("reload", reason="SIGHUP"), Peer(0, os.geteuid(), 0), self.reload())
         self.drain_journal()
         for task, due_s in self.due_s.items():
             if now_s >= due_s:
@@ -94,7 +94,7 @@ class Ops:
         stamp = file_stamp(self.path)
         if stamp not in (self.stamp, None):
             self.stamp = stamp
-            self.reload()
+            self.record(Request("reload", reason="file saved"), Peer(0, file_owner(self.path), 0), self.reload())
 
     def watch(self) -> None:
         now_s = time.monotonic()
@@ -207,8 +207,13 @@ class Ops:
             answer = self.reload(request.reason)
         elif request.command in COMMANDS:
             symbols = self.symbols_of(request)
+            before = self.status()["wanted"]
             self.operator.want(symbols, COMMANDS[request.command])
+            after = self.status()["wanted"]
+            changes = [f"{s}: {before[s]} -> {after[s]}" for s in symbols if before[s] != after[s]]
             answer = Answer(True, f"{request.command}: {', '.join(symbols)}")
+            self.record(request, peer, answer, changes)
+            return answer
         else:
             raise ControlError(f"ops knows {', '.join([*COMMANDS, 'reload', 'status'])}, not {request.command!r}")
         self.record(request, peer, answer)
@@ -230,11 +235,23 @@ class Ops:
             },
         }
 
-    def record(self, request: Request, peer, answer: Answer) -> None:
-        """Leave the audit line of what a human did."""
+    def record(self, request: Request, peer: Peer, answer: Answer, changes: list[str] | None = None) -> None:
+        """Leave the audit line of what a human did; changes: "what: old -> new", those of a reload by themselves."""
         facts = {"command": request.command, "symbol": request.symbol, "reason": request.reason}
-        self.audit.write(**facts, uid=peer.uid, pid=peer.pid, ok=answer.ok, text=answer.text)
+        facts["changes"] = (answer.status or {}).get("changes", []) if changes is None else changes
+        try:
+            self.audit.write(**facts, uid=peer.uid, pid=peer.pid, ok=answer.ok, text=answer.text)
+        except OSError as error:  # a full disk: what was asked is done all the same, a pause above all
+            self.complain("audit", f"audit line not written: {error}")
         log.warning("ops: %s %s by uid %d: %s", request.command, request.symbol or "all", peer.uid, answer.text)
+
+
+def file_owner(path: Path) -> int:
+    """Return the uid behind a file, which stands for who saved it; our own while it is not there."""
+    try:
+        return os.stat(path).st_uid
+    except OSError:
+        return os.geteuid()
 
 
 def file_stamp(path: Path) -> tuple | None:
