@@ -5,6 +5,8 @@ Any process sets its own; the gateway adds no order and the quoter shows no ladd
 repeats a word that stands for exactly the latches that are set, so nobody clears one that he has not been shown.
 """
 
+import contextlib
+import errno
 import hashlib
 import os
 import time
@@ -13,6 +15,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+RESERVE_BYTES = 64 * 1024  # of disk, given up for a latch when the disk is full: a full disk cannot stop a stop
+FULL = (errno.ENOSPC, errno.EDQUOT)
 DAILY_LOSS = "daily loss limit reached"  # the one reason to close the position before staying down
 
 
@@ -56,6 +60,13 @@ class Latches:
     def __init__(self, run_folder: Path):
         self.folder = run_folder / "latches"
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.reserve = run_folder / "latches.reserve"
+        with contextlib.suppress(OSError):  # made by another process, or the disk is full already
+            fd = os.open(self.reserve, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                os.posix_fallocate(fd, 0, RESERVE_BYTES)
+            finally:
+                os.close(fd)
 
     def set(self, process: str, reason: str, symbol: str = "", who: str = "") -> Latch:
         """Set a latch; it is on disk when this returns. A latch that is set already keeps its first reason."""
@@ -63,6 +74,16 @@ class Latches:
         path = self.folder / f"{latch.name}.json"
         if path.exists():
             return latch
+        try:
+            self._write(path, latch)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self.reserve.unlink(missing_ok=True)
+            self._write(path, latch)
+        return latch
+
+    def _write(self, path: Path, latch: Latch) -> None:
         temporary = path.with_suffix(f".tmp{os.getpid()}")
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
@@ -72,7 +93,6 @@ class Latches:
             os.close(fd)
         os.rename(temporary, path)
         self._sync_folder()
-        return latch
 
     def all(self) -> list[Latch]:
         """Return the latches that are set. A file that cannot be read is a latch too: it stops everything."""

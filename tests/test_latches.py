@@ -1,10 +1,15 @@
 """Latches: stops that survive."""
 
+import errno
 import os
+import shutil
 import stat
+import subprocess
+import sys
 
 import pytest
 
+from phx import latches as module
 from phx.latches import Latches, NotConfirmed
 
 
@@ -66,3 +71,46 @@ def test_releasing_takes_the_word_of_exactly_the_latches_that_are_set(latches):
     assert anew.value.word != shown.value.word and len(latches.all()) == 2
     assert [latch.reason for latch in latches.release("", anew.value.word)] == ["one", "two"]
     assert latches.release("", "") == []  # nothing set, nothing to confirm
+
+
+def test_a_full_disk_gives_up_its_reserve_for_a_latch(latches, monkeypatch):
+    assert latches.reserve.stat().st_size == module.RESERVE_BYTES
+    write = os.write
+
+    def full_while_reserved(fd, data):
+        if latches.reserve.exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(fd, data)
+
+    monkeypatch.setattr(module.os, "write", full_while_reserved)
+    latches.set("gateway", "stop")
+    assert [latch.reason for latch in latches.all()] == ["stop"] and not latches.reserve.exists()
+    monkeypatch.undo()
+    Latches(latches.folder.parent)  # the next life keeps one again
+    assert latches.reserve.exists() and len(latches.all()) == 1
+
+
+def test_a_disk_that_refuses_for_another_reason_is_an_error(latches, monkeypatch):
+    def broken(fd, data):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(module.os, "write", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        latches.set("gateway", "stop")
+    assert latches.reserve.exists() and latches.all() == []
+
+
+def test_a_file_system_that_is_really_full_takes_a_latch(tmp_path):
+    """On a tmpfs of 256 KiB in a mount namespace of its own."""
+    code = (
+        "import sys; from pathlib import Path; from phx.latches import Latches\n"
+        "folder = Path(sys.argv[1]); latches = Latches(folder)\n"
+        "try:\n    (folder / 'fill').write_bytes(b'x' * 2**20)\n"
+        "except OSError as error:\n    print(error.strerror)\n"
+        "latches.set('gateway', 'stop'); print([latch.reason for latch in Latches(folder).all()])"
+    )
+    mount = f'mount -t tmpfs -o size=256k tmpfs {tmp_path} || exit 77; exec {sys.executable} -c "$1" {tmp_path}'
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, "sh", code]
+    if shutil.which("unshare") is None or (done := subprocess.run(command, capture_output=True, text=True)).returncode:
+        pytest.skip("this user may not mount a file system of its own")
+    assert done.stdout.splitlines() == ["No space left on device", "['stop']"]

@@ -86,18 +86,21 @@ class Control:
             return Answer(True, "guardian", self.actions.status())
         before = [latch.name for latch in self.actions.latches.all()]
         answer = await self._act(request, f"uid {uid}")
-        await asyncio.to_thread(  # a slow disk must not stop the heartbeat
-            self.audit.write,
-            command=request.command,
-            symbol=request.symbol,
-            reason=request.reason,
-            uid=uid,
-            pid=pid,
-            latches_before=before,
-            latches_after=[latch.name for latch in self.actions.latches.all()],
-            ok=answer.ok,
-            text=answer.text,
-        )
+        try:
+            await asyncio.to_thread(  # a slow disk must not stop the heartbeat
+                self.audit.write,
+                command=request.command,
+                symbol=request.symbol,
+                reason=request.reason,
+                uid=uid,
+                pid=pid,
+                latches_before=before,
+                latches_after=[latch.name for latch in self.actions.latches.all()],
+                ok=answer.ok,
+                text=answer.text,
+            )
+        except OSError as error:
+            log.error("guardian: audit line not written: %s", error)
         log.warning("guardian: %s by uid %d: %s", request.command, uid, answer.text)
         return answer
 
@@ -108,14 +111,19 @@ class Control:
             except NotConfirmed as refused:
                 return Answer(False, str(refused), refused.status())
             return Answer(True, f"cleared {', '.join(latch.name for latch in cleared)}" if cleared else "no latch set")
+        unlatched = ""
         if request.command == "kill":
             # The latch first: the gateway adds nothing behind the cancel's back.
             latch = self.actions.latches.set
-            await asyncio.to_thread(latch, "guardian", request.reason or "kill", request.symbol, who)
+            try:
+                await asyncio.to_thread(latch, "guardian", request.reason or "kill", request.symbol, who)
+            except OSError as error:  # cancelled all the same
+                unlatched = f"; NOT LATCHED, `phx down` keeps it down: {error}"
         symbols = [request.symbol] if request.symbol else self.actions.symbols
         proven = await self.actions.cancel_all(symbols)
         names = ", ".join(symbols)
-        return Answer(proven, f"no order of ours is open on {names}" if proven else f"NOT PROVEN EMPTY: {names}")
+        text = f"no order of ours is open on {names}" if proven else f"NOT PROVEN EMPTY: {names}"
+        return Answer(proven and not unlatched, text + unlatched)
 
 
 async def reply(writer: asyncio.StreamWriter, answer: Answer) -> None:

@@ -174,6 +174,29 @@ def test_s15_a_forged_word_in_the_request_is_no_identity(instance_config):
     assert msgspec.structs.asdict(Peer(1, 2, 3)) == {"pid": 1, "uid": 2, "gid": 3}
 
 
+def test_s15_a_broken_disk_stops_no_kill(instance_config, monkeypatch):
+    cancelled = []
+
+    class Actions:
+        latches, symbols = Latches(instance_config.run_folder()), ["BTCUSDC", "ETHUSDC"]
+
+        async def cancel_all(self, symbols):
+            cancelled.extend(symbols)
+            return True
+
+        def status(self):
+            return {}
+
+    def broken(*words, **facts):
+        raise OSError(5, "Input/output error")
+
+    control = Control(instance_config, Actions())
+    monkeypatch.setattr(Actions.latches, "set", broken)
+    monkeypatch.setattr(control.audit, "write", broken)
+    answer = asyncio.run(control.answer(b'{"command":"kill"}\n', 1, 0))
+    assert cancelled == ["BTCUSDC", "ETHUSDC"] and not answer.ok and "NOT LATCHED" in answer.text
+
+
 # ---- S16: what stands in the repository ----
 
 SECRETS = (
