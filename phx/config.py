@@ -256,8 +256,8 @@ class Throttle(Strict):
 
 class Protect(Strict):
     window_ms: Annotated[int, Meta(ge=1, le=60_000)] = 1000
-    filled: Fraction = 0.25
-    moved: Fraction = 0.20
+    filled: Fraction = 0.45
+    moved: Fraction = 0.35
     frozen_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 5000
 
 

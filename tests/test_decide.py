@@ -24,7 +24,8 @@ def plain(tmp_path_factory):
 @pytest.fixture
 def golden(tmp_path):
     """The strategy's ladder at 3000: ticks of 0.0001, so that rounding does not blur the printed digits."""
-    return params(tmp_path, far_layers=0, vol_gain=0.0, near_size_lots=100, net_max_lots=10_000)
+    sizes = {"near_size_lots": 100, "net_max_lots": 10_000, "max_order_lots": 10_000, "max_order_notional_e8": 2**60}
+    return params(tmp_path, far_layers=0, vol_gain=0.0, **sizes)
 
 
 def distances(ladder, reservation):

@@ -11,6 +11,7 @@ from phx._core.ladder_finish cimport (
     merge_ticks, round_away, trim_worst_case, widen_refused,
 )
 from phx._core.ladder_shape cimport adding_layers, raw_offsets
+from phx._core.last_look cimport look_last
 from phx._core.live cimport Live, LiveSide, side_index, sort_live
 from phx._core.model cimport Market
 from phx._core.models cimport model_of
@@ -45,6 +46,7 @@ cdef void decide(
     ladder.reason = REASON_WORST_CASE if verdict.bids_trimmed_away or verdict.asks_trimmed_away else REASON_NONE
     ladder.bid_layers = show(&bids, ladder.bid_layer, ladder.bid_price_ticks, ladder.bid_qty_lots)
     ladder.ask_layers = show(&asks, ladder.ask_layer, ladder.ask_price_ticks, ladder.ask_qty_lots)
+    verdict.dropped_layers += look_last(ladder, market, live, params)
     verdict.worst_buy_lots = live.position_lots + worst_lots(&bids, &live.sides[side_index(BUY)])
     verdict.worst_sell_lots = live.position_lots - worst_lots(&asks, &live.sides[side_index(SELL)])
 

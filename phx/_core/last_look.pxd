@@ -1,0 +1,7 @@
+# The quoter's own limits on a ladder it is about to show: other code than the gateway's, on its own view of the market.
+from phx._core.live cimport Live
+from phx._core.model cimport Market
+from phx._core.records cimport Ladder, Params
+
+# Drops every layer that breaks a limit; returns how many.
+cdef int look_last(Ladder *ladder, const Market *market, const Live *live, const Params *params) noexcept nogil
