@@ -186,3 +186,14 @@ def test_s15_what_a_human_did_is_in_the_audit_log(instance):
         ("resume", "ETHUSDC", os.geteuid()),
     ]
     assert wait_until(lambda: instance.quoting("ETHUSDC"), 20, "quotes after resume") >= 0
+
+
+def test_the_doctor_beside_it_finds_nothing_that_keeps_it_from_trading(instance):
+    done = instance.phx("doctor", "--json", check=False)
+    found = {row["name"]: row for row in json.loads(done.stdout)}
+    assert done.returncode in (0, 1), [row for row in found.values() if row["verdict"] == "fail"]
+    for symbol in instance.config.traded():
+        assert found[f"dead man's switch {symbol}"]["found"].startswith("armed")
+    assert found["stale segments"]["found"] == "none, the instance is alive"
+    # Looking left no trace at the venue: what is open is quotes, and the switch is as armed as before.
+    instance.wait_quoting()
