@@ -11,9 +11,10 @@ from test_gateway_shell import Shell, order_of, trade_of
 
 from phx._core import records
 from phx.gateway import epoch as lives
-from phx.gateway import startup
+from phx.gateway import process, startup
 from phx.gateway.process import Gateway
 from phx.gateway.surroundings import GUARDIAN_GONE_NS, Surroundings
+from phx.latches import Latches
 from phx.venue.binance.weights import Weights
 from phx.venue.interface import Balance, Position, VenueDown
 
@@ -35,11 +36,12 @@ class Life(Gateway):
             froze=lambda: self.frozen,
         )
         self.core, self.rest, self.instruments = shell.core, shell.venue, shell.instruments
-        self.rest.weights = Weights(1.0)
+        self.rest.weights, self.rest.mind_others, self.rest.key_lost = Weights(1.0), lambda venue_ns: None, False
         self.rest.clock = SimpleNamespace(venue_ns=lambda mono_ns: mono_ns, timestamp_ms=lambda: 1_000_000)
+        self.rest.limited = lambda *told: self.rest.weights.refused(*told, time.monotonic_ns())
         self.endpoints = SimpleNamespace(coid_prefix="phxs-")
         self.reconciliation, self.replies = shell.reconciliation, shell.replies
-        self.surroundings = SimpleNamespace(look=lambda now_ns: None)
+        self.surroundings = SimpleNamespace(look=lambda now_ns: None, latches=Latches(run_folder))
         self.contracts = SimpleNamespace(closed={})
         self.connection = SimpleNamespace(up=False, suspect_silence=lambda now_ns: None)
         self.stream = SimpleNamespace(up=True, last_event_mono_ns=0)
@@ -100,6 +102,41 @@ async def test_a_doubt_that_comes_while_one_is_settled_is_settled_too(tmp_path):
     assert not shell.core.desk(0).user_stream_up
     await asyncio.gather(*gateway.tasks)
     assert len(rounds) == 3 and shell.core.desk(0).user_stream_up
+
+
+@pytest.mark.parametrize(("quiet_s", "up", "asked"), [(5, True, True), (-5, True, False), (5, False, False)])
+async def test_open_orders_are_compared_while_the_stream_is_quiet(tmp_path, monkeypatch, quiet_s, up, asked):
+    shell = Shell()
+    gateway = Life(shell, tmp_path)
+    shell.placed([(99_990, 10)])
+    gateway.stream.up, gateway.stream.last_event_mono_ns = up, time.monotonic_ns() - quiet_s * SECOND_NS
+    compared = []
+
+    async def compare():
+        compared.append(1)
+        raise VenueDown("GET /fapi/v1/openOrders: no answer")  # and the next time is asked all the same
+
+    monkeypatch.setattr(gateway.reconciliation, "compare_open_orders", compare)
+    monkeypatch.setattr(process, "QUIET_S", 0.001)
+    minding = asyncio.create_task(gateway._mind_quiet())
+    async with asyncio.timeout(5):
+        while len(compared) < 2 and asked:
+            await asyncio.sleep(0.001)
+    await asyncio.sleep(0.01)
+    assert bool(compared) == asked and not minding.done()
+    minding.cancel()
+
+
+def test_a_stream_is_suspected_when_it_did_not_tell_and_only_while_it_seems_up(tmp_path):
+    gateway = Life(Shell(), tmp_path)
+    suspected = []
+    gateway.stream.suspect = suspected.append
+    gateway._on_untold("SYM0")
+    gateway.stream.last_event_mono_ns = time.monotonic_ns()  # it has just spoken: the word may be on its way
+    gateway._on_untold("SYM0")
+    gateway.stream.last_event_mono_ns, gateway.stream.up = 0, False
+    gateway._on_untold("SYM0")
+    assert suspected == ["orders of SYM0 ended without a word"]
 
 
 async def test_while_banned_nothing_is_sent_and_while_limited_nothing_is_placed(tmp_path):

@@ -332,6 +332,17 @@ def test_orders_that_should_not_be_open_are_cancelled_and_foreign_ones_left_alon
     assert cancelled == [coid(900), coid(3, EPOCH - 1)]
 
 
+@pytest.mark.parametrize("status", ["CANCELED", "EXPIRED", "NEW"])
+def test_an_order_that_ended_without_a_word_is_told_once_and_one_that_lives_is_not(status):
+    shell = Shell(open_orders=[], order_status=lambda *asked: order_of(intent_id, status), user_trades=[])
+    (order,) = shell.placed([(99_990, 10)])
+    intent_id, told = order["intent_id"], []
+    shell.reconciliation.on_untold = told.append
+    asyncio.run(shell.reconciliation.compare_open_orders())
+    asyncio.run(shell.reconciliation.compare_open_orders())
+    assert told == ([] if status == "NEW" else ["SYM0"])
+
+
 def test_the_venues_position_is_taken_only_after_two_looks():
     shell = Shell(positions=[Position("SYM0", "0.005", "9999.5", "BOTH", 1)], user_trades=[])
     asyncio.run(shell.reconciliation.compare_positions())

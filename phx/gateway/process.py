@@ -41,6 +41,8 @@ USER_STREAM_GRACE_NS = 2_000_000_000  # without the account's stream: nothing ad
 SESSION_GRACE_NS = 1_000_000_000  # without the order session: by REST, and cancelled after this
 ECHO_NS = 2_000_000_000  # an answered order must be echoed by the account's stream within this
 ECHO_EARLY_NS = 1_000_000_000  # the echo may come before the answer, by less than this
+QUIET_S = 2.0  # orders are open and the stream says nothing: the venue's list is asked for so often,
+QUIET_SYMBOLS = 4  # or, with more symbols than this, in proportion: each costs weight
 CLOCK_S = 60.0
 BOOKS_S = 30.0  # the books are on disk at least this often
 STOP_S = 8.0
@@ -164,6 +166,7 @@ class Gateway:
             self.config.venue.recv_window_ms,
             self.events.venue_positions,
         )
+        self.reconciliation.on_untold = self._on_untold
         self.surroundings = Surroundings(self.process, self.core, self.instruments)
         self.ringers = {i.symbol_id: self.process.ringers(f"own.{s}") for s, i in self.instruments.items()}
         self.budgets = Budgets(self.core, self.rest, self.instruments, self.config.limits)
@@ -201,6 +204,7 @@ class Gateway:
             log.info("gateway: ready to trade %s", ", ".join(self.instruments))
             self._start(self.reconciliation.run())
             self._start(self.contracts.run())
+            self._start(self._mind_quiet())
             self._start(self.budgets.run())
             self._start(self._keep_clock())
             self._start(self._keep_books())
@@ -318,6 +322,24 @@ class Gateway:
         elif now_ns - self.unechoed_since_ns > ECHO_NS:
             self.unechoed_since_ns = 0
             self.stream.suspect("orders are answered but not echoed")
+
+    async def _mind_quiet(self) -> None:
+        """While nothing is ordered nothing can be missed but what happens to open orders: look whether it did."""
+        period_s = QUIET_S * max(1.0, len(self.instruments) / QUIET_SYMBOLS)
+        while True:
+            await asyncio.sleep(period_s)
+            if self.stream.up and self._quiet_ns() > QUIET_S * 1e9 and self._live_orders():
+                try:
+                    await self.reconciliation.compare_open_orders()
+                except (VenueError, ValueError) as error:
+                    log.warning("gateway: open orders: %s", error)
+
+    def _quiet_ns(self) -> int:
+        return time.monotonic_ns() - self.stream.last_event_mono_ns
+
+    def _on_untold(self, symbol: str) -> None:
+        if self.stream.up and self._quiet_ns() > ECHO_EARLY_NS:
+            self.stream.suspect(f"orders of {symbol} ended without a word")
 
     # ---- what happens ----
 

@@ -7,6 +7,7 @@ until which its bytes could have been accepted; a fill is booked by its trade id
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from phx._core.coid import format_coid
 from phx._core.gateway import GatewayCore
@@ -56,6 +57,8 @@ class Reconciliation:
         self.entry_prices: dict[str, str] = {}
         self.read_until_ms = dict.fromkeys(instruments, rest.clock.timestamp_ms())
         self.names = {i.symbol_id: symbol for symbol, i in instruments.items()}
+        # Told of a symbol on which an order had ended and the account's stream had not said so.
+        self.on_untold: Callable[[str], None] = lambda symbol: None
 
     async def run(self) -> None:
         """Run every loop until cancelled."""
@@ -136,6 +139,8 @@ class Reconciliation:
             for intent_id, order in live.items():
                 if intent_id not in listed_intents and order["since_mono_ns"] < before_ns - SETTLE_NS:
                     await self._ask(intent_id, instrument.symbol_id)
+                    if intent_id not in self.core.live_orders(instrument.symbol_id):
+                        self.on_untold(symbol)
 
     async def cancel_zombie(self, symbol: str, coid: str) -> None:
         """Cancel an order of ours that should not be there."""
