@@ -52,6 +52,14 @@ async def test_a_request_in_pieces_arrives_whole(opened, cut):
     assert await answer(opened.port, WEBSOCKET[:cut], WEBSOCKET[cut:], pause_s=0.02) == b"ws:" + WEBSOCKET
 
 
+TLS = bytes.fromhex("16030102000100") + b"Upgrade: websocket"
+
+
+@pytest.mark.parametrize("said", [TLS, REST.replace(b"\r\n", b"\n"), b"\0"])
+async def test_what_is_not_http_is_not_waited_for(opened, said):
+    assert await answer(opened.port, said) == b"rest:" + said
+
+
 async def test_a_body_that_says_websocket_asks_for_nothing():
     assert not asks_for_websocket(b"POST /x HTTP/1.1\r\nHost: x\r\nX-Upgrade: websocket")
     assert not asks_for_websocket(b"GET /upgrade:websocket HTTP/1.1\r\nUpgrade: h2c")

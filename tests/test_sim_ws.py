@@ -356,3 +356,10 @@ async def test_a_message_is_enveloped_once_for_all_who_want_it(serving):
     assert hub.in_envelope("a@trade", payload) is first
     assert hub.in_envelope("b@trade", payload) == b'{"stream":"b@trade","data":{"e":"x"}}'
     assert hub.in_envelope("b@trade", b"{}") == b'{"stream":"b@trade","data":{}}'
+
+
+@pytest.mark.parametrize("said", ["upgrade", "keep-alive, Upgrade", "Upgrade,keep-alive"])
+async def test_a_browser_and_a_proxy_get_in(serving, said):
+    client = await serving(Venue())
+    channel = await client.open("/public/ws/a@trade", headers={"Connection": said})
+    assert (await asked(channel, "LIST_SUBSCRIPTIONS"))["result"] == ["a@trade"]

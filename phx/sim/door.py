@@ -82,6 +82,9 @@ async def first_head(connection: socket.socket) -> bytes:
         end = head.find(b"\r\n\r\n")
         if end >= 0:
             return head[:end]
+        # Somebody who speaks TLS, or ends lines in another way, is told at once instead of being waited for.
+        if not head[:1].isalpha() or b"\n\n" in head:
+            return head
         if len(head) == seen:  # what was seen stays readable: let more of it come
             await asyncio.sleep(MORE_BYTES_S)
         seen = len(head)

@@ -10,6 +10,7 @@ import picows
 
 from phx.sim import control
 from phx.sim.connection import MAX_MESSAGE_BYTES, Connection, Timing
+from phx.sim.handshake import Handshake
 from phx.sim.hub import path_of
 from phx.sim.latency import Line
 from phx.sim.refusals import Refused
@@ -167,10 +168,15 @@ def route(venue: Venue, target: str, timing: Timing = Timing()) -> Connection | 
 
 async def serve(venue: Venue, port: int, timing: Timing = Timing()):  # noqa: B008
     """Listen on loopback; return the server."""
-    return await picows.ws_create_server(
+    server = await picows.ws_create_server(
         lambda request: route(venue, request.path.decode("utf-8", "replace"), timing),
         "127.0.0.1",
         port,
         max_frame_size=MAX_MESSAGE_BYTES,
         enable_auto_pong=False,  # pings are counted, so they are answered here
+        start_serving=False,
     )
+    opened = server._protocol_factory
+    server._protocol_factory = lambda: Handshake(opened())
+    await server.start_serving()
+    return server
