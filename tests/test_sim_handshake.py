@@ -54,7 +54,7 @@ class Reading(asyncio.BufferedProtocol):
 async def test_the_other_protocol_reads_on_where_the_request_ends(cut):
     inner = Reading()
     server = await asyncio.get_running_loop().create_server(lambda: Handshake(inner), "127.0.0.1", 0)
-    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     sent = request("Connection: keep-alive, Upgrade") + b"a frame"
     writer.write(sent[:cut])
     await asyncio.sleep(0.01)
