@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import picows
 
+from phx.sim.faults.wire import Raw, reset
+
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_UNSENT_BYTES = 4 * 1024 * 1024
 PAUSE_BYTES = 256 * 1024
@@ -86,6 +88,8 @@ class Connection(picows.WSListener):
 
     def close(self, code: picows.WSCloseCode, reason: str) -> None:
         """End the connection and say why. Who does not even read that is cut off."""
+        if self.frozen or self._ended or self.transport.is_disconnected:
+            return
         self._ended = True
         for timer in self._timers.values():
             timer.cancel()
@@ -106,7 +110,21 @@ class Connection(picows.WSListener):
             self._ended = True
             self.transport.disconnect(graceful=False)
             return
-        self.transport.send(picows.WSMsgType.TEXT, payload)
+        if isinstance(payload, Raw):
+            self._write_raw(payload)
+        else:
+            self.transport.send(picows.WSMsgType.TEXT, payload)
+
+    def _write_raw(self, payload: Raw) -> None:
+        self.transport.underlying_transport.write(payload)
+        if payload.is_last:
+            self.reset()
+
+    def reset(self) -> None:
+        """Break the connection off without a word."""
+        self._ended = True
+        if self.transport is not None:
+            reset(self.transport.underlying_transport)
 
     def _is_too_many(self) -> bool:
         """Count a message; return whether more than allowed came within a second."""

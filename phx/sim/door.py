@@ -5,8 +5,11 @@ Some clients take a single base URL for everything.
 
 import asyncio
 import logging
+import re
 import socket
 from collections.abc import Callable
+
+from phx.sim.faults.wire import LINGER_NOT
 
 MAX_HEAD_BYTES = 64 * 1024
 FIRST_REQUEST_S = 60.0  # clients may connect ahead of their first request
@@ -19,9 +22,19 @@ ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
 
 class Door:
-    """Listens on a loopback port and hands each connection on. Use as `async with`; `port` is the one bound."""
+    """Listens on a loopback port and hands each connection on. Use as `async with`; `port` is the one bound.
 
-    def __init__(self, port: int, rest: ProtocolFactory, websockets: ProtocolFactory):
+    refuses: asked of each connection to REST, whether it is reset; the way to the administration stays open.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        rest: ProtocolFactory,
+        websockets: ProtocolFactory,
+        refuses: Callable[[], bool] = lambda: False,
+    ):
+        self._refuses = refuses
         self.port = port
         self._rest = rest
         self._websockets = websockets
@@ -59,7 +72,9 @@ class Door:
         try:
             async with asyncio.timeout(FIRST_REQUEST_S):
                 head = await first_head(connection)
-            if head:
+            if head and not asks_for_websocket(head) and not asks_for_administration(head) and self._refuses():
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+            elif head:
                 factory = self._websockets if asks_for_websocket(head) else self._rest
                 await asyncio.get_running_loop().connect_accepted_socket(factory, connection)
                 return
@@ -98,6 +113,10 @@ def asks_for_websocket(head: bytes) -> bool:
         if name.strip().lower() == b"upgrade" and b"websocket" in value.lower():
             return True
     return False
+
+
+def asks_for_administration(head: bytes) -> bool:
+    return re.match(rb"[A-Z]+ /sim[/? ]", head) is not None
 
 
 async def _readable(connection: socket.socket) -> None:

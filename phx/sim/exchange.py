@@ -43,6 +43,7 @@ class Exchange:
         self.accounts: dict[int, Account] = {}
         self.emit: Callable[[Account, str], None] = lambda account, text: None
         self.overloaded = False  # -1008 to orders that do not reduce
+        self.countdown_lag_ms = 0  # of dead man's switches behind their time
         self.forced = ForcedOrders(self)
         self.liquidator = Liquidator(self)
         self.funding = Funding(self)
@@ -65,10 +66,13 @@ class Exchange:
     def marks_e8(self) -> dict[str, int]:
         return {symbol: mark.mark_e8 for symbol, mark in self.marks.items()}
 
-    def place(self, account: Account, params: dict, now_ns: int) -> dict:
-        """POST order: return the acknowledgement. Raises Refused; then nothing happened."""
+    def place(self, account: Account, params: dict, now_ns: int, post_only_expires: bool = False) -> dict:
+        """POST order: return the acknowledgement. Raises Refused; then nothing happened.
+
+        post_only_expires: one that would take is accepted and ends at once, as the venue did it until 2023.
+        """
         try:
-            return self._place(account, self.check(account, params, now_ns), now_ns)
+            return self._place(account, self.check(account, params, now_ns), now_ns, None, post_only_expires)
         except Refused as refusal:
             symbol = str(params.get("symbol", ""))
             if symbol in self.contracts:
@@ -108,7 +112,14 @@ class Exchange:
             del params["newClientOrderId"]
         return self._place(account, self.check(account, params, now_ns), now_ns, algo)
 
-    def _place(self, account: Account, new: rules.NewOrder, now_ns: int, algo: AlgoOrder | None = None) -> dict:
+    def _place(
+        self,
+        account: Account,
+        new: rules.NewOrder,
+        now_ns: int,
+        algo: AlgoOrder | None = None,
+        post_only_expires: bool = False,
+    ) -> dict:
         now_ms = now_ns // 1_000_000
         contract = new.contract
         market = self.player.markets[contract.symbol]
@@ -122,6 +133,8 @@ class Exchange:
             account.book_number(new.position_side),
             new.reduce_only,
         )
+        if order_id == Refusal.REFUSED_POST_ONLY and post_only_expires:
+            order_id = self.forced.vain_order(account, contract, new.side, new.lots, new.position_side)
         if order_id < 0:
             raise Refused(-5022 if order_id == Refusal.REFUSED_POST_ONLY else -5021)
         order = Order(
@@ -320,7 +333,7 @@ class Exchange:
             if flushing:
                 market.streams.flush(now_ms)
         for (owner, symbol), deadline in list(self._deadlines.items()):
-            if now_ms >= deadline:
+            if now_ms >= deadline + self.countdown_lag_ms:
                 del self._deadlines[owner, symbol]
                 self.ledger.of(symbol).countdowns_fired += 1
                 self.cancel_all(self.accounts[owner], symbol, now_ns)

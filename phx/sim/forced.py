@@ -11,6 +11,7 @@ from phx.sim.market_wire import Liquidation
 from phx.sim.position import Position
 
 ADL_CLIENT_ID = "adl_autoclose"
+SETTLEMENT_CLIENT_ID = "settlement_autoclose-"
 FAR_TICKS = 2**40  # a price beyond every book's
 
 
@@ -27,25 +28,39 @@ class ForcedOrders:
             raise ValueError(f"deleverage {symbol} {position_side}: no position")
         return self.close(account, position, price_ticks, ADL_CLIENT_ID, now_ns)
 
-    def close(self, account: Account, position: Position, price_ticks: int, client_id: str, now_ns: int) -> Order:
-        """Close a position at any price down to the given one; what the book leaves is taken over at that price."""
-        contract = position.contract
-        market = self.exchange.player.markets[contract.symbol]
-        side, lots = (-1, position.lots) if position.lots > 0 else (1, -position.lots)
-        reach = price_ticks
-        if client_id == ADL_CLIENT_ID:
-            # It has its counterparty: at a price nothing meets, the book only gives it an id.
-            reach = 1 if side > 0 else FAR_TICKS
-        order_id = market.book.place_order(
+    def vain_order(self, account: Account, contract, side: int, lots: int, position_side: str) -> int:
+        """Place an order at a price nothing meets, which gets nothing from the book but its id and its end."""
+        reach = 1 if side > 0 else FAR_TICKS
+        return self._place(account, contract, side, lots, position_side, reach, False)
+
+    def _place(self, account: Account, contract, side: int, lots: int, position_side: str, ticks: int, reduces: bool):
+        return self.exchange.player.markets[contract.symbol].book.place_order(
             account.owner,
             side,
-            reach,
+            ticks,
             lots,
             TimeInForce.TIF_IOC,
             SelfTrade.SELF_TRADE_NONE,
-            account.book_number(position.side),
-            True,
+            account.book_number(position_side),
+            reduces,
         )
+
+    def close(
+        self, account: Account, position: Position, price_ticks: int, client_id: str, now_ns: int, most_lots: int = 0
+    ) -> Order:
+        """Close a position at any price down to the given one; what the book leaves is taken over at that price.
+
+        most_lots: only so much of it; 0 is all.
+        """
+        contract = position.contract
+        market = self.exchange.player.markets[contract.symbol]
+        side, lots = (-1, position.lots) if position.lots > 0 else (1, -position.lots)
+        lots = min(lots, most_lots or lots)
+        reach = price_ticks
+        if client_id == ADL_CLIENT_ID or client_id.startswith(SETTLEMENT_CLIENT_ID):
+            # It has its counterparty: at a price nothing meets, the book only gives it an id.
+            reach = 1 if side > 0 else FAR_TICKS
+        order_id = self._place(account, contract, side, lots, position.side, reach, True)
         now_ms = now_ns // 1_000_000
         order = Order(
             contract=contract,

@@ -56,6 +56,7 @@ class Limits:
     def __init__(self, enforced: bool = True):
         self.enforced = enforced  # otherwise it is only counted
         self.weight = Window(WEIGHT_PER_MINUTE, 60)
+        self.listed = RATE_LIMITS  # as exchangeInfo shows them
         self.ban = Ban()
         self.orders: dict[int, OrderWindows] = defaultdict(OrderWindows)  # by the account's number
 
@@ -68,7 +69,7 @@ class Limits:
             self.ban.check(now_ms)
         if weight and not self.weight.add(now_ms, weight) and self.enforced:
             self.ban.refused(now_ms)
-            raise Refused(-1003, WEIGHT_PER_MINUTE, retry_after_s=self.weight.left_s(now_ms))
+            raise Refused(-1003, self.weight.limit, retry_after_s=self.weight.left_s(now_ms))
 
     def use_orders(self, now_ms: int, owner: int, in_10s: int = 1, in_1m: int = 1) -> None:
         """Count a place or modify. Refused orders count as well, as on the venue."""
@@ -79,8 +80,8 @@ class Limits:
             return
         self.ban.refused(now_ms)
         if not fits_10s:
-            raise Refused(-1015, ORDERS_PER_10S, "10 SECOND", retry_after_s=windows.in_10s.left_s(now_ms))
-        raise Refused(-1015, ORDERS_PER_MINUTE, "1 MINUTE", retry_after_s=windows.in_1m.left_s(now_ms))
+            raise Refused(-1015, windows.in_10s.limit, "10 SECOND", retry_after_s=windows.in_10s.left_s(now_ms))
+        raise Refused(-1015, windows.in_1m.limit, "1 MINUTE", retry_after_s=windows.in_1m.left_s(now_ms))
 
     def return_orders(self, now_ms: int, owner: int, in_10s: int = 1, in_1m: int = 1) -> None:
         """Take back what use_orders counted, for a refusal that does not use order count."""
@@ -90,15 +91,15 @@ class Limits:
 
     def weight_rows(self, now_ms: int, weight: int) -> list[dict]:
         """Return the rateLimits rows of a WS-API answer; methods without weight show no count."""
-        shown = (WEIGHT_PER_MINUTE, self.weight.count(now_ms)) if weight else (-1, -1)
+        shown = (self.weight.limit, self.weight.count(now_ms)) if weight else (-1, -1)
         return [row("REQUEST_WEIGHT", "MINUTE", 1, *shown)]
 
     def order_rows(self, now_ms: int, owner: int) -> list[dict]:
         windows = self.orders[owner]
         return [
             row("REQUEST_WEIGHT", "MINUTE", 1, -1, -1),
-            row("ORDERS", "SECOND", 10, ORDERS_PER_10S, windows.in_10s.count(now_ms)),
-            row("ORDERS", "MINUTE", 1, ORDERS_PER_MINUTE, windows.in_1m.count(now_ms)),
+            row("ORDERS", "SECOND", 10, windows.in_10s.limit, windows.in_10s.count(now_ms)),
+            row("ORDERS", "MINUTE", 1, windows.in_1m.limit, windows.in_1m.count(now_ms)),
         ]
 
 

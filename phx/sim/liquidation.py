@@ -65,11 +65,12 @@ class Liquidator:
             share_e8 = margin_e8 * needs[id(position)] // needed_e8
             self._close(account, position, share_e8, now_ns)
 
-    def close(self, account: Account, position: Position, now_ns: int) -> None:
-        """Liquidate a position as if its margin were used up."""
-        self._close(account, position, 0, now_ns)
+    def close(self, account: Account, position: Position, now_ns: int, parts: int = 1) -> None:
+        """Liquidate a position as if its margin were used up, in so many orders."""
+        for left in range(parts, 0, -1):
+            self._close(account, position, 0, now_ns, -(-abs(position.lots) // left))
 
-    def _close(self, account: Account, position: Position, margin_e8: int, now_ns: int) -> None:
+    def _close(self, account: Account, position: Position, margin_e8: int, now_ns: int, most_lots: int = 0) -> None:
         contract, symbol = position.contract, position.contract.symbol
         now_ms = now_ns // 1_000_000
         isolated_e8 = position.isolated_e8
@@ -80,7 +81,7 @@ class Liquidator:
         self._count += 1
         client_id = f"autoclose-{now_ms}{self._count:06d}"
         before = len(account.fills.get(symbol, ()))
-        order = self.exchange.forced.close(account, position, bankrupt, client_id, now_ns)
+        order = self.exchange.forced.close(account, position, bankrupt, client_id, now_ns, most_lots)
         fills = account.fills[symbol][before:]
         earned_e8 = sum(fill.realised_e8 - fill.fee_e8 for fill in fills)
         assets = list(account.wallets_e8) if account.multi_assets else [contract.margin_asset]

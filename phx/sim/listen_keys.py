@@ -40,6 +40,10 @@ class ListenKeys:
     def key_of(self, account: Account) -> str | None:
         return self._by_owner.get(account.owner)
 
+    def owner_of(self, key: str) -> int:
+        """Return whose key it is, 0 if nobody's."""
+        return self._owner.get(key, 0)
+
     def expire(self, now_ms: int) -> list[str]:
         """Forget and return the keys whose life is over."""
         over = [key for key, until in self._until_ms.items() if until <= now_ms]

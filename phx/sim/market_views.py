@@ -3,7 +3,6 @@
 from phx.sim.contracts import Contract, padded, plain
 from phx.sim.exchange import Exchange
 from phx.sim.klines import Candle
-from phx.sim.limits import RATE_LIMITS
 from phx.sim.mark import FUNDING_HOURS, INTEREST_RATE, RATE_CAP
 from phx.sim.market_wire import day_average
 from phx.sim.tape import Aggregate, PublicTrade
@@ -20,7 +19,7 @@ def exchange_info(exchange: Exchange, now_ms: int) -> dict:
         "timezone": "UTC",
         "serverTime": now_ms,
         "futuresType": "U_MARGINED",
-        "rateLimits": RATE_LIMITS,
+        "rateLimits": exchange.limits.listed,
         "exchangeFilters": [],
         "assets": [{"asset": a, "marginAvailable": True, "autoAssetExchange": "-10000"} for a in assets],
         "symbols": [c.entry for c in contracts],

@@ -119,7 +119,10 @@ def assembled(sim, ids: dict[str, int], first: Credentials) -> Venue:
         exchange.accounts[owner] = Account(owner, wallet_e8, assets, sim.maker_fee, sim.taker_fee)
     own = zip(credentials_of(first, sim.accounts), exchange.accounts.values(), strict=True)
     keys = [Key(*texts, account) for texts, account in own] + listed_keys(sim.keys, exchange.accounts)
-    return Venue(exchange, Keys(keys), latency_of(sim), sim.strict_paths, sim.older_acks, planned_faults(sim))
+    try:
+        return Venue(exchange, Keys(keys), latency_of(sim), sim.strict_paths, sim.older_acks, planned_faults(sim))
+    except FaultError as error:
+        raise StayDown(f"sim.faults: {error}") from None
 
 
 def build(config) -> Venue:
@@ -144,7 +147,7 @@ class Servers:
         self.ws = await ws.serve(self.venue, 0 if self.one_port else self.port + 1)
         if self.one_port:
             self.ws.close()
-        self.door = Door(self.port, self.rest.server, self.ws._protocol_factory)
+        self.door = Door(self.port, self.rest.server, self.ws._protocol_factory, self._refuses_rest)
         try:
             await self.door.__aenter__()
         except OSError:
@@ -163,6 +166,9 @@ class Servers:
         await self.door.__aexit__(kind, value, traceback)
         self.ws.close()
         await self.rest.cleanup()
+
+    def _refuses_rest(self) -> bool:
+        return self.venue.trouble.handshake("rest") != ""
 
     async def _pass_time(self) -> None:
         exchange = self.venue.exchange

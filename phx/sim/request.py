@@ -34,13 +34,13 @@ class Kind(IntEnum):
 
 
 class Call(NamedTuple):
-    """One request that may be answered. key: None for public endpoints. fault: what goes wrong with it."""
+    """One request that may be answered. key: None for public endpoints. fault: what goes wrong with it, if anything."""
 
     venue: Venue
     key: Key | None
     params: dict
     now_ns: int
-    fault: str = ""
+    fault: object = None
 
     @property
     def account(self) -> Account:
@@ -53,6 +53,10 @@ class Call(NamedTuple):
     @property
     def now_ms(self) -> int:
         return self.now_ns // 1_000_000
+
+    def suffers(self, name: str) -> bool:
+        """Return whether a fault strikes this request that its handler has to carry out."""
+        return self.fault is not None and self.fault.name == name
 
     def symbol(self) -> str:
         symbol = rules.text(self.params, "symbol")
@@ -101,7 +105,7 @@ class Endpoint(NamedTuple):
     security: Security = Security.PUBLIC
     kind: Kind = Kind.READ
     order_counts: tuple[int, int] = (1, 1)  # in the 10 s and the 1 min window
-    work: str = ""  # place, amend, cancel, cancel_all, batch or query: what faults can be meant for
+    work: str = ""  # place, amend, cancel, cancel_all, batch, query or depth: what faults can be meant for
 
     def weight_of(self, params: dict) -> int:
         return self.weight(params) if callable(self.weight) else self.weight

@@ -1,6 +1,7 @@
 """The REST server: parameters from query and body, signatures over the raw bytes, weights, headers, refusals."""
 
 import asyncio
+import ipaddress
 import logging
 from urllib.parse import parse_qsl
 
@@ -8,7 +9,9 @@ import msgspec
 from aiohttp import web
 
 from phx.sim import admin
+from phx.sim.faults.hostile import TORN_ANSWER
 from phx.sim.faults.requests import UNHARMED, Page, carried_out
+from phx.sim.faults.wire import reset
 from phx.sim.refusals import Blocked, Refused
 from phx.sim.request import Call, Endpoint, Kind, Security
 from phx.sim.rest_api import ENDPOINTS
@@ -34,7 +37,7 @@ class RestServer:
 
     async def handle(self, request: web.Request) -> web.Response:
         path, _, raw_query = request.raw_path.partition("?")
-        if path.startswith(ADMIN_PATH) or path == ADMIN_PATH[:-1]:
+        if (path.startswith(ADMIN_PATH) or path == ADMIN_PATH[:-1]) and is_loopback(request.remote):
             return admin.answer(self.venue, path.removeprefix(ADMIN_PATH), dict(parse_qsl(raw_query)), request.method)
         endpoint = ENDPOINTS.get(("GET" if request.method == "HEAD" else request.method, path))
         if endpoint is None:
@@ -55,16 +58,18 @@ class RestServer:
             if endpoint.kind == Kind.ORDER:
                 limits.use_orders(now_ms, key.account.owner, *endpoint.order_counts)
             await self._travel(endpoint.request_ns(self.venue.latency) + round(fate.wait_s * 1e9))
-            answer = carried_out(endpoint, Call(self.venue, key, params, self.venue.now_ns()), fate)
-            status, payload = 200, msgspec.json.encode(answer)
+            answer = carried_out(
+                endpoint, Call(self.venue, key, params, self.venue.now_ns()), fate, self.venue.trouble.later
+            )
+            status, (payload, content_type) = 200, fate.written(msgspec.json.encode(answer))
         except Blocked:
             return web.Response(status=403, text=Blocked.PAGE, content_type="text/html")
-        except Page as page:
-            return web.Response(status=page.status, text=page.message, content_type=page.content_type)
         except Refused as refusal:
             if endpoint.kind == Kind.ORDER and key is not None and not refusal.uses_order_count:
                 limits.return_orders(now_ms, key.account.owner, *endpoint.order_counts)
-            status, payload = refusal.status, msgspec.json.encode(refusal.body())
+            status, payload, content_type = refusal.status, msgspec.json.encode(refusal.body()), "application/json"
+            if isinstance(refusal, Page):
+                payload, content_type = refusal.page.encode(), refusal.content_type
             if refusal.retry_after_s:
                 headers["Retry-After"] = str(refusal.retry_after_s)
         if endpoint.kind != Kind.READ:
@@ -72,12 +77,16 @@ class RestServer:
         if fate.reply_in_s is None:
             await self._never(request)
         await self._travel(round((fate.reply_in_s or 0) * 1e9))
+        if fate.torn and request.transport is not None:
+            request.transport.write(TORN_ANSWER)
+            reset(request.transport)
+            return web.Response()
         headers["X-MBX-USED-WEIGHT-1M"] = str(limits.weight.count(now_ms))
         if endpoint.kind == Kind.ORDER and key is not None:
             windows = limits.orders[key.account.owner]
             headers["X-MBX-ORDER-COUNT-10S"] = str(windows.in_10s.count(now_ms))
             headers["X-MBX-ORDER-COUNT-1M"] = str(windows.in_1m.count(now_ms))
-        return _json(payload, status, headers)
+        return web.Response(body=payload, status=status, content_type=content_type, headers=headers)
 
     @staticmethod
     async def _travel(latency_ns: int) -> None:
@@ -100,6 +109,13 @@ class RestServer:
             self.venue.keys.check(key, signed_forms(raw_query, raw_body), sent_signature(params))
             self.venue.check_time(params)
         return key
+
+
+def is_loopback(address: str | None) -> bool:
+    try:
+        return ipaddress.ip_address(address or "").is_loopback
+    except ValueError:
+        return False
 
 
 def pairs(raw: str) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from phx.sim import answers, market_views, rules
+from phx.sim.faults.snapshots import old_book
 from phx.sim.klines import INTERVALS, Klines
 from phx.sim.refusals import Refused
 from phx.sim.request import DAY_MS, Call, Endpoint, Security, by_limit, by_symbol, per_symbol
@@ -37,6 +38,8 @@ def retail_depth(call: Call) -> msgspec.Raw:
 
 def book(call: Call, contract, limit: int) -> msgspec.Raw:
     public = call.exchange.player.markets[contract.symbol].streams.book
+    if call.suffers("stale_snapshot"):
+        public = old_book(call.fault, call.exchange, contract.symbol, call.now_ms)
     bids, asks = public.top(limit)
     return msgspec.Raw(answers.depth_answer(contract, public.update_id, bids, asks, public.ts_ms, call.now_ms))
 
@@ -150,8 +153,10 @@ def insurance(call: Call) -> dict:
 ENDPOINTS = {
     ("GET", "/fapi/v1/ping"): Endpoint(lambda call: {}, 1),
     ("GET", "/fapi/v1/time"): Endpoint(lambda call: {"serverTime": call.venue.clock_ms()}, 1),
-    ("GET", "/fapi/v1/exchangeInfo"): Endpoint(lambda call: market_views.exchange_info(call.exchange, call.now_ms), 1),
-    ("GET", "/fapi/v1/depth"): Endpoint(depth, DEPTH_WEIGHT),
+    ("GET", "/fapi/v1/exchangeInfo"): Endpoint(
+        lambda call: market_views.exchange_info(call.exchange, call.venue.clock_ms()), 1
+    ),
+    ("GET", "/fapi/v1/depth"): Endpoint(depth, DEPTH_WEIGHT, work="depth"),
     ("GET", "/fapi/v1/rpiDepth"): Endpoint(retail_depth, 20),
     ("GET", "/fapi/v1/trades"): Endpoint(trades, 5),
     ("GET", "/fapi/v1/historicalTrades"): Endpoint(historical_trades, 200, Security.KEY_ONLY),
@@ -188,6 +193,8 @@ ENDPOINTS = {
         5,  # nothing listed here ever closes
     ),
 }
+for _path in ("ping", "time"):  # many clients ask the spot venue, before anything of the futures
+    ENDPOINTS["GET", f"/api/v3/{_path}"] = ENDPOINTS["GET", f"/fapi/v1/{_path}"]
 for _version in (1, 2):
     ENDPOINTS["GET", f"/fapi/v{_version}/ticker/price"] = Endpoint(
         per_symbol(lambda call, symbol: market_views.price_ticker(call.exchange, symbol)), by_symbol(1, 2)

@@ -6,6 +6,7 @@ import msgspec
 
 from phx.sim import answers, rules
 from phx.sim.account import Order
+from phx.sim.faults.requests import refusal
 from phx.sim.refusals import Refused
 from phx.sim.request import DAY_MS, WEEK_MS, Call, Endpoint, Kind, Security, by_symbol
 
@@ -15,7 +16,8 @@ IN_VAIN_MS = 3 * DAY_MS
 
 
 def place(call: Call) -> dict:
-    return in_form(call, call.exchange.place(call.account, call.params, call.now_ns))
+    expires = call.suffers("post_only_expires")
+    return in_form(call, call.exchange.place(call.account, call.params, call.now_ns, expires))
 
 
 def amend(call: Call) -> dict:
@@ -23,7 +25,7 @@ def amend(call: Call) -> dict:
 
 
 def cancel(call: Call) -> dict:
-    if call.fault == "swallowed_cancel":
+    if call.suffers("swallowed_cancel"):
         found = call.exchange.order(call.account, call.params, only_open=True)
         return in_form(call, answers.order_ack(found) | {"status": "CANCELED"})
     return in_form(call, call.exchange.cancel(call.account, call.params, call.now_ns))
@@ -50,7 +52,7 @@ def test_order(call: Call) -> dict:
 
 def cancel_all(call: Call) -> dict:
     spared = 0
-    if call.fault == "survivor":
+    if call.suffers("survivor"):
         spared = max(call.account.open_orders(call.symbol()).by_id, default=0)
     call.exchange.cancel_all(call.account, call.symbol(), call.now_ns, spared)
     return {"code": 200, "msg": "The operation of cancel all open order is done."}
@@ -60,8 +62,7 @@ def batch(name: str) -> Callable[[Call], list]:
     """Return the handler of a batch of places or changes. name: the exchange's method."""
 
     def handler(call: Call) -> list:
-        requests = spoiled(call, json_list(call.params, "batchOrders"))
-        done = getattr(call.exchange, name)(call.account, requests, call.now_ns)
+        done = batched(call, getattr(call.exchange, name), json_list(call.params, "batchOrders"))
         return [in_form(call, answer) for answer in done]
 
     return handler
@@ -74,17 +75,16 @@ def cancel_batch(call: Call) -> list:
     if not params.get("orderidlist"):
         name, field = "origClientOrderIdList", "origClientOrderId"
     symbol, wanted = call.symbol(), json_list({name: params.get(name.lower())}, name)
-    requests = spoiled(call, [{"symbol": symbol, field: value} for value in wanted])
-    return [in_form(call, answer) for answer in call.exchange.cancel_batch(call.account, requests, call.now_ns)]
+    requests = [{"symbol": symbol, field: value} for value in wanted]
+    return [in_form(call, answer) for answer in batched(call, call.exchange.cancel_batch, requests)]
 
 
-def spoiled(call: Call, requests: list) -> list:
-    """Return the entries of a batch; in a partial one every second entry cannot be carried out."""
-    if call.fault != "partial_batch":
-        return requests
-    return [
-        {**entry, "symbol": "?"} if i % 2 and isinstance(entry, dict) else entry for i, entry in enumerate(requests)
-    ]
+def batched(call: Call, do: Callable, requests: list) -> list:
+    """Carry out a batch and return its answers; in a partial one every second entry is refused."""
+    if not call.suffers("partial_batch"):
+        return do(call.account, requests, call.now_ns)
+    done, refused = iter(do(call.account, requests[::2], call.now_ns)), refusal(call.fault["code"]).body()
+    return [refused if i % 2 else next(done) for i in range(len(requests))]
 
 
 def json_list(params: dict, name: str) -> list:
@@ -108,7 +108,7 @@ def countdown(call: Call) -> dict:
 
 def order(call: Call) -> dict:
     found = call.exchange.order(call.account, call.params)
-    if is_forgotten(found, call.now_ms):
+    if is_forgotten(found, call.now_ms) or is_unheard_of(call, found):
         raise Refused(-2013)
     return answers.order_row(found)
 
@@ -120,13 +120,25 @@ def is_forgotten(found: Order, now_ms: int) -> bool:
     return not found.is_open and age_ms > (IN_VAIN_MS if in_vain else REMEMBERED_MS)
 
 
+def is_unheard_of(call: Call, found: Order) -> bool:
+    """Return whether what answers queries lags behind and has not heard of an order yet."""
+    return call.suffers("read_lag") and call.now_ms - found.time_ms < call.fault["lag_s"] * 1000
+
+
 def open_order(call: Call) -> dict:
-    return answers.order_row(call.exchange.order(call.account, call.params, only_open=True))
+    found = call.exchange.order(call.account, call.params, only_open=True)
+    if is_unheard_of(call, found):
+        raise Refused(-2013)
+    return answers.order_row(found)
 
 
 def open_orders(call: Call) -> list:
     symbol = call.optional_symbol()
-    return [answers.order_row(found) for found in call.account.all_open() if symbol in ("", found.symbol)]
+    return [
+        answers.order_row(found)
+        for found in call.account.all_open()
+        if symbol in ("", found.symbol) and not is_unheard_of(call, found)
+    ]
 
 
 def all_orders(call: Call) -> list:
@@ -204,7 +216,7 @@ ENDPOINTS = {
     ("DELETE", "/fapi/v1/order"): Endpoint(cancel, 1, TRADE, Kind.CANCEL, work="cancel"),
     ("GET", "/fapi/v1/order"): Endpoint(order, 1, SIGNED, work="query"),
     ("GET", "/fapi/v1/openOrder"): Endpoint(open_order, 1, SIGNED, work="query"),
-    ("GET", "/fapi/v1/openOrders"): Endpoint(open_orders, by_symbol(1, 40), SIGNED),
+    ("GET", "/fapi/v1/openOrders"): Endpoint(open_orders, by_symbol(1, 40), SIGNED, work="query"),
     ("GET", "/fapi/v1/allOrders"): Endpoint(all_orders, 5, SIGNED),
     ("DELETE", "/fapi/v1/allOpenOrders"): Endpoint(cancel_all, 1, TRADE, Kind.CANCEL, work="cancel_all"),
     ("POST", "/fapi/v1/batchOrders"): Endpoint(batch("place_batch"), 5, TRADE, Kind.ORDER, (5, 1), "batch"),

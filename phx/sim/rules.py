@@ -280,7 +280,7 @@ def check_market_band(contract: Contract, side: int, best: list[tuple[int, int]]
 
 def band_e8(contract: Contract, side: int, mark_e8: int) -> int:
     """Return the worst price a side may pay or ask, in 1e-8."""
-    instrument = contract.instrument
+    instrument = contract.order_filters
     return int(mark_e8 * (instrument.percent_up if side > 0 else instrument.percent_down))
 
 

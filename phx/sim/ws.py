@@ -3,13 +3,14 @@
 Strict as the venue: a stream asked for on a path that does not carry it is acknowledged and stays silent.
 """
 
-import asyncio
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import picows
 
 from phx.sim import control
 from phx.sim.connection import MAX_MESSAGE_BYTES, Connection, Timing
+from phx.sim.faults.catalogue import At
+from phx.sim.faults.wire import Raw, reset
 from phx.sim.handshake import Handshake
 from phx.sim.hub import path_of
 from phx.sim.latency import Line
@@ -54,6 +55,7 @@ class StreamListener(Connection):
         super().on_ws_disconnected(transport)
         for stream in self.streams:
             self.venue.hub.unsubscribe(stream, self)
+        self.venue.trouble.forget(self)
 
     def send(self, stream: str, payload: bytes) -> None:
         if self.events and stream in self.events:
@@ -61,26 +63,21 @@ class StreamListener(Connection):
             if name not in self.events[stream]:
                 return
         is_market = "@" in stream or stream.startswith("!")
-        if is_market and self.venue.trouble.any:
+        if is_market and self.venue.trouble.at[At.FRAME]:
             self._send_troubled(stream, payload)
         else:
             self._send(stream, payload, is_market)
 
     def _send(self, stream: str, payload: bytes, is_market: bool = True) -> None:
-        frame = self.venue.hub.in_envelope(stream, payload) if self.combined else payload
+        is_plain = not self.combined or isinstance(payload, Raw)
+        frame = payload if is_plain else self.venue.hub.in_envelope(stream, payload)
         latency = self.venue.latency
         self._way.send(latency.feed_ns() if is_market else latency.ack_ns(), lambda: self.write(frame))
 
     def _send_troubled(self, stream: str, payload: bytes) -> None:
         """Send what becomes of a market frame while faults are on."""
         for delay_s, sent in self.venue.trouble.frames(self, stream, payload):
-            if delay_s > 0:
-                asyncio.get_running_loop().call_later(delay_s, self._send, stream, sent)
-            else:
-                self._send(stream, sent)
-        hostile = self.venue.trouble.hostile(stream)
-        if hostile is not None:
-            self.write(hostile)
+            self.venue.trouble.later(delay_s, lambda sent=sent: self._send(stream, sent))
 
     def _carries(self, stream: str) -> bool:
         """Whether this path delivers a stream."""
@@ -92,6 +89,8 @@ class StreamListener(Connection):
                 self.streams[stream] = None
                 if self._carries(stream):
                     self.venue.hub.subscribe(stream, self)
+                    if self.venue.trouble.at[At.USER_EVENT]:
+                        self.venue.trouble.replay(self, stream)
 
     def unsubscribe(self, streams: list[str]) -> None:
         for stream in streams:
@@ -144,14 +143,36 @@ def asked_for(parts: list[str], query: list[tuple[str, str]]) -> tuple[list[str]
     return streams, events
 
 
-def route(venue: Venue, target: str, timing: Timing = Timing()) -> Connection | None:  # noqa: B008
+class ShutDoor(picows.WSListener):
+    """A connection that ends as soon as it is there."""
+
+    def __init__(self, breaks: bool):
+        self.breaks = breaks
+
+    def on_ws_connected(self, transport) -> None:
+        if self.breaks:
+            reset(transport.underlying_transport)
+        else:
+            transport.disconnect(graceful=False)
+
+
+def refused(how: str) -> picows.WSListener | picows.WSUpgradeResponseWithListener | None:
+    """Return what becomes of a handshake that fails. how: a status, "close" or "reset"."""
+    if how in ("close", "reset"):
+        return ShutDoor(how == "reset")
+    answer = picows.WSUpgradeResponse.create_error_response(int(how), f"{how}".encode())
+    return picows.WSUpgradeResponseWithListener(answer, None)
+
+
+def route(venue: Venue, target: str, timing: Timing = Timing()):  # noqa: B008
     """Return the connection for a request's path and query, None where there is nothing."""
     url = urlsplit(target)
     query = parse_qsl(url.query, keep_blank_values=True)
     path = url.path.rstrip("/")
     if path == API_PATH:
-        if venue.trouble.acts.refuses("api"):
-            return None
+        how = venue.trouble.handshake("api")
+        if how:
+            return refused(how)
         try:
             venue.exchange.limits.use_weight(venue.now_ms(), HANDSHAKE_WEIGHT)
         except Refused:
@@ -160,8 +181,11 @@ def route(venue: Venue, target: str, timing: Timing = Timing()) -> Connection | 
     parts = [unquote(part) for part in path.split("/")[1:]]
     category = parts.pop(0) if parts and parts[0] in CATEGORIES else ""
     form = parts.pop(0) if parts else "ws"
-    if form not in ("ws", "stream") or venue.trouble.acts.refuses(category):
+    if form not in ("ws", "stream"):
         return None
+    how = venue.trouble.handshake(category)
+    if how:
+        return refused(how)
     streams, events = asked_for([part for part in parts if part], query)
     return StreamListener(venue, category, form == "stream", streams, events, timing)
 

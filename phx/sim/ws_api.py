@@ -1,13 +1,13 @@
 """The WS-API: order entry, account and session requests, one JSON message each, answered with the same id."""
 
-import asyncio
 from collections.abc import Callable
 
 import msgspec
 
 from phx.sim import account_views, market_views, rest_account, rest_algo, rest_market, rest_orders
 from phx.sim.contracts import plain
-from phx.sim.faults.requests import carried_out
+from phx.sim.faults.hostile import torn
+from phx.sim.faults.requests import UNHARMED, Fate, carried_out
 from phx.sim.latency import Line
 from phx.sim.refusals import Refused
 from phx.sim.request import Call, Endpoint, Kind, Security, by_symbol
@@ -73,7 +73,7 @@ METHODS = {
     "userDataStream.start": Endpoint(rest_account.listen_key_start, 1, KEY_ONLY),
     "userDataStream.ping": Endpoint(rest_account.listen_key_extend, 1, KEY_ONLY),
     "userDataStream.stop": Endpoint(rest_account.listen_key_close, 1, KEY_ONLY),
-    "depth": Endpoint(rest_market.depth, rest_market.DEPTH_WEIGHT),
+    "depth": Endpoint(rest_market.depth, rest_market.DEPTH_WEIGHT, work="depth"),
     "ticker.price": Endpoint(price_ticker, by_symbol(1, 2)),
     "ticker.book": Endpoint(book_ticker, by_symbol(2, 5)),
     "time": Endpoint(lambda call: {"serverTime": call.venue.clock_ms()}, 1),
@@ -129,29 +129,34 @@ class ApiSession:
         travel_ns = endpoint.request_ns(self.venue.latency)
         self._requests.send(travel_ns, lambda: self._handle(number, method, endpoint, params))
 
-    def _handle(self, number: int | str | None, name: str, endpoint: Endpoint, params: dict, fate=None) -> None:
-        answer = {"id": number, "status": 200}
-        now_ms = self.venue.now_ms()
-        limits = self.venue.exchange.limits
-        weight = endpoint.weight_of(params)
-        key = None
+    def _handle(self, number: int | str | None, name: str, endpoint: Endpoint, params: dict) -> None:
+        """Admit a request, or refuse it, and let it be carried out: at once, unless a fault holds it up."""
+        limits, now_ms = self.venue.exchange.limits, self.venue.now_ms()
+        key, fate, refused = None, UNHARMED, None
         try:
-            if fate is None:
-                limits.use_weight(now_ms, weight)
+            limits.use_weight(now_ms, endpoint.weight_of(params))
             if endpoint is UNKNOWN:
                 raise Refused(-1000, message=f"Unknown method '{name}'.")
             key = self._authorise(endpoint, params)
-            if fate is None:
-                fate = self.venue.trouble.fate_of(endpoint.work, params, key)
-                if fate.wait_s:
-                    again = (number, name, endpoint, params, fate)
-                    asyncio.get_running_loop().call_later(fate.wait_s, self._handle, *again)
-                    return
+            fate = self.venue.trouble.fate_of(endpoint.work, params, key)
+        except Refused as refusal:
+            refused = refusal
+        work = (number, name, endpoint, params, key, fate, refused)
+        self.venue.trouble.later(fate.wait_s, lambda: self._carry_out(*work))
+
+    def _carry_out(self, number, name: str, endpoint: Endpoint, params: dict, key: Key | None, fate: Fate, refused):
+        answer = {"id": number, "status": 200}
+        now_ms, limits = self.venue.now_ms(), self.venue.exchange.limits
+        try:
+            if refused:
+                raise refused
             if endpoint.kind == Kind.ORDER:
                 limits.use_orders(now_ms, key.account.owner, *endpoint.order_counts)
             call = Call(self.venue, key, params, self.venue.now_ns())
             is_session = name.rpartition("/")[2] in SESSION_METHODS
-            answer["result"] = self._session(name, call) if is_session else carried_out(endpoint, call, fate)
+            if is_session:
+                endpoint = endpoint._replace(handler=lambda call: self._session(name, call))
+            answer["result"] = carried_out(endpoint, call, fate, self.venue.trouble.later)
         except Refused as refusal:
             if endpoint.kind == Kind.ORDER and key is not None and not refusal.uses_order_count:
                 limits.return_orders(now_ms, key.account.owner, *endpoint.order_counts)
@@ -159,18 +164,20 @@ class ApiSession:
             answer["error"] = refusal.body()
         if self._shows_limits(params):
             is_counted = endpoint.kind == Kind.ORDER and key is not None
+            weight = endpoint.weight_of(params)
             rows = limits.order_rows(now_ms, key.account.owner) if is_counted else limits.weight_rows(now_ms, weight)
             answer["rateLimits"] = rows
-        payload = msgspec.json.encode(answer)
-        reply_in_s = 0 if fate is None else fate.reply_in_s
-        if reply_in_s is None:
+        self._reply(msgspec.json.encode(answer), endpoint, fate)
+
+    def _reply(self, payload: bytes, endpoint: Endpoint, fate: Fate) -> None:
+        if fate.reply_in_s is None:
             return
-        if reply_in_s:
-            asyncio.get_running_loop().call_later(reply_in_s, self.write, payload)
+        payload = torn(payload) if fate.torn else fate.written(payload)[0]
+        if fate.reply_in_s:
+            self.venue.trouble.later(fate.reply_in_s, lambda: self.write(payload))
             return
-        self._answers.send(
-            self.venue.latency.ack_ns() if endpoint.kind != Kind.READ else 0, lambda: self.write(payload)
-        )
+        latency_ns = self.venue.latency.ack_ns() if endpoint.kind != Kind.READ else 0
+        self._answers.send(latency_ns, lambda: self.write(payload))
 
     def _shows_limits(self, params: dict) -> bool:
         return str(params.get("returnRateLimits", self.show_limits)).lower() != "false"
@@ -203,5 +210,5 @@ class ApiSession:
             "authorizedSince": self.authorized_ms or None,
             "connectedSince": self.connected_ms,
             "returnRateLimits": self.show_limits,
-            "serverTime": call.now_ms,
+            "serverTime": call.venue.clock_ms(),
         }
