@@ -6,6 +6,7 @@ import time
 from decimal import Decimal
 from urllib.parse import quote, quote_plus
 
+import aiohttp
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -417,7 +418,7 @@ async def test_conditional_orders_live_beside_the_others(sim):
 
 async def test_unknown_paths_and_methods_are_not_found(sim):
     _, client = sim
-    for path in ("/fapi/v1/nothing", "/fapi/v1/order/", "/fapi/v1/Order", "/", "/fapi/v4/account", "/api/v3/time"):
+    for path in ("/fapi/v1/nothing", "/fapi/v1/order/", "/fapi/v1/Order", "/", "/fapi/v4/account", "/api/v3/account"):
         status, body, headers = await client.request("GET", path)
         assert (status, headers["Content-Type"].partition(";")[0]) == (404, "text/html")
         assert b"<html>" in body
@@ -479,3 +480,26 @@ async def test_bytes_that_are_no_text_are_refused_not_fatal(sim):
     for target, data in (("?symbol=%ff%fe", None), ("", b"symbol=\xff\xfe\x00"), ("?%", None), ("?&&=&", b"=&=")):
         status, answer, _ = await client.request("POST", f"/fapi/v1/order{target}", data=data)
         assert (status // 100, answer["code"] < 0) == (4, True)
+
+
+async def test_one_pool_of_connections_serves_questions_and_websockets(sim):
+    """A client's pool knows host and port alone: it may upgrade a connection that REST has answered on before."""
+    _, client = sim
+    for _ in range(3):
+        await client.get("/fapi/v1/time")
+    assert sum(map(len, client.session.connector._conns.values())) == 1, "a connection to be used again"
+    async with client.session.ws_connect(f"{client.rest}/public/stream?streams=btcusdc@bookTicker") as channel:
+        assert client.session.connector._conns == {}, "it was used"
+        assert (await channel.receive_json(timeout=5))["stream"] == "btcusdc@bookTicker"
+        status, answer, _ = await client.get("/fapi/v1/ping")
+        assert (status, answer) == (200, {})
+        async with client.session.ws_connect(f"{client.rest}/ws-fapi/v1") as api:
+            await api.send_json({"id": 1, "method": "ping"})
+            assert (await api.receive_json(timeout=5))["result"] == {}
+        await channel.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 1})
+        while "result" not in (answer := await channel.receive_json(timeout=5)):
+            pass
+        assert answer["result"] == ["btcusdc@bookTicker"]
+    await client.get("/fapi/v1/ping")
+    with pytest.raises(aiohttp.WSServerHandshakeError, match="404"):
+        await client.session.ws_connect(f"{client.rest}/nowhere")

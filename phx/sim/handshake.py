@@ -5,6 +5,9 @@
 
 import asyncio
 import re
+from collections.abc import Callable
+
+from aiohttp import web
 
 MAX_HEAD_BYTES = 64 * 1024
 CONNECTION = re.compile(rb"(?im)^connection[ \t]*:([^\r\n]*)")
@@ -55,3 +58,21 @@ def in_plain_form(request: bytes) -> bytes:
     if found and b"upgrade" in [word.strip().lower() for word in found[1].split(b",")]:
         head = head[: found.start()] + b"Connection: Upgrade" + head[found.end() :]
     return head + end + rest
+
+
+def asks_for_websocket(request: web.Request) -> bool:
+    return request.headers.get("Upgrade", "").strip().lower() == "websocket"
+
+
+async def hand_over(request: web.Request, factory: Callable[[], Handshake]) -> web.Response:
+    """Move the connection of a REST request to WebSockets; what is returned reaches nobody.
+
+    A client with one pool for both sends its upgrade where a question of REST was answered before.
+    """
+    lines = [f"{request.method} {request.raw_path} HTTP/1.1".encode()]
+    lines += [name + b": " + value for name, value in request.raw_headers]
+    connection = request.transport.get_extra_info("socket").dup()
+    request.transport.abort()  # which closes one of the two ends of the process, and not the connection
+    _, protocol = await asyncio.get_running_loop().connect_accepted_socket(factory, connection)
+    protocol.data_received(b"\r\n".join(lines) + b"\r\n\r\n")
+    return web.Response()

@@ -143,10 +143,10 @@ class Servers:
         self.one_port = one_port
 
     async def __aenter__(self) -> "Servers":
-        self.rest = await rest.prepare(self.venue)
         self.ws = await ws.serve(self.venue, 0 if self.one_port else self.port + 1)
         if self.one_port:
             self.ws.close()
+        self.rest = await rest.prepare(self.venue, self.ws._protocol_factory)
         self.door = Door(self.port, self.rest.server, self.ws._protocol_factory, self._refuses_rest)
         try:
             await self.door.__aenter__()

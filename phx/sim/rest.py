@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import logging
+from collections.abc import Callable
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -12,6 +13,7 @@ from phx.sim import admin
 from phx.sim.faults.hostile import TORN_ANSWER
 from phx.sim.faults.requests import UNHARMED, Page, carried_out
 from phx.sim.faults.wire import reset
+from phx.sim.handshake import Handshake, asks_for_websocket, hand_over
 from phx.sim.refusals import Blocked, Refused
 from phx.sim.request import Call, Endpoint, Kind, Security
 from phx.sim.rest_api import ENDPOINTS
@@ -32,10 +34,13 @@ log = logging.getLogger("phx.sim")
 class RestServer:
     """Answers every path; what it does not know is a plain 404, as at the venue's gateway."""
 
-    def __init__(self, venue: Venue):
+    def __init__(self, venue: Venue, websockets: Callable[[], Handshake] | None = None):
         self.venue = venue
+        self._websockets = websockets
 
     async def handle(self, request: web.Request) -> web.Response:
+        if self._websockets is not None and asks_for_websocket(request):
+            return await hand_over(request, self._websockets)
         path, _, raw_query = request.raw_path.partition("?")
         if (path.startswith(ADMIN_PATH) or path == ADMIN_PATH[:-1]) and is_loopback(request.remote):
             return admin.answer(self.venue, path.removeprefix(ADMIN_PATH), dict(parse_qsl(raw_query)), request.method)
@@ -144,10 +149,13 @@ def _json(payload: bytes, status: int, headers: dict) -> web.Response:
     return web.Response(body=payload, status=status, content_type="application/json", headers=headers)
 
 
-async def prepare(venue: Venue) -> web.AppRunner:
-    """Return the server that listens nowhere yet: `runner.server` makes its protocols, `cleanup()` ends it."""
+async def prepare(venue: Venue, websockets: Callable[[], Handshake] | None = None) -> web.AppRunner:
+    """Return the server that listens nowhere yet: `runner.server` makes its protocols, `cleanup()` ends it.
+
+    websockets: makes the protocols of connections that turn to WebSockets after their first request.
+    """
     app = web.Application(client_max_size=MAX_BODY_BYTES)
-    app.router.add_route("*", "/{path:.*}", RestServer(venue).handle)
+    app.router.add_route("*", "/{path:.*}", RestServer(venue, websockets).handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     return runner
