@@ -9,8 +9,8 @@ from phx.sim.streams import SymbolStreams
 NEVER_NS = 2**62
 
 # Ids are of the size seen on the venue and begin later the later it starts, so a restarted venue repeats none.
-# Orders and trades: unique per symbol only, as there. Our fills on a recording are not in its trade stream: their ids
-# come from a range that recordings do not reach.
+# Orders and trades: unique per symbol only, as there. Of fills on a recording accounts are told ids from a
+# range that recordings do not reach.
 FIRST_ORDER_ID = 58_846_000_000
 FIRST_TRADE_ID = 702_000_000
 FIRST_OVERLAID_TRADE_ID = 10**12
@@ -43,7 +43,7 @@ class MatchingBook(Protocol):
     def set_position(self, position: int, lots: int) -> None: ...
     def next_trade_id(self) -> int: ...
     def top(self, side: int, limit: int = 1) -> list[tuple[int, int]]:
-        """Return what everybody sees of a side, best first: (ticks, lots)."""
+        """Return a side without what accounts rest on a recording, best first: (ticks, lots)."""
 
     def standing(self, side: int, limit: int = 1) -> list[tuple[int, int]]:
         """Return what a taker would find, best first: on a recording the accounts' orders as well."""
