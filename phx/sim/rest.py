@@ -23,6 +23,8 @@ from phx.sim.venue import Venue
 MAX_BODY_BYTES = 256 * 1024
 ADMIN_PATH = "/sim/"
 GIVEN_UP_S = 60.0  # of a request that is never answered
+GONE_EVERY_S = 0.5  # is looked whether its client has given up before
+SHUTDOWN_S = 1.0  # for requests under way when the venue ends
 NOT_FOUND = "<html><body><h2>404 Not found</h2></body></html>"
 METHODS: dict[str, list[str]] = {}  # path → what may be done with it
 for _method, _path in ENDPOINTS:
@@ -101,9 +103,11 @@ class RestServer:
     @staticmethod
     async def _never(request: web.Request) -> None:
         """Leave a request without an answer until its client, or this venue, gives up."""
-        await asyncio.sleep(GIVEN_UP_S)
-        if request.transport is not None:
-            request.transport.close()
+        for _ in range(int(GIVEN_UP_S / GONE_EVERY_S)):
+            await asyncio.sleep(GONE_EVERY_S)
+            if request.transport is None or request.transport.is_closing():
+                return
+        request.transport.close()
 
     def _authorise(self, request: web.Request, endpoint: Endpoint, params: dict, raw_query, raw_body) -> Key | None:
         if endpoint.security == Security.PUBLIC:
@@ -156,6 +160,6 @@ async def prepare(venue: Venue, websockets: Callable[[], Handshake] | None = Non
     """
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.router.add_route("*", "/{path:.*}", RestServer(venue, websockets).handle)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     return runner

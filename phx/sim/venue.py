@@ -5,7 +5,6 @@ import time
 from phx.sim import wire
 from phx.sim.account import Account
 from phx.sim.exchange import Exchange
-from phx.sim.faults.catalogue import At
 from phx.sim.faults.trouble import Trouble
 from phx.sim.latency import Latency
 from phx.sim.ledger import orders_with_fills, report
@@ -55,7 +54,7 @@ class Venue:
         listen_key = self.listen_keys.key_of(account)
         if not listen_key or not self.hub.wanted(listen_key):
             return
-        if self.trouble.at[At.USER_EVENT]:
+        if self.trouble.events.concerned:
             self.trouble.on_user_event(account, listen_key, text)
         else:
             self.hub.send(listen_key, text)

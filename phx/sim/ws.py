@@ -63,7 +63,7 @@ class StreamListener(Connection):
             if name not in self.events[stream]:
                 return
         is_market = "@" in stream or stream.startswith("!")
-        if is_market and self.venue.trouble.at[At.FRAME]:
+        if is_market and self.venue.trouble.market.concerned:
             self._send_troubled(stream, payload)
         else:
             self._send(stream, payload, is_market)

@@ -81,10 +81,17 @@ class Messages:
         self.at = at
         self._held: dict[object, dict[str, str]] = {}
 
+    @property
+    def concerned(self) -> bool:
+        """Whether any message has to come this way: a fault is on, or has left one behind that waits."""
+        return bool(self.board.at[self.at] or self._held)
+
     def way(self, listener, stream: str, text: str, now_ms: int, fits: Callable[[Active], bool]) -> Way:
         """Return what goes out instead of a message."""
-        waiting = self._held.get(listener)
-        held = waiting.pop(stream, None) if waiting else None
+        waiting = self._held.get(listener, {})
+        held = waiting.pop(stream, None)
+        if not waiting:
+            self._held.pop(listener, None)
         after: Way = [] if held is None else [(0.0, held)]
         active = self.board.striking(self.at, now_ms, fits)
         if active is None:

@@ -26,8 +26,8 @@ class Trouble:
         self.acts = Acts(venue)
         self.at = self.board.at
         self.pending = 0
-        self._events = messages.Messages(self.board, At.USER_EVENT)
-        self._frames = messages.Messages(self.board, At.FRAME)
+        self.events = messages.Messages(self.board, At.USER_EVENT)
+        self.market = messages.Messages(self.board, At.FRAME)
         self._recent: dict[int, deque[str]] = {}  # by account
         for name, settings in planned:
             check(venue, self.board.switch_on(name, settings, venue.now_ms()))
@@ -130,7 +130,7 @@ class Trouble:
     def on_user_event(self, account, listen_key: str, text: str) -> None:
         """Send a user event, or what becomes of it."""
         self._recent.setdefault(account.owner, deque(maxlen=REMEMBERED)).append(text)
-        way = self._events.way(
+        way = self.events.way(
             listen_key, "", text, self.venue.now_ms(), lambda active: messages.is_event(active, text, account.owner)
         )
         for delay_s, sent in way:
@@ -153,14 +153,14 @@ class Trouble:
     def frames(self, connection, stream: str, payload: bytes) -> list[tuple[float, bytes]]:
         """Return what a connection gets instead of a market frame: (delay in s, payload)."""
         text = payload.decode()
-        way = self._frames.way(
+        way = self.market.way(
             connection, stream, text, self.venue.now_ms(), lambda active: messages.is_frame(active, stream, text)
         )
         return [(delay_s, sent if isinstance(sent, bytes) else sent.encode()) for delay_s, sent in way]
 
     def forget(self, connection) -> None:
         """Forget a connection that is gone."""
-        self._frames.forget(connection)
+        self.market.forget(connection)
 
     def later(self, delay_s: float, action: Callable[[], None]) -> None:
         """Do something after a delay; at once when too much waits already."""
