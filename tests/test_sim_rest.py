@@ -428,6 +428,16 @@ async def test_unknown_paths_and_methods_are_not_found(sim):
     assert (status, answer["code"]) == (404, -5000)
 
 
+@pytest.mark.parametrize("target", ["http://127.0.0.1/fapi/v1/time?a=b", "HTTP://x:80/fapi/v1/time"])
+async def test_a_target_may_name_the_host(sim, target):
+    _, client = sim
+    reader, writer = await asyncio.open_connection(*client.rest.removeprefix("http://").split(":"))
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 200") and b"serverTime" in answer
+
+
 async def test_head_is_get_without_a_body_and_options_names_the_methods(sim):
     _, client = sim
     async with client.session.head(f"{client.rest}/fapi/v1/time") as reply:

@@ -98,6 +98,11 @@ def test_without_options_it_is_a_synthetic_market_that_one_port_serves_whole():
         assert venue.ended(signal.SIGINT)[0] == 0
 
 
+def test_paths_carry_everything_for_clients_from_before_they_were_split():
+    with Alone("--any-path") as venue:
+        assert asyncio.run(heard_on(venue.port, "/ws/btcusdc@markPrice@1s"))["e"] == "markPriceUpdate"
+
+
 def test_regimes_are_shown_and_forced_from_outside():
     with Alone("--symbols", "btcusdt", "PEPEUSDC", "--seed", "5", "--regime", "thin") as venue:
         assert "PEPEUSDC: not listed by the simulated venue: grid and price are invented" in venue.said

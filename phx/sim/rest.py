@@ -43,7 +43,7 @@ class RestServer:
     async def handle(self, request: web.Request) -> web.Response:
         if self._websockets is not None and asks_for_websocket(request):
             return await hand_over(request, self._websockets)
-        path, _, raw_query = request.raw_path.partition("?")
+        path, _, raw_query = origin_form(request.raw_path).partition("?")
         if (path.startswith(ADMIN_PATH) or path == ADMIN_PATH[:-1]) and is_loopback(request.remote):
             return admin.answer(self.venue, path.removeprefix(ADMIN_PATH), dict(parse_qsl(raw_query)), request.method)
         endpoint = ENDPOINTS.get(("GET" if request.method == "HEAD" else request.method, path))
@@ -125,6 +125,12 @@ def is_loopback(address: str | None) -> bool:
         return ipaddress.ip_address(address or "").is_loopback
     except ValueError:
         return False
+
+
+def origin_form(target: str) -> str:
+    """Return a request's target without scheme and host, with which proxies are asked (RFC 9112, 3.2.2)."""
+    scheme, _, rest = target.partition("://")
+    return "/" + rest.partition("/")[2] if scheme.lower() in ("http", "https") else target
 
 
 def pairs(raw: str) -> list[tuple[str, str]]:

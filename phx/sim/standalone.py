@@ -58,6 +58,8 @@ def changed(sim: Sim, asked) -> Sim:
     changes = {name: value for name, value in given.items() if value is not None}
     if asked.no_rate_limits:
         changes["rate_limits"] = False
+    if asked.any_path:
+        changes["strict_paths"] = False
     if asked.recording:
         changes |= {"market": "recorded", "recordings": asked.recording}
     return msgspec.structs.replace(sim, **changes)

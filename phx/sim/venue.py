@@ -33,6 +33,7 @@ class Venue:
         self.older_acks = older_acks
         self.started_ms = self.now_ms()
         self.connections: set = set()  # every open WebSocket
+        self.told_silent: set[tuple[str, str]] = set()  # paths and kinds of streams of which a warning was given
         self.trouble = Trouble(self, faults)
         exchange.emit = self.emit
 

@@ -3,6 +3,7 @@
 Strict as the venue: a stream asked for on a path that does not carry it is acknowledged and stays silent.
 """
 
+import logging
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import picows
@@ -21,6 +22,9 @@ from phx.sim.ws_api import ApiSession
 API_PATH = "/ws-fapi/v1"
 HANDSHAKE_WEIGHT = 5
 CATEGORIES = ("public", "market", "private")
+MAX_TOLD = 100  # of what is logged once of each kind
+
+log = logging.getLogger("phx.sim")
 
 
 class StreamListener(Connection):
@@ -91,6 +95,18 @@ class StreamListener(Connection):
                     self.venue.hub.subscribe(stream, self)
                     if self.venue.trouble.at[At.USER_EVENT]:
                         self.venue.trouble.replay(self, stream)
+                else:
+                    self._tell_of_silence(stream)
+
+    def _tell_of_silence(self, stream: str) -> None:
+        """Say once of each kind what the venue never says: that nothing will come here."""
+        path, kind = path_of(stream), stream.partition("@")[2] or "a listen key"
+        if (self.category, kind) in self.venue.told_silent or len(self.venue.told_silent) >= MAX_TOLD:
+            return
+        self.venue.told_silent.add((self.category, kind))
+        here = f"/{self.category}" if self.category else "a path without /public, /market or /private"
+        shown = "a listen key" if path == "private" else repr(stream[:100])
+        log.warning("sim: %s stays silent on %s, as at the venue; its path is /%s", shown, here, path)
 
     def unsubscribe(self, streams: list[str]) -> None:
         for stream in streams:
