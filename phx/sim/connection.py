@@ -25,6 +25,15 @@ class Timing:
     life_s: float = 86_400.0
 
 
+def text_head(size: int) -> bytes:
+    """Return what a server puts before a text message of so many bytes (RFC 6455, 5.2: whole, not masked)."""
+    if size < 126:
+        return bytes((0x81, size))
+    if size < 2**16:
+        return b"\x81\x7e" + size.to_bytes(2, "big")
+    return b"\x81\x7f" + size.to_bytes(8, "big")
+
+
 class Connection(picows.WSListener):
     """Never buffers without bound: a client that does not read is dropped, and slows no other.
 
@@ -42,6 +51,7 @@ class Connection(picows.WSListener):
         self._paused = False
         self._ended = False
         self.frozen = False  # nothing comes through either way
+        self._unsent: list[bytes] = []  # heads and payloads of this turn of the loop
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._pings: dict[bytes, float] = {}  # payloads not answered, oldest first → until when they must be
         self._received_s: deque[float] = deque(maxlen=self.max_messages)
@@ -90,6 +100,7 @@ class Connection(picows.WSListener):
         """End the connection and say why. Who does not even read that is cut off."""
         if self.frozen or self._ended or self.transport.is_disconnected:
             return
+        self._flush()
         self._ended = True
         for timer in self._timers.values():
             timer.cancel()
@@ -104,6 +115,7 @@ class Connection(picows.WSListener):
         self._paused = False
 
     def write(self, payload: bytes) -> None:
+        """Send a message, with the others of this turn of the loop: a call of the kernel costs more than they do."""
         if self._ended or self.frozen or self.transport is None or self.transport.is_disconnected:
             return
         if self._paused and self.transport.underlying_transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
@@ -112,10 +124,18 @@ class Connection(picows.WSListener):
             return
         if isinstance(payload, Raw):
             self._write_raw(payload)
-        else:
-            self.transport.send(picows.WSMsgType.TEXT, payload)
+            return
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._unsent += text_head(len(payload)), payload
+
+    def _flush(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        if unsent and not (self._ended or self.frozen or self.transport.is_disconnected):
+            self.transport.underlying_transport.write(b"".join(unsent))
 
     def _write_raw(self, payload: Raw) -> None:
+        self._flush()
         self.transport.underlying_transport.write(payload)
         if payload.is_last:
             self.reset()
