@@ -126,22 +126,26 @@ class SymbolStreams:
 
     def flush(self, now_ms: int) -> None:
         """Publish what is due: aggregates, batched depth, klines, liquidations."""
-        name = self.names["aggTrade"]
-        for aggregate in self.tape.due(now_ms):
-            if self.hub.wanted(name):
-                self.hub.send(name, market_wire.agg_trade(self.contract, aggregate, now_ms))
+        if now_ms >= self.tape.due_ms:
+            self._publish_aggregates(now_ms)
         for interval_ms, batch in self.batches.items():
-            taken = batch.take(now_ms)
-            if taken is not None:
-                self._publish_depth(interval_ms, taken, now_ms)
+            # Asked of every contract every few ms, nearly always in vain: so looked at before it is called.
+            if batch.last_id and now_ms >= batch.due_ms:
+                self._publish_depth(interval_ms, batch, now_ms)
         if now_ms >= self._kline_due_ms:
             self._kline_due_ms = now_ms - now_ms % KLINE_MS + KLINE_MS
             self._publish_klines(now_ms)
         if self._liquidation is not None and now_ms >= self._liquidation_due_ms:
             self._publish_liquidation(now_ms)
 
-    def _publish_depth(self, interval_ms: int, taken: tuple, now_ms: int) -> None:
-        first_id, last_id, prev_id, bids, asks, ts_ms = taken
+    def _publish_aggregates(self, now_ms: int) -> None:
+        name = self.names["aggTrade"]
+        for aggregate in self.tape.due(now_ms):
+            if self.hub.wanted(name):
+                self.hub.send(name, market_wire.agg_trade(self.contract, aggregate, now_ms))
+
+    def _publish_depth(self, interval_ms: int, batch: DiffBatch, now_ms: int) -> None:
+        taken = first_id, last_id, prev_id, bids, asks, ts_ms = batch.take(now_ms)
         wanted = [self.names[name] for name in DIFF_STREAMS[interval_ms] if self.hub.wanted(self.names[name])]
         if wanted:
             text = market_wire.depth_update(self.contract, *taken, now_ms)

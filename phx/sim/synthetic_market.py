@@ -118,9 +118,7 @@ class SyntheticMarket:
                 self.streams.on_top(self.book.update_id, *best, ts_ms, ts_ms)
 
     def flush(self, now_ns: int) -> None:
-        """Publish the depth changes since the last flush as one diff."""
-        if not self._first_id:
-            return
+        """Publish the depth changes since the last flush as one diff; there are some."""
         bids, asks = (sorted(self._changed[side].items()) for side in (1, -1))
         ts_ms = self._stamp(now_ns)
         last_id = self.book.update_id
@@ -130,7 +128,8 @@ class SyntheticMarket:
 
     def drain(self, now_ns: int) -> list[Event]:
         self._publish(now_ns)
-        self.flush(now_ns)
+        if self._first_id:
+            self.flush(now_ns)
         if not self._account_events:
             return NOTHING
         events, self._account_events = self._account_events, []

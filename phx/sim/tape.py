@@ -14,6 +14,7 @@ MAX_TRADES = 5_000  # at least these are kept for queries, of trades and of aggr
 # Of the size seen on the venue. The base begins later the later the market does, so a restarted venue repeats none.
 FIRST_AGGREGATE_ID = 3_400_000_000
 ID_EPOCH_MS = 1_767_225_600_000  # 2026-01-01
+NEVER_MS = 2**62
 ON_THE_BOOK = (TradeOrigin.ORIGIN_MARKET, TradeOrigin.ORIGIN_RPI)
 
 
@@ -85,6 +86,12 @@ class Tape:
         self._open = Aggregate(
             self._agg_id, trade.ticks, trade.lots, normal_lots, trade.trade_id, trade.trade_id, trade.ts_ms, trade.taker
         )
+
+    @property
+    def due_ms(self) -> int:
+        """When the next aggregate's time is over."""
+        one = self._closed[0] if self._closed else self._open
+        return NEVER_MS if one is None else one.ts_ms + AGGREGATE_MS
 
     def due(self, now_ms: int) -> Iterator[Aggregate]:
         """Yield the aggregates whose time is over, oldest first, each once."""
