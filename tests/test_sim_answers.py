@@ -63,7 +63,7 @@ def test_a_premium_index_is_as_captured(captured):
 
 def test_a_commission_rate_is_as_captured(captured):
     account = Account(1, 0, ["USDC"], Decimal(0), Decimal("0.0004"))
-    ours = account_views.commission_rate(account, "ETHUSDC")
+    ours = account_views.commission_rate(account, CONTRACTS["ETHUSDC"])
     assert text(ours) == captured("rest/commissionRate_ethusdc_shape")
 
 

@@ -140,15 +140,24 @@ class MarginChange:
 class Account:
     """owner: the account's number in the books. hedge: LONG and SHORT positions instead of one, BOTH.
 
+    fees: margin asset → maker's and taker's fraction; usdt_fees: those of USDT, where they are not as the others'.
     multi_assets: all wallets stand for all positions. Whether a symbol is isolated and its leverage: settings_of().
     """
 
-    def __init__(self, owner: int, wallet_e8: int, assets, maker_fee: Decimal, taker_fee: Decimal):
+    def __init__(
+        self,
+        owner: int,
+        wallet_e8: int,
+        assets,
+        maker_fee: Decimal,
+        taker_fee: Decimal,
+        usdt_fees: tuple[Decimal, Decimal] | None = None,
+    ):
         self.owner = owner
         self.wallets_e8 = dict.fromkeys(assets, wallet_e8)
-        self.maker_fee = maker_fee
-        self.taker_fee = taker_fee
-        self._fee_e8 = {True: int(maker_fee * ONE_E8), False: int(taker_fee * ONE_E8)}
+        self.fees = {asset: (maker_fee, taker_fee) for asset in assets}
+        if usdt_fees is not None and "USDT" in self.fees:
+            self.fees["USDT"] = usdt_fees
         self.hedge = False
         self.multi_assets = False
         self.fee_burn = False  # fees in BNB; no account here holds any
@@ -205,15 +214,15 @@ class Account:
 
     # ---- what moves the wallet ----------------------------------------------------------------------------------
 
-    def fee_e8(self, value_e8: int, maker: bool) -> int:
+    def fee_e8(self, asset: str, value_e8: int, maker: bool) -> int:
         """Return the commission of a fill, cut off at eight decimals; negative is a rebate."""
-        scaled = value_e8 * self._fee_e8[maker]
+        scaled = value_e8 * int(self.fees[asset][not maker] * ONE_E8)
         return scaled // ONE_E8 if scaled >= 0 else -(-scaled // ONE_E8)
 
     def book_fill(self, order: Order, lots: int, price_ticks: int, maker: bool, trade_id: int, now_ms: int) -> Fill:
         """Apply a fill to order, position and wallet."""
         contract = order.contract
-        fee_e8 = self.fee_e8(contract.value_e8(price_ticks * lots), maker)
+        fee_e8 = self.fee_e8(contract.margin_asset, contract.value_e8(price_ticks * lots), maker)
         position = self.position(contract, order.position_side)
         realised_e8 = position.apply(order.side, lots, price_ticks, fee_e8)
         position.update_ms = now_ms

@@ -338,11 +338,12 @@ def adl_quantiles(exchange: Exchange, account: Account, symbol: str) -> dict:
 # ---- settings ---------------------------------------------------------------------------------------------------
 
 
-def commission_rate(account: Account, symbol: str) -> dict:
+def commission_rate(account: Account, contract: Contract) -> dict:
+    maker_fee, taker_fee = account.fees[contract.margin_asset]
     return {
-        "symbol": symbol,
-        "makerCommissionRate": f"{account.maker_fee:.6f}",
-        "takerCommissionRate": f"{account.taker_fee:.6f}",
+        "symbol": contract.symbol,
+        "makerCommissionRate": f"{maker_fee:.6f}",
+        "takerCommissionRate": f"{taker_fee:.6f}",
         "rpiCommissionRate": "0.000000",
     }
 

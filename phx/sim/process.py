@@ -116,7 +116,8 @@ def assembled(sim, ids: dict[str, int], first: Credentials) -> Venue:
     assets = sorted({contract.margin_asset for contract in exchange.contracts.values()})
     wallet_e8 = int(sim.wallet * ONE_E8)
     for owner in range(1, sim.accounts + 1):
-        exchange.accounts[owner] = Account(owner, wallet_e8, assets, sim.maker_fee, sim.taker_fee)
+        usdt_fees = sim.usdt_maker_fee, sim.usdt_taker_fee
+        exchange.accounts[owner] = Account(owner, wallet_e8, assets, sim.maker_fee, sim.taker_fee, usdt_fees)
     own = zip(credentials_of(first, sim.accounts), exchange.accounts.values(), strict=True)
     keys = [Key(*texts, account) for texts, account in own] + listed_keys(sim.keys, exchange.accounts)
     try:

@@ -110,7 +110,7 @@ def positions(version: int) -> Callable[[Call], list]:
 KEY_ONLY, SIGNED, TRADE = Security.KEY_ONLY, Security.SIGNED, Security.TRADE
 ENDPOINTS = {
     ("GET", "/fapi/v1/commissionRate"): Endpoint(
-        lambda call: account_views.commission_rate(call.account, call.symbol()), 20, SIGNED
+        lambda call: account_views.commission_rate(call.account, call.contract()), 20, SIGNED
     ),
     ("GET", "/fapi/v1/accountConfig"): Endpoint(lambda call: account_views.account_config(call.account), 5, SIGNED),
     ("GET", "/fapi/v1/symbolConfig"): Endpoint(
