@@ -16,7 +16,7 @@ from phx.sim.process import Servers, build
 from phx.sim.signing import Key, Keys
 
 RIVAL = 2
-SOON_S = 0.12  # more than anything takes that is not held up
+SOON_S = 0.1  # more than anything takes that is not held up
 
 
 class FaultVenue:
