@@ -105,8 +105,16 @@ async def test_what_an_act_changes_is_as_before_when_it_is_over(venue, name):
     assert attributes(venue) == before
 
 
+async def test_an_act_with_rate_0_never_happens(venue):
+    venue.way = "live"
+    before = attributes(venue)
+    for name in LASTING:
+        await venue.on(name, **TELLING.get(name, {}), rate=0)
+    assert attributes(venue) == before
+    assert [active.struck for active in venue.venue.trouble.board.on] == [0] * len(LASTING)
+
+
 async def test_two_skews_add_up_and_a_ramp_grows(venue):
-    await venue.clean()
     venue.way = "live"
     await venue.on("clock_skew", skew_ms=60_000)
     await venue.on("clock_skew", skew_ms=-20_000, for_s=0.1)
@@ -151,7 +159,7 @@ async def test_a_cancel_tells_of_fills_whose_events_were_dropped(venue):
     place(venue.rival, "BUY", 900_000, best + 1000)  # makes room between the best prices
     place(venue.account, "BUY", 50, best + 100, timeInForce="GTX", newClientOrderId=venue.id("a"))
     place(venue.rival, "SELL", 20, best + 100)
-    await venue.cancel("a")
+    exchange.cancel_all(venue.account, "BTCUSDC", now_ns)
     orders = [e["o"] for e in await heard(stream, 0.1) if e["e"] == "ORDER_TRADE_UPDATE"]
     assert [(order["x"], order["z"]) for order in orders] == [("NEW", "0"), ("CANCELED", "0.02")]
 
@@ -223,6 +231,8 @@ async def test_a_fault_that_fails_is_switched_off_and_time_goes_on(venue, monkey
     venue.venue.trouble.board.switch_on("overload", {}, venue.venue.now_ms())
     await asyncio.sleep(0.05)
     assert not venue.servers.clock.done()
+    assert venue.venue.trouble.board.on == []
+    assert (await venue.client.request("POST", "/sim/faults?name=overload"))[0] == 500
     assert venue.venue.trouble.board.on == []
 
 

@@ -41,7 +41,7 @@ class Trouble:
         try:
             check(self.venue, active)
             self._act(active, now_ns)
-        except FaultError:
+        except Exception:
             self._end([active])
             raise
         log.warning("fault %s is on: %s", name, active.settings)
@@ -61,7 +61,9 @@ class Trouble:
             try:
                 self._act(active, now_ns)
             except FaultError as error:  # it cannot be done now; one that repeats may be later
-                log.warning("%s", error)
+                if active.memory.get("said") != str(error):
+                    log.warning("%s", error)
+                active.memory["said"] = str(error)
             except Exception:
                 log.exception("fault %s failed and is switched off", active.name)
                 self._end([active])
@@ -108,7 +110,8 @@ class Trouble:
         """Return how far the clock is off that requests are held to."""
         if not self.at[At.ACT]:
             return 0
-        return round(sum(conditions.skew_ms(active, now_ms) for active in self.board.running("clock_skew", now_ms)))
+        running = [active for active in self.board.running("clock_skew", now_ms) if active.struck]
+        return round(sum(conditions.skew_ms(active, now_ms) for active in running))
 
     def handshake(self, route: str) -> str:
         """Return how a handshake fails: a status, close or reset; "" when it does not. route "rest": a connection."""
