@@ -329,6 +329,10 @@ async def test_acks_can_be_had_in_the_form_before_july_2026(sim):
             "PUT", "/fapi/v1/order", **name, side="BUY", quantity="0.02", price=placed["price"], modifyId=7
         )
         assert list(changed) == [*wanted[:2], "pair", *wanted[2:4], "modifyId", *wanted[4:]]
+        status, answer, _ = await client.signed(
+            "PUT", "/fapi/v1/order", **name, side="BUY", quantity="0.03", price=placed["price"], modifyId="x"
+        )
+        assert (status, answer["code"]) == (400, -1130), "a parameter that need not be sent, malformed"
         _, cancelled, _ = await client.signed("DELETE", "/fapi/v1/order", **name)
         assert list(cancelled) == wanted
         market = {"symbol": "BTCUSDC", "side": "BUY", "type": "MARKET", "quantity": "0.01"}

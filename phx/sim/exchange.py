@@ -216,7 +216,7 @@ class Exchange:
         else:
             added = lots - order.orig_lots
             rules.check_size(account, contract, order.side, added, self.marks_e8(), order.position_side)
-        modify_id = rules.whole(params, "modifyId") if rules.text(params, "modifyId", "") else None
+        modify_id = rules.whole(params, "modifyId", 0) if rules.text(params, "modifyId", "") else None
         self._amendments += 1
         order.amendments.append(
             Amendment(self._amendments, now_ns // 1_000_000, order.price_ticks, ticks, order.orig_lots, lots, modify_id)
