@@ -90,10 +90,18 @@ class OverlaidView:
     # ---- records ------------------------------------------------------------------------------------------------
 
     def book(self, update_id: int, bids: Rows, asks: Rows) -> None:
-        """Begin with a whole book; accounts have no orders yet."""
+        """Begin with a whole book, or with another after a hole."""
         self._recorded = {1: dict(bids), -1: dict(asks)}
-        self._depth_recorded_id = self._depth_id = self.ids.record(update_id)
-        self._told = SeenTop(update_id, bids[0] if bids else (0, 0), asks[0] if asks else (0, 0))
+        self._depth_recorded_id, self._depth_id = update_id, self.ids.record(update_id)
+        self._told = SeenTop(max(self._depth_id, self._told.update_id), *self._best())
+
+    def depth(self, limit: int) -> tuple[int, Rows, Rows]:
+        """Return update id, bids and asks as the depth changes so far tell them, best first."""
+        bids, asks = (
+            [row for row in self._seen_rows(side, list(self._recorded[side].items()), set(self._own[side])) if row[1]]
+            for side in (1, -1)
+        )
+        return self._depth_id, sorted(bids, reverse=True)[:limit], sorted(asks)[:limit]
 
     def top(self, update_id: int, bid: tuple[int, int], ask: tuple[int, int], now_ms: int) -> list:
         """Return what recorded best prices let be seen."""
