@@ -211,10 +211,14 @@ class OverlaidView:
             return rows
         recorded = self._recorded[side]
         seen = []
-        for price_ticks in sorted(touched.union(price_ticks for price_ticks, _ in rows)):
+        special = touched.union(own, taken, covered)  # a few; what else is told was recorded just so
+        if special.isdisjoint(price_ticks for price_ticks, _ in rows) and not touched:
+            return rows
+        for price_ticks in special.intersection(touched.union(price_ticks for price_ticks, _ in rows)):
             lots = 0 if price_ticks in covered else recorded.get(price_ticks, 0)
             seen.append((price_ticks, max(0, lots - taken.get(price_ticks, 0)) + own.get(price_ticks, 0)))
-        return seen
+        seen += [row for row in rows if row[0] not in special]
+        return sorted(seen)
 
     def _cover(self, side: int, touched: set[int]) -> None:
         """Find the recorded levels at or through a resting order of the other side; add what changed to `touched`.

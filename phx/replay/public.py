@@ -34,16 +34,29 @@ _depth = msgspec.json.Decoder(_Depth).decode
 _top = msgspec.json.Decoder(_Top).decode
 
 
+class _Memo(dict):
+    """Text → integer or back by an exact, slow rule, remembered."""
+
+    def __init__(self, rule):
+        self.rule = rule
+
+    def __missing__(self, key):
+        if len(self) > MEMO_TEXTS:
+            self.clear()
+        value = self[key] = self.rule(key)
+        return value
+
+
 class PublicFrames:
     """Of one traded symbol. Told of every recorded item after the overlay was, and of what accounts do."""
 
     def __init__(self, symbol: str, instrument: Instrument, played: PlayedInstrument):
         self.symbol = symbol
-        self.instrument = instrument
         self.played = played
         self.view = OverlaidView(played.overlay)
         self._begun = False
-        self._integers: dict[tuple[str, bool], int] = {}
+        self._ticks, self._lots = _Memo(instrument.ticks), _Memo(instrument.lots)
+        self._price_texts, self._qty_texts = _Memo(instrument.price_text), _Memo(instrument.qty_text)
 
     def begin(self) -> None:
         """Begin, or begin again, from the book that a recorded snapshot made."""
@@ -63,7 +76,7 @@ class PublicFrames:
         now_ms = now_ns // 1_000_000
         if kind == "bookTicker":
             top = _top(frame.payload)
-            bid, ask = (self._ticks(top.b), self._lots(top.B)), (self._ticks(top.a), self._lots(top.A))
+            bid, ask = (self._ticks[top.b], self._lots[top.B]), (self._ticks[top.a], self._lots[top.A])
             seen = self.view.top(top.u, bid, ask, now_ms)
             if seen == [(top.u, bid, ask)]:
                 return [frame.raw]
@@ -89,26 +102,13 @@ class PublicFrames:
         now_ms = now_ns // 1_000_000
         return [self._text(one, now_ms) for one in self.view.changed(now_ms)] if self._begun else []
 
-    def _ticks(self, text: str) -> int:
-        return self._integer(text, True)
-
-    def _lots(self, text: str) -> int:
-        return self._integer(text, False)
-
-    def _integer(self, text: str, is_price: bool) -> int:
-        found = self._integers.get((text, is_price))
-        if found is None:
-            if len(self._integers) > MEMO_TEXTS:
-                self._integers.clear()
-            found = self.instrument.ticks(text) if is_price else self.instrument.lots(text)
-            self._integers[text, is_price] = found
-        return found
-
     def _rows(self, texts: list[tuple[str, str]]) -> Rows:
-        return [(self._ticks(price), self._lots(qty)) for price, qty in texts]
+        ticks, lots = self._ticks, self._lots
+        return [(ticks[price], lots[qty]) for price, qty in texts]
 
     def _texts(self, rows: Rows) -> list[tuple[str, str]]:
-        return [(self.instrument.price_text(ticks), self.instrument.qty_text(lots)) for ticks, lots in rows]
+        prices, quantities = self._price_texts, self._qty_texts
+        return [(prices[ticks], quantities[lots]) for ticks, lots in rows]
 
     def _text(self, seen: SeenTop | SeenDelta, now_ms: int) -> bytes:
         if isinstance(seen, SeenTop):
