@@ -179,3 +179,30 @@ async def until(condition, seconds: float = 2.0) -> bool:
             return True
         await asyncio.sleep(0.01)
     return False
+
+
+async def is_answer(question, expected) -> bool:
+    return await question == expected
+
+
+async def handshake(v, path: str) -> int:
+    """Return the status a handshake is answered with: 101, an error, or 0 for a connection that breaks."""
+    try:
+        connection = await v.client.session.ws_connect(f"{v.client.ws}/{path}/ws/{BEST}")
+        v.sockets.append(connection)
+        message = await connection.receive(SOON_S * 3)
+        return 0 if message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR) else 101
+    except aiohttp.WSServerHandshakeError as error:
+        return error.status
+    except (aiohttp.ClientError, ConnectionError):
+        return 0
+
+
+PROOFS = {}  # by the name of the fault
+DIFFS, BEST = "btcusdc@depth@0ms", "btcusdc@bookTicker"
+
+
+def proof(work):
+    """Keep a proof under the name of its fault."""
+    PROOFS[work.__name__] = work
+    return work

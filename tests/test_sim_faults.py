@@ -5,12 +5,14 @@ import re
 from pathlib import Path
 
 import aiohttp
+import fault_proofs_acts  # noqa: F401
+import fault_proofs_requests  # noqa: F401
+import fault_proofs_streams  # noqa: F401
 import msgspec
 import pytest
 import pytest_asyncio
 from conftest import isolated
-from fault_proofs import PROOFS, is_answer
-from fault_venue import FaultVenue, comes_to_nothing, until
+from fault_venue import PROOFS, FaultVenue, comes_to_nothing, is_answer, until
 from sim_client import heard, next_json
 
 from phx.process import StayDown
