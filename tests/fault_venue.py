@@ -9,11 +9,11 @@ import aiohttp
 import msgspec
 from sim_client import SimClient, heard, next_json
 
-from phx.sim.account import Account
+from phx.sim.exchange.account import Account
 from phx.sim.faults import script
 from phx.sim.faults.trouble import Trouble
+from phx.sim.keys.signing import Key, Keys
 from phx.sim.process import Servers, build
-from phx.sim.signing import Key, Keys
 
 RIVAL = 2
 SOON_S = 0.1  # more than anything takes that is not held up

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phx.instruments import ONE_E8
-from phx.sim.account import Account, Order
 from phx.sim.contracts import listed
-from phx.sim.position import Position
+from phx.sim.exchange.account import Account, Order
+from phx.sim.exchange.position import Position
 
 CONTRACTS = listed({})
 BTCUSDC, ETHUSDC, BTCUSDT = CONTRACTS["BTCUSDC"], CONTRACTS["ETHUSDC"], CONTRACTS["BTCUSDT"]

@@ -11,12 +11,12 @@ import msgspec
 import pytest
 
 from phx.instruments import ONE_E8
-from phx.sim import account_views, answers, market_views
-from phx.sim.account import Account, Amendment, Order
+from phx.sim.api import account_views, answers, market_views
+from phx.sim.api.ws_api import ApiSession
 from phx.sim.contracts import listed
+from phx.sim.exchange.account import Account, Amendment, Order
+from phx.sim.keys.signing import Key, Keys, payload_of
 from phx.sim.process import build
-from phx.sim.signing import Key, Keys, payload_of
-from phx.sim.ws_api import ApiSession
 
 FRAMES = Path(__file__).parent / "frames"
 CONTRACTS = listed({})

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from phx.sim.connection import Connection, Timing, text_head
+from phx.sim.api.connection import Connection, Timing, text_head
 from phx.sim.faults.wire import Raw
 
 

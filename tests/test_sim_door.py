@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from phx.sim import door
-from phx.sim.door import Door, asks_for_websocket
+from phx.sim.api import door
+from phx.sim.api.door import Door, asks_for_websocket
 
 REST = b"GET /fapi/v1/time HTTP/1.1\r\nHost: x\r\n\r\n"
 WEBSOCKET = b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUPGRADE:  WebSocket \r\n\r\n"

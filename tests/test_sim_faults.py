@@ -16,10 +16,10 @@ from fault_venue import PROOFS, FaultVenue, comes_to_nothing, is_answer, until
 from sim_client import heard, next_json
 
 from phx.process import StayDown
+from phx.sim.api.rest import is_loopback
 from phx.sim.faults import acts
 from phx.sim.faults.catalogue import CATALOGUE, At
 from phx.sim.process import build
-from phx.sim.rest import is_loopback
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HAPPENED = (AssertionError, TimeoutError, LookupError, TypeError)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from phx.sim.handshake import Handshake, in_plain_form
+from phx.sim.api.handshake import Handshake, in_plain_form
 
 KEY = "MDEyMzQ1Njc4OWFiY2RlZg=="
 

@@ -9,16 +9,16 @@ import msgspec
 import pytest
 
 from phx.instruments import ONE_E8
-from phx.sim.account import Account
 from phx.sim.contracts import listed
-from phx.sim.depth import DiffBatch, PublicBook
-from phx.sim.exchange import Exchange
-from phx.sim.hub import Hub, path_of
-from phx.sim.market import FIRST_ORDER_ID, first_id
-from phx.sim.recorded import Book, Delta, Kind, Recorded, RecordedMarket, Top, Trade
-from phx.sim.recorded_market import RecordedPlayer
+from phx.sim.exchange.account import Account
+from phx.sim.exchange.exchange import Exchange
+from phx.sim.markets.market import FIRST_ORDER_ID, first_id
+from phx.sim.markets.recorded import Book, Delta, Kind, Recorded, RecordedMarket, Top, Trade
+from phx.sim.markets.recorded_market import RecordedPlayer
+from phx.sim.markets.synthetic_market import SyntheticPlayer
 from phx.sim.refusals import Refused
-from phx.sim.synthetic_market import SyntheticPlayer
+from phx.sim.streams.depth import DiffBatch, PublicBook
+from phx.sim.streams.hub import Hub, path_of
 
 CONTRACTS = listed({"BTCUSDC": 0, "ETHUSDC": 1})
 START_NS = 1_795_000_000_000_000_000

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sim_client import SimClient
 
 from phx.config import SimKey
-from phx.sim.account import Account
+from phx.sim.api.rest import pairs
+from phx.sim.exchange.account import Account
+from phx.sim.keys.signing import Key, Keys
 from phx.sim.process import Servers, build
-from phx.sim.rest import pairs
-from phx.sim.signing import Key, Keys
 
 READER, OTHER, FAR_AWAY = "r" * 64, "o" * 64, "f" * 64
 

@@ -17,7 +17,7 @@ from sim_client import SimClient
 from system.running import ROOT, yaml_of
 
 from phx.config import REGIMES, Sim
-from phx.sim.latent import REGIME_NAMES
+from phx.sim.markets.latent import REGIME_NAMES
 
 
 class Alone:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from phx.sim.request import Kind
-from phx.sim.rest_api import ENDPOINTS
+from phx.sim.api.request import Kind
+from phx.sim.api.rest_api import ENDPOINTS
 
 SYMBOL = {"symbol": "BTCUSDC"}
 WEIGHTS = [

@@ -9,12 +9,12 @@ import msgspec
 import picows
 import pytest
 
-from phx.sim import connection, control, ws
-from phx.sim.connection import Timing
+from phx.sim.api import connection, control, ws
+from phx.sim.api.connection import Timing
+from phx.sim.api.ws import asked_for
 from phx.sim.faults.trouble import Trouble
-from phx.sim.hub import Hub
 from phx.sim.latency import Latency
-from phx.sim.ws import asked_for
+from phx.sim.streams.hub import Hub
 
 KEY, OTHER_KEY = "k" * 64, "o" * 64
 

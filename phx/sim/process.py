@@ -10,22 +10,22 @@ from phx import process
 from phx.instruments import ONE_E8
 from phx.process import Process, StayDown
 from phx.recording import RecordingError
-from phx.sim import rest, ws
-from phx.sim.account import Account
+from phx.sim.api import rest, ws
+from phx.sim.api.door import Door
 from phx.sim.contracts import Contract, listed
-from phx.sim.door import Door
-from phx.sim.exchange import Exchange
+from phx.sim.exchange.account import Account
+from phx.sim.exchange.exchange import Exchange
 from phx.sim.faults import script
 from phx.sim.faults.switchboard import FaultError
-from phx.sim.key_list import listed_keys
+from phx.sim.keys.key_list import listed_keys
+from phx.sim.keys.signing import Key, Keys
 from phx.sim.latency import Latency, LatencyError, measured
-from phx.sim.market import Player
-from phx.sim.recorded import RecordedMarket
-from phx.sim.recorded_market import RecordedPlayer
-from phx.sim.signing import Key, Keys
-from phx.sim.streams import Hub
-from phx.sim.synthetic_market import SyntheticPlayer
-from phx.sim.unlisted import invented, refined, unlisted
+from phx.sim.markets.market import Player
+from phx.sim.markets.recorded import RecordedMarket
+from phx.sim.markets.recorded_market import RecordedPlayer
+from phx.sim.markets.synthetic_market import SyntheticPlayer
+from phx.sim.markets.unlisted import invented, refined, unlisted
+from phx.sim.streams.streams import Hub
 from phx.sim.venue import Venue
 from phx.venue.binance import keys as key_files
 

@@ -2,14 +2,14 @@
 
 import time
 
-from phx.sim import wire
-from phx.sim.account import Account
-from phx.sim.exchange import Exchange
+from phx.sim.exchange import wire
+from phx.sim.exchange.account import Account
+from phx.sim.exchange.exchange import Exchange
+from phx.sim.exchange.ledger import orders_with_fills, report
 from phx.sim.faults.trouble import Trouble
+from phx.sim.keys.listen_keys import ListenKeys
+from phx.sim.keys.signing import Keys, check_time
 from phx.sim.latency import Latency
-from phx.sim.ledger import orders_with_fills, report
-from phx.sim.listen_keys import ListenKeys
-from phx.sim.signing import Keys, check_time
 
 
 class Venue:

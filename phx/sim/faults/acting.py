@@ -1,9 +1,9 @@
 """Whom and what an act is meant for: accounts, contracts, positions."""
 
-from phx.sim.account import Account
 from phx.sim.contracts import Contract
+from phx.sim.exchange.account import Account
+from phx.sim.exchange.position import Position
 from phx.sim.faults.switchboard import Active, FaultError
-from phx.sim.position import Position
 
 
 def check(venue, active: Active) -> None:

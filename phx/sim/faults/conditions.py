@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import msgspec
 
-from phx.sim import wire
+from phx.sim.exchange import wire
 from phx.sim.faults.acting import accounts_meant, contracts_meant
 from phx.sim.faults.switchboard import Active
 

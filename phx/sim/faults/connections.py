@@ -2,7 +2,7 @@
 
 import picows
 
-from phx.sim import wire
+from phx.sim.exchange import wire
 from phx.sim.faults.acting import accounts_meant
 from phx.sim.faults.switchboard import Active
 

@@ -2,9 +2,9 @@
 
 from decimal import Decimal, InvalidOperation
 
+from phx.sim.exchange.forced import SETTLEMENT_CLIENT_ID
 from phx.sim.faults.acting import accounts_meant, contracts_meant, held
 from phx.sim.faults.switchboard import Active, FaultError
-from phx.sim.forced import SETTLEMENT_CLIENT_ID
 from phx.sim.refusals import Refused
 
 MARGIN = Decimal("1.1")  # above the smallest notional, so that a moving mark does not matter
