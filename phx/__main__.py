@@ -102,6 +102,7 @@ def add_venue_options(sim) -> None:
     sim.add_argument("--regime", choices=REGIMES, help="of the synthetic market")
     sim.add_argument("--accounts", type=int, metavar="N", help="how many, each with a key of its own")
     sim.add_argument("--no-rate-limits", action="store_true", help="for load tests")
+    sim.add_argument("--any-path", action="store_true", help="every path carries every stream, for older clients")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -342,6 +342,8 @@ class Sim(Strict):
     wallet: Decimal = Decimal("100000")
     maker_fee: Decimal = Decimal("0")
     taker_fee: Decimal = Decimal("0.0004")
+    usdt_maker_fee: Decimal = Decimal("0.0002")
+    usdt_taker_fee: Decimal = Decimal("0.0005")
     keys: list[SimKey] = field(default_factory=list)
     older_acks: bool = False
     faults: str = ""

@@ -283,7 +283,7 @@ def check_sim(source: Source, config) -> None:
             source.refuse(("sim", "relabel", recorded), f"{symbol} is neither in symbols nor in watch")
     if sim.wallet <= 0:
         source.refuse(("sim", "wallet"), f"expected a positive amount, found {sim.wallet}")
-    for key in ("maker_fee", "taker_fee"):
+    for key in ("maker_fee", "taker_fee", "usdt_maker_fee", "usdt_taker_fee"):
         if abs(getattr(sim, key)) > Decimal("0.01"):
             source.refuse(("sim", key), "expected a fraction within ±0.01")
     for i, key in enumerate(sim.keys):

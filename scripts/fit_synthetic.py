@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fit the numbers of the synthetic market to recordings and write phx/sim/fitted.json.
+"""Fit the numbers of the synthetic market to recordings and write phx/sim/markets/fitted.json.
 
     scripts/fit_synthetic.py RECORDING [RECORDING …]
 
@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from phx.instruments import Instrument
 from phx.recording import Recording, symbols
-from phx.sim.fitted import (
+from phx.sim.markets.fitted import (
     FARTHEST,
     FITTED,
     PROBABILITIES,
@@ -35,7 +35,7 @@ from phx.sim.fitted import (
     band_edges,
     scaled,
 )
-from phx.sim.recorded import Kind, Recorded, RecordedMarket
+from phx.sim.markets.recorded import Kind, Recorded, RecordedMarket
 
 NS = 1e9
 ROUND_START = {"BTC": 64000.0, "ETH": 3400.0}  # where the market begins; the mean recorded mid for others

@@ -3,8 +3,9 @@
 
     scripts/plot_synthetic.py [--seconds 1200] [--output docs/synthetic.svg]
 
-The recorded side are the numbers in phx/sim/fitted.json, so no recording is needed. Written by hand, as few shapes as
-possible: the file is small enough to be read in a diff.
+The recorded side are the numbers in phx/sim/markets/fitted.json, so no recording is needed. Written by hand, as few
+shapes as possible: the file is small enough to be read in a diff.
+
 """
 
 import argparse
@@ -19,11 +20,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import fit_synthetic
 
 from phx.sim.contracts import listed
-from phx.sim.fitted import PROBABILITIES, Fitted, load_fitted
-from phx.sim.flows import order_flows
-from phx.sim.hub import Hub
-from phx.sim.recorded import Book, Delta, Kind, Recorded, Top, Trade
-from phx.sim.synthetic_market import SyntheticMarket
+from phx.sim.markets.fitted import PROBABILITIES, Fitted, load_fitted
+from phx.sim.markets.flows import order_flows
+from phx.sim.markets.recorded import Book, Delta, Kind, Recorded, Top, Trade
+from phx.sim.markets.synthetic_market import SyntheticMarket
+from phx.sim.streams.hub import Hub
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "synthetic.svg"
 FLUSH_NS = 50_000_000

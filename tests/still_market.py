@@ -7,12 +7,12 @@ import msgspec
 from phx._core.engine import Engine
 from phx._core.overlay import Overlay
 from phx.instruments import ONE_E8
-from phx.sim.account import Account
 from phx.sim.contracts import listed
-from phx.sim.exchange import Exchange
-from phx.sim.hub import Hub
+from phx.sim.exchange.account import Account
+from phx.sim.exchange.exchange import Exchange
 from phx.sim.refusals import Refused
-from phx.sim.streams import SymbolStreams
+from phx.sim.streams.hub import Hub
+from phx.sim.streams.streams import SymbolStreams
 
 CONTRACTS = listed({})
 BTC, ETH = CONTRACTS["BTCUSDC"], CONTRACTS["ETHUSDC"]

@@ -21,13 +21,14 @@ from phx._core.ring import RingWriter
 from phx.recording import Frame, RecordingError
 from phx.replay.check import check, main
 from phx.segment import private_memory
-from phx.sim import answers, recorded
+from phx.sim.api import answers
 from phx.sim.contracts import listed
-from phx.sim.mark import Mark
-from phx.sim.recorded import Kind, RecordedMarket
-from phx.sim.recorded_market import OverlaidMarket, RecordedPlayer
-from phx.sim.streams import Hub
-from phx.sim.unlisted import refined, unlisted
+from phx.sim.markets import recorded
+from phx.sim.markets.mark import Mark
+from phx.sim.markets.recorded import Kind, RecordedMarket
+from phx.sim.markets.recorded_market import OverlaidMarket, RecordedPlayer
+from phx.sim.markets.unlisted import refined, unlisted
+from phx.sim.streams.streams import Hub
 
 START_NS = 1_800_000_000 * 10**9
 TURN_NS = 5_000_000

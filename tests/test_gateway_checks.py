@@ -14,10 +14,10 @@ from conftest import isolated
 from phx.findings import Verdict, exit_status
 from phx.gateway import checks
 from phx.process import StayDown
-from phx.sim import rest_api
+from phx.sim.api import rest_api
 from phx.sim.process import Servers, build
 from phx.sim.refusals import Refused
-from phx.sim.request import Endpoint, Security
+from phx.sim.api.request import Endpoint, Security
 from phx.venue.binance import keys
 from phx.venue.binance.endpoints import endpoints
 from phx.venue.binance.rest import Rest
@@ -60,7 +60,7 @@ def answers(monkeypatch, desk):
     """Let the venue answer something else: answers((method, path), handler)."""
     # All tests of this file are in one minute of the rate limits.
     monkeypatch.setattr(desk.rest.weights, "wait_ns", lambda weight, urgent, now_ns: 0)
-    monkeypatch.setattr("phx.sim.limits.Limits.use_weight", lambda self, now_ms, weight: None)
+    monkeypatch.setattr("phx.sim.exchange.limits.Limits.use_weight", lambda self, now_ms, weight: None)
 
     def let(endpoint, handler):
         usual = rest_api.ENDPOINTS.get(endpoint, Endpoint(None, 1, Security.SIGNED))

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from phx.sim.fitted import load_fitted
-from phx.sim.latent import REGIME_NAMES, REGIMES, LatentPrice, long_run
+from phx.sim.markets.fitted import load_fitted
+from phx.sim.markets.latent import REGIME_NAMES, REGIMES, LatentPrice, long_run
 
 FITTED = load_fitted()["BTC"]
 SECOND_NS = 1_000_000_000

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from phx._core.enums import Side, TradeOrigin
 from phx.instruments import Instrument
 from phx.recording import Frame, RecordingError, RecordingWriter, Snapshot
-from phx.sim.recorded import Kind, RecordedMarket, Trade, relabelled
+from phx.sim.markets.recorded import Kind, RecordedMarket, Trade, relabelled
 
 
 def instrument(symbol, tick="0.1", lot="0.001"):

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phx.sim.resting import RestingOrder, RestingOrders
+from phx.sim.markets.resting import RestingOrder, RestingOrders
 
 ORDERS = st.lists(st.tuples(st.sampled_from([1, -1]), st.integers(1, 30), st.booleans()), max_size=60)
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phx.instruments import ONE_E8
-from phx.sim.account import Account, Order
 from phx.sim.contracts import listed
-from phx.sim.position import Position
+from phx.sim.exchange.account import Account, Order
+from phx.sim.exchange.position import Position
 
 CONTRACTS = listed({})
 BTCUSDC, ETHUSDC, BTCUSDT = CONTRACTS["BTCUSDC"], CONTRACTS["ETHUSDC"], CONTRACTS["BTCUSDT"]
@@ -31,7 +31,18 @@ def order(contract, side, ticks, lots, order_id=1, reduce_only=False) -> Order:
     [("0.0005", 183_4798 * 10**4, 9173990), ("0.0004", 12345, 4), ("-0.00004", 99_999, -3), ("0", 10**12, 0)],
 )
 def test_commission_is_cut_off_at_eight_decimals(rate, value_e8, fee_e8):
-    assert account(taker=rate).fee_e8(value_e8, maker=False) == fee_e8
+    assert account(taker=rate).fee_e8("USDC", value_e8, maker=False) == fee_e8
+
+
+@pytest.mark.parametrize(
+    ("contract", "maker_e8", "taker_e8"), [(BTCUSDC, 0, 2560_0000), (BTCUSDT, 1280_0000, 3200_0000)]
+)
+def test_contracts_in_usdt_cost_what_theirs_cost(contract, maker_e8, taker_e8):
+    fees = Decimal("0.0002"), Decimal("0.0005")
+    owner = Account(1, 10**13, ["USDC", "USDT"], Decimal(0), Decimal("0.0004"), fees)
+    for maker, fee_e8 in ((True, maker_e8), (False, taker_e8)):
+        owner.book_fill(order(contract, 1, 640_000, 10), 10, 640_000, maker, 1, 0)
+        assert owner.fills[contract.symbol][-1].fee_e8 == fee_e8
 
 
 def test_average_cost_moves_when_adding_and_stays_when_reducing():

@@ -6,9 +6,9 @@ import pytest
 from still_market import BTC, StillVenue
 
 from phx.instruments import ONE_E8
-from phx.sim import account_views
-from phx.sim.account import Account
-from phx.sim.liquidation_price import liquidation_price_e8
+from phx.sim.api import account_views
+from phx.sim.exchange.account import Account
+from phx.sim.exchange.liquidation_price import liquidation_price_e8
 
 
 @pytest.fixture

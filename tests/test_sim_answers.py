@@ -11,12 +11,12 @@ import msgspec
 import pytest
 
 from phx.instruments import ONE_E8
-from phx.sim import account_views, answers, market_views
-from phx.sim.account import Account, Amendment, Order
+from phx.sim.api import account_views, answers, market_views
+from phx.sim.api.ws_api import ApiSession
 from phx.sim.contracts import listed
+from phx.sim.exchange.account import Account, Amendment, Order
+from phx.sim.keys.signing import Key, Keys, payload_of
 from phx.sim.process import build
-from phx.sim.signing import Key, Keys, payload_of
-from phx.sim.ws_api import ApiSession
 
 FRAMES = Path(__file__).parent / "frames"
 CONTRACTS = listed({})
@@ -63,7 +63,7 @@ def test_a_premium_index_is_as_captured(captured):
 
 def test_a_commission_rate_is_as_captured(captured):
     account = Account(1, 0, ["USDC"], Decimal(0), Decimal("0.0004"))
-    ours = account_views.commission_rate(account, "ETHUSDC")
+    ours = account_views.commission_rate(account, CONTRACTS["ETHUSDC"])
     assert text(ours) == captured("rest/commissionRate_ethusdc_shape")
 
 

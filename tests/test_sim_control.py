@@ -2,8 +2,8 @@
 
 import pytest
 
-from phx.sim import control
-from phx.sim.control import MAX_STREAMS
+from phx.sim.api import control
+from phx.sim.api.control import MAX_STREAMS
 
 NAMES = "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY`"
 

@@ -12,13 +12,13 @@ import msgspec
 import pytest
 from conftest import isolated
 
-from phx.sim.account import Account
-from phx.sim.position import BOTH
+from phx.sim.api.request import Call
+from phx.sim.api.rest_api import ENDPOINTS
+from phx.sim.api.ws_api import ApiSession
+from phx.sim.exchange.account import Account
+from phx.sim.exchange.position import BOTH
+from phx.sim.keys.signing import Key
 from phx.sim.process import build
-from phx.sim.request import Call
-from phx.sim.rest_api import ENDPOINTS
-from phx.sim.signing import Key
-from phx.sim.ws_api import ApiSession
 
 SYMBOL, OTHER = "BTCUSDC", "ETHUSDC"
 WIRE_ORDER = "the order captured on the wire; the documentation sorts otherwise"

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from phx.sim import door
-from phx.sim.door import Door, asks_for_websocket
+from phx.sim.api import door
+from phx.sim.api.door import Door, asks_for_websocket
 
 REST = b"GET /fapi/v1/time HTTP/1.1\r\nHost: x\r\n\r\n"
 WEBSOCKET = b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUPGRADE:  WebSocket \r\n\r\n"
@@ -50,6 +50,14 @@ async def test_each_connection_goes_where_its_first_request_wants(opened):
 @pytest.mark.parametrize("cut", [1, 10, len(WEBSOCKET) - 2])
 async def test_a_request_in_pieces_arrives_whole(opened, cut):
     assert await answer(opened.port, WEBSOCKET[:cut], WEBSOCKET[cut:], pause_s=0.02) == b"ws:" + WEBSOCKET
+
+
+TLS = bytes.fromhex("16030102000100") + b"Upgrade: websocket"
+
+
+@pytest.mark.parametrize("said", [TLS, REST.replace(b"\r\n", b"\n"), b"\0"])
+async def test_what_is_not_http_is_not_waited_for(opened, said):
+    assert await answer(opened.port, said) == b"rest:" + said
 
 
 async def test_a_body_that_says_websocket_asks_for_nothing():

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from still_market import BTC, CONTRACTS, KINDS, NOW_NS, StillMarket, StillPlayer, StillVenue, code
 
-from phx.sim.account import Account
-from phx.sim.exchange import Exchange
-from phx.sim.hub import Hub
+from phx.sim.exchange.account import Account
+from phx.sim.exchange.exchange import Exchange
+from phx.sim.exchange.settlement import matches
 from phx.sim.refusals import Refused
-from phx.sim.settlement import matches
+from phx.sim.streams.hub import Hub
 
 
 @pytest.fixture(params=KINDS)

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from phx.sim import control
+from phx.sim.api import control
+from phx.sim.api.request import Call
+from phx.sim.api.rest_api import ENDPOINTS
+from phx.sim.api.ws import StreamListener, route
+from phx.sim.api.ws_api import DECODER, METHODS, ApiSession
+from phx.sim.exchange.limits import Limits
 from phx.sim.faults.trouble import Trouble
-from phx.sim.limits import Limits
+from phx.sim.keys.signing import Key, Keys, payload_of
 from phx.sim.process import build
 from phx.sim.refusals import Refused
-from phx.sim.request import Call
-from phx.sim.rest_api import ENDPOINTS
-from phx.sim.signing import Key, Keys, payload_of
-from phx.sim.ws import StreamListener, route
-from phx.sim.ws_api import DECODER, METHODS, ApiSession
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63), st.floats(), st.text(max_size=8))
 values = st.one_of(scalars, st.lists(scalars, max_size=3), st.dictionaries(st.text(max_size=4), scalars, max_size=3))

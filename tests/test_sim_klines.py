@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phx.sim.klines import CLOSE_LAG_MS, DAY_MS, INTERVALS, MAX_CANDLES, MINUTE_MS, Klines, next_ms, opened_ms
-from phx.sim.tickers import DayWindow
+from phx.sim.streams.klines import CLOSE_LAG_MS, DAY_MS, INTERVALS, MAX_CANDLES, MINUTE_MS, Klines, next_ms, opened_ms
+from phx.sim.streams.tickers import DayWindow
 
 START_MS = 1_795_000_000_123
 

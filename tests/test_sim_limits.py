@@ -3,8 +3,8 @@
 import pytest
 from still_market import code
 
-from phx.sim.ban import BLOCKED_MS, FIRST_BAN_MS, HAMMERING, LONGEST_BAN_MS, TOLERATED, Ban
-from phx.sim.limits import Limits
+from phx.sim.exchange.ban import BLOCKED_MS, FIRST_BAN_MS, HAMMERING, LONGEST_BAN_MS, TOLERATED, Ban
+from phx.sim.exchange.limits import Limits
 from phx.sim.refusals import Blocked, Refused
 
 NOW_MS = 1_780_000_020_000

@@ -4,8 +4,8 @@ import pytest
 from still_market import BTC, KINDS, NOW_NS, StillVenue
 
 from phx.instruments import ONE_E8
-from phx.sim.liquidation import bankruptcy_ticks
-from phx.sim.liquidation_price import liquidation_price_e8
+from phx.sim.exchange.liquidation import bankruptcy_ticks
+from phx.sim.exchange.liquidation_price import liquidation_price_e8
 
 MS = 1_000_000
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from phx.sim.account import Account
-from phx.sim.listen_keys import LIFE_MS, ListenKeys
+from phx.sim.exchange.account import Account
+from phx.sim.keys.listen_keys import LIFE_MS, ListenKeys
 from phx.sim.refusals import Refused
 
 ONE, OTHER = (Account(owner, 0, ["USDC"], 0, 0) for owner in (1, 2))

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sim_client import SimClient, heard, next_json
 
-from phx.sim import connection
-from phx.sim.account import Account
+from phx.sim.api import connection
+from phx.sim.exchange.account import Account
+from phx.sim.keys.signing import Key, Keys
 from phx.sim.process import Servers, build
-from phx.sim.signing import Key, Keys
 
 RIVAL = 2  # the number of another account, which trades with ours
 

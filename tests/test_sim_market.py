@@ -9,16 +9,16 @@ import msgspec
 import pytest
 
 from phx.instruments import ONE_E8
-from phx.sim.account import Account
 from phx.sim.contracts import listed
-from phx.sim.depth import DiffBatch, PublicBook
-from phx.sim.exchange import Exchange
-from phx.sim.hub import Hub, path_of
-from phx.sim.market import FIRST_ORDER_ID, first_id
-from phx.sim.recorded import Book, Delta, Kind, Recorded, RecordedMarket, Top, Trade
-from phx.sim.recorded_market import RecordedPlayer
+from phx.sim.exchange.account import Account
+from phx.sim.exchange.exchange import Exchange
+from phx.sim.markets.market import FIRST_ORDER_ID, first_id
+from phx.sim.markets.recorded import Book, Delta, Kind, Recorded, RecordedMarket, Top, Trade
+from phx.sim.markets.recorded_market import RecordedPlayer
+from phx.sim.markets.synthetic_market import SyntheticPlayer
 from phx.sim.refusals import Refused
-from phx.sim.synthetic_market import SyntheticPlayer
+from phx.sim.streams.depth import DiffBatch, PublicBook
+from phx.sim.streams.hub import Hub, path_of
 
 CONTRACTS = listed({"BTCUSDC": 0, "ETHUSDC": 1})
 START_NS = 1_795_000_000_000_000_000
@@ -173,7 +173,7 @@ def place(exchange, account, **change):
     return exchange.place(account, order | change, START_NS)
 
 
-def test_a_recorded_trade_fills_our_order_and_the_tape_goes_out_unchanged():
+def test_a_recorded_trade_fills_our_order_and_what_is_left_of_it_is_seen_by_everybody():
     records = [
         (10, Kind.TRADE, Trade(7, 640_000, 505, -1, 1)),
         (11, Kind.TOP, Top(110, 639_990, 500, 640_010, 300)),
@@ -185,11 +185,66 @@ def test_a_recorded_trade_fills_our_order_and_the_tape_goes_out_unchanged():
     let_pass(exchange, 0.03)
     fills = [t["o"] for t in exchange.told if t["e"] == "ORDER_TRADE_UPDATE" and t["o"]["x"] == "TRADE"]
     assert [(fill["i"], fill["l"], fill["X"]) for fill in fills] == [(ack["orderId"], "0.005", "PARTIALLY_FILLED")]
-    (_, trade), (_, ticker), (_, delta) = ear.heard
+    (_, trade), (_, delta) = (one for one in ear.heard if not one[0].endswith("bookTicker"))
+    tickers = [event for stream, event in ear.heard if stream.endswith("bookTicker")]
     assert (trade["t"], trade["p"], trade["q"], trade["X"], trade["m"]) == (7, "64000.0", "0.505", "MARKET", True)
-    assert (ticker["u"], ticker["b"], ticker["B"]) == (110, "63999.0", "0.500")
-    assert (delta["U"], delta["u"], delta["pu"], delta["b"]) == (101, 120, 100, [["64000.0", "0.000"]])
+    # Placed beside others; filled in part; alone when the recorded best price is behind.
+    assert [(t["u"], t["b"], t["B"]) for t in tickers] == [
+        (101, "64000.0", "0.510"),
+        (102, "64000.0", "0.505"),
+        (112, "64000.0", "0.005"),
+    ]
+    assert (delta["U"], delta["u"], delta["pu"], delta["b"]) == (101, 122, 100, [["64000.0", "0.005"]])
     assert trade["T"] == START_NS // MS + 10
+
+
+def test_what_a_taker_takes_is_printed_and_gone_and_what_fills_a_maker_is_printed_once():
+    records = [(10, Kind.TRADE, Trade(7, 640_000, 5, -1, 1)), (50, Kind.TRADE, Trade(8, 639_990, 505, -1, 1))]
+    exchange, account, hub = scripted(records)
+    ear = Ear(hub, "btcusdc@trade")
+    place(exchange, account, price="64000.5")
+    now_ns = let_pass(exchange, 0.02)
+    taken = {"symbol": "BTCUSDC", "side": "BUY", "type": "LIMIT", "timeInForce": "IOC", "quantity": "0.400"}
+    exchange.place(account, taken | {"price": "64002.0"}, now_ns)
+    let_pass(exchange, 0.04, now_ns)
+    printed = [(t["t"], t["p"], t["q"], t["m"]) for _, t in ear.heard]
+    assert printed == [
+        (7, "64000.0", "0.005", True),
+        (8, "64001.0", "0.300", False),
+        (9, "64002.0", "0.100", False),
+        (10, "63999.0", "0.505", True),  # recorded as 8: it went through the maker's price
+    ]
+    assert exchange.player.markets["BTCUSDC"].streams.best[2] == (640_020, 500)
+
+
+@pytest.mark.parametrize("diff", ["depth@0ms", "depth@100ms", "depth", "depth@500ms"])
+def test_recorded_depth_and_tickers_tell_our_orders_at_every_speed(diff):
+    bids, asks = ([(640_000 - i, 500) for i in range(20)], [(640_010 + i, 300) for i in range(20)])
+    steps = [(100 * i, Kind.DELTA, Delta(101 + i, 101 + i, 100 + i, [(639_900 - i, i + 1)], [])) for i in range(1, 60)]
+    steps[0] = (100, Kind.DELTA, Delta(101, 102, 100, [], [(640_050, 1)]))
+    tape = [Recorded(0, "BTCUSDC", Kind.SNAPSHOT, Book(100, bids, asks))]
+    tape += [Recorded(ms * MS, "BTCUSDC", kind, payload) for ms, kind, payload in steps]
+    hub = Hub()
+    player = RecordedPlayer([CONTRACTS["BTCUSDC"]], hub, tape, 1.0, "risk_averse", 1.0)
+    exchange, account = exchange_of(player, hub)
+    ear = Ear(hub, f"btcusdc@{diff}", "btcusdc@bookTicker")
+    snapshot, now_ns, rng = snapshot_of(exchange, "BTCUSDC"), START_NS, random.Random(3)
+    for _ in range(120):
+        now_ns = let_pass(exchange, 0.05, now_ns) + 5 * MS
+        with contextlib.suppress(Refused):
+            side, ticks = rng.choice((("BUY", 640_000), ("SELL", 640_010)))
+            price = CONTRACTS["BTCUSDC"].price(ticks + rng.randint(-4, 4))
+            order = {"symbol": "BTCUSDC", "side": side, "type": "LIMIT", "price": price, "quantity": "0.020"}
+            exchange.place(account, order | {"timeInForce": rng.choice(("GTX", "GTX", "GTC", "IOC"))}, now_ns)
+        opened = account.open_orders("BTCUSDC").by_id
+        if len(opened) > 6:
+            exchange.cancel(account, {"symbol": "BTCUSDC", "orderId": next(iter(opened))}, now_ns)
+    let_pass(exchange, 1, now_ns)
+    assert assert_consistent(snapshot, ear.heard, f"btcusdc@{diff}", "btcusdc@bookTicker") >= 10
+    market = player.markets["BTCUSDC"]
+    assert len(opened) > 3
+    assert market.streams.book.top(100) == (market.book.standing(1, 100), market.book.standing(-1, 100))
+    assert market.streams.best[1:3] == (*market.book.standing(1), *market.book.standing(-1))
 
 
 def test_trades_at_one_price_within_a_tenth_of_a_second_are_one_agg_trade_as_late():

@@ -6,6 +6,7 @@ import time
 from decimal import Decimal
 from urllib.parse import quote, quote_plus
 
+import aiohttp
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,10 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sim_client import SimClient
 
 from phx.config import SimKey
-from phx.sim.account import Account
+from phx.sim.api.rest import pairs
+from phx.sim.exchange.account import Account
+from phx.sim.keys.signing import Key, Keys
 from phx.sim.process import Servers, build
-from phx.sim.rest import pairs
-from phx.sim.signing import Key, Keys
 
 READER, OTHER, FAR_AWAY = "r" * 64, "o" * 64, "f" * 64
 
@@ -328,6 +329,10 @@ async def test_acks_can_be_had_in_the_form_before_july_2026(sim):
             "PUT", "/fapi/v1/order", **name, side="BUY", quantity="0.02", price=placed["price"], modifyId=7
         )
         assert list(changed) == [*wanted[:2], "pair", *wanted[2:4], "modifyId", *wanted[4:]]
+        status, answer, _ = await client.signed(
+            "PUT", "/fapi/v1/order", **name, side="BUY", quantity="0.03", price=placed["price"], modifyId="x"
+        )
+        assert (status, answer["code"]) == (400, -1130), "a parameter that need not be sent, malformed"
         _, cancelled, _ = await client.signed("DELETE", "/fapi/v1/order", **name)
         assert list(cancelled) == wanted
         market = {"symbol": "BTCUSDC", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
@@ -417,7 +422,7 @@ async def test_conditional_orders_live_beside_the_others(sim):
 
 async def test_unknown_paths_and_methods_are_not_found(sim):
     _, client = sim
-    for path in ("/fapi/v1/nothing", "/fapi/v1/order/", "/fapi/v1/Order", "/", "/fapi/v4/account", "/api/v3/time"):
+    for path in ("/fapi/v1/nothing", "/fapi/v1/order/", "/fapi/v1/Order", "/", "/fapi/v4/account", "/api/v3/account"):
         status, body, headers = await client.request("GET", path)
         assert (status, headers["Content-Type"].partition(";")[0]) == (404, "text/html")
         assert b"<html>" in body
@@ -425,6 +430,16 @@ async def test_unknown_paths_and_methods_are_not_found(sim):
     assert (status, answer) == (404, {"code": -5000, "msg": "Path /fapi/v1/listenKey, Method GET is invalid"})
     status, answer, _ = await client.request("PATCH", "/fapi/v1/order")
     assert (status, answer["code"]) == (404, -5000)
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1/fapi/v1/time?a=b", "HTTP://x:80/fapi/v1/time"])
+async def test_a_target_may_name_the_host(sim, target):
+    _, client = sim
+    reader, writer = await asyncio.open_connection(*client.rest.removeprefix("http://").split(":"))
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 200") and b"serverTime" in answer
 
 
 async def test_head_is_get_without_a_body_and_options_names_the_methods(sim):
@@ -479,3 +494,26 @@ async def test_bytes_that_are_no_text_are_refused_not_fatal(sim):
     for target, data in (("?symbol=%ff%fe", None), ("", b"symbol=\xff\xfe\x00"), ("?%", None), ("?&&=&", b"=&=")):
         status, answer, _ = await client.request("POST", f"/fapi/v1/order{target}", data=data)
         assert (status // 100, answer["code"] < 0) == (4, True)
+
+
+async def test_one_pool_of_connections_serves_questions_and_websockets(sim):
+    """A client's pool knows host and port alone: it may upgrade a connection that REST has answered on before."""
+    _, client = sim
+    for _ in range(3):
+        await client.get("/fapi/v1/time")
+    assert sum(map(len, client.session.connector._conns.values())) == 1, "a connection to be used again"
+    async with client.session.ws_connect(f"{client.rest}/public/stream?streams=btcusdc@bookTicker") as channel:
+        assert client.session.connector._conns == {}, "it was used"
+        assert (await channel.receive_json(timeout=5))["stream"] == "btcusdc@bookTicker"
+        status, answer, _ = await client.get("/fapi/v1/ping")
+        assert (status, answer) == (200, {})
+        async with client.session.ws_connect(f"{client.rest}/ws-fapi/v1") as api:
+            await api.send_json({"id": 1, "method": "ping"})
+            assert (await api.receive_json(timeout=5))["result"] == {}
+        await channel.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 1})
+        while "result" not in (answer := await channel.receive_json(timeout=5)):
+            pass
+        assert answer["result"] == ["btcusdc@bookTicker"]
+    await client.get("/fapi/v1/ping")
+    with pytest.raises(aiohttp.WSServerHandshakeError, match="404"):
+        await client.session.ws_connect(f"{client.rest}/nowhere")

@@ -8,11 +8,11 @@ import pytest
 from still_market import BTC, StillVenue
 
 from phx._core.enums import TradeOrigin
-from phx.sim.market_views import kline
-from phx.sim.price_history import PriceHistory
+from phx.sim.api.market_views import kline
+from phx.sim.api.request import Call
+from phx.sim.api.rest_api import ENDPOINTS
+from phx.sim.markets.price_history import PriceHistory
 from phx.sim.refusals import Refused
-from phx.sim.request import Call
-from phx.sim.rest_api import ENDPOINTS
 
 START_MS = 1_780_000_000_000
 MINUTE_MS = 60_000

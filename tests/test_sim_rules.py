@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phx.instruments import ONE_E8
-from phx.sim import reduce_only, rules
-from phx.sim.account import Account, Order
 from phx.sim.contracts import listed
-from phx.sim.limits import Limits, Window
+from phx.sim.exchange import reduce_only, rules
+from phx.sim.exchange.account import Account, Order
+from phx.sim.exchange.limits import Limits, Window
+from phx.sim.keys.signing import Key, check_time
 from phx.sim.refusals import Refused
-from phx.sim.signing import Key, check_time
 
 CONTRACTS = listed({})
 BTCUSDC, ETHUSDC = CONTRACTS["BTCUSDC"], CONTRACTS["ETHUSDC"]

@@ -9,10 +9,10 @@ import pytest
 
 from phx.config import SimKey
 from phx.process import StayDown
-from phx.sim.account import Account
-from phx.sim.key_list import listed_keys
+from phx.sim.exchange.account import Account
+from phx.sim.keys.key_list import listed_keys
+from phx.sim.keys.signing import Key, Keys, check_time, payload_of, sent_signature, signed_forms, unsigned
 from phx.sim.refusals import Refused
-from phx.sim.signing import Key, Keys, check_time, payload_of, sent_signature, signed_forms, unsigned
 
 PAYLOAD = b"symbol=BTCUSDC&side=BUY&type=LIMIT&quantity=0.010&price=64000.0&timestamp=1790000000000"
 OWNER = Account(1, 10**13, ["USDC"], 0, 0)

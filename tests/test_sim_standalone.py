@@ -17,7 +17,7 @@ from sim_client import SimClient
 from system.running import ROOT, yaml_of
 
 from phx.config import REGIMES, Sim
-from phx.sim.latent import REGIME_NAMES
+from phx.sim.markets.latent import REGIME_NAMES
 
 
 class Alone:
@@ -75,6 +75,12 @@ async def heard_on(port: int, path: str) -> dict:
     return frame
 
 
+async def fees_of(venue: Alone, symbol: str) -> tuple[str, str]:
+    async with SimClient(venue.port, venue.value("API key")[0], venue.value("secret")[0]) as client:
+        _, found, _ = await client.signed("GET", "/fapi/v1/commissionRate", symbol=symbol)
+        return found["makerCommissionRate"], found["takerCommissionRate"]
+
+
 def test_without_options_it_is_a_synthetic_market_that_one_port_serves_whole():
     with Alone("--accounts", "2") as venue:
         assert "synthetic market of BTCUSDC, ETHUSDC (seed 1, regime auto)" in venue.said
@@ -96,6 +102,13 @@ def test_without_options_it_is_a_synthetic_market_that_one_port_serves_whole():
 
         asyncio.run(trade())
         assert venue.ended(signal.SIGINT)[0] == 0
+
+
+def test_paths_carry_everything_for_clients_from_before_they_were_split():
+    with Alone("--any-path", "--symbols", "BTCUSDT", "BTCUSDC") as venue:
+        assert asyncio.run(heard_on(venue.port, "/ws/btcusdc@markPrice@1s"))["e"] == "markPriceUpdate"
+        assert asyncio.run(fees_of(venue, "BTCUSDC")) == ("0.000000", "0.000400")
+        assert asyncio.run(fees_of(venue, "BTCUSDT")) == ("0.000200", "0.000500")
 
 
 def test_regimes_are_shown_and_forced_from_outside():

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phx._core.enums import TradeOrigin
-from phx.sim.all_markets import AllMarkets
 from phx.sim.contracts import listed
-from phx.sim.hub import Hub
-from phx.sim.klines import INTERVALS
-from phx.sim.market_wire import Liquidation
-from phx.sim.streams import SymbolStreams
+from phx.sim.streams.all_markets import AllMarkets
+from phx.sim.streams.hub import Hub
+from phx.sim.streams.klines import INTERVALS
+from phx.sim.streams.market_wire import Liquidation
+from phx.sim.streams.streams import SymbolStreams
 
 CONTRACTS = listed({})
 START_MS = 1_795_000_000_000  # a whole minute and a multiple of 5 s

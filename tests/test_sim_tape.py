@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phx._core.enums import TradeOrigin
-from phx.sim import tape as tapes
-from phx.sim.tape import AGGREGATE_MS, FIRST_AGGREGATE_ID, Tape
+from phx.sim.streams import tape as tapes
+from phx.sim.streams.tape import AGGREGATE_MS, FIRST_AGGREGATE_ID, Tape
 
 MARKET, RPI, NONE = TradeOrigin.ORIGIN_MARKET, TradeOrigin.ORIGIN_RPI, TradeOrigin.ORIGIN_NONE
 LIQUIDATION, INSURANCE = TradeOrigin.ORIGIN_LIQUIDATION, TradeOrigin.ORIGIN_INSURANCE

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from phx.recording import RecordingError
-from phx.sim.unlisted import Step, unlisted
+from phx.sim.markets.unlisted import Step, unlisted
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,15 @@
 
 import pytest
 
-from phx.sim.request import Kind
-from phx.sim.rest_api import ENDPOINTS
+from phx.sim.api.request import Kind
+from phx.sim.api.rest_api import ENDPOINTS
 
 SYMBOL = {"symbol": "BTCUSDC"}
 WEIGHTS = [
     ("GET /fapi/v1/ping", {}, 1),
     ("GET /fapi/v1/time", {}, 1),
+    ("GET /api/v3/ping", {}, 1),
+    ("GET /api/v3/time", {}, 1),
     ("GET /fapi/v1/exchangeInfo", {}, 1),
     *((("GET /fapi/v1/depth"), SYMBOL | {"limit": limit}, weight)
       for limit, weight in (("5", 2), ("10", 2), ("20", 2), ("50", 2), ("100", 5), ("500", 10), ("1000", 20))),

@@ -8,11 +8,13 @@ import pytest
 
 from phx._core.enums import TradeOrigin
 from phx.instruments import ONE_E8
-from phx.sim import answers, market_wire, wire
-from phx.sim.account import Account, Fill, Order
+from phx.sim.api import answers
 from phx.sim.contracts import listed, padded, plain
-from phx.sim.streams import ORIGIN_TEXT
-from phx.sim.tape import Aggregate
+from phx.sim.exchange import wire
+from phx.sim.exchange.account import Account, Fill, Order
+from phx.sim.streams import market_wire
+from phx.sim.streams.streams import ORIGIN_TEXT
+from phx.sim.streams.tape import Aggregate
 
 FRAMES = Path(__file__).parent / "frames"
 CONTRACTS = listed({})

@@ -14,17 +14,18 @@ import pytest
 from phx._core.engine import Engine
 from phx._core.enums import TradeOrigin
 from phx.instruments import ONE_E8
-from phx.sim import market_wire, wire
-from phx.sim.account import Account
-from phx.sim.algo_order import AlgoOrder
 from phx.sim.contracts import Contract, listed
-from phx.sim.exchange import Exchange
-from phx.sim.hub import Hub
-from phx.sim.klines import Candle
-from phx.sim.market_wire import Liquidation
-from phx.sim.streams import ORIGIN_TEXT, SymbolStreams
-from phx.sim.tickers import DayStatistics
-from phx.sim.unlisted import template
+from phx.sim.exchange import wire
+from phx.sim.exchange.account import Account
+from phx.sim.exchange.algo_order import AlgoOrder
+from phx.sim.exchange.exchange import Exchange
+from phx.sim.markets.unlisted import template
+from phx.sim.streams import market_wire
+from phx.sim.streams.hub import Hub
+from phx.sim.streams.klines import Candle
+from phx.sim.streams.market_wire import Liquidation
+from phx.sim.streams.streams import ORIGIN_TEXT, SymbolStreams
+from phx.sim.streams.tickers import DayStatistics
 
 ORIGINS = {text: origin for origin, text in ORIGIN_TEXT.items()}
 # Frames of 2026 that are not among the captures, each seen alike by several people.

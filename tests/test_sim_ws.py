@@ -9,12 +9,12 @@ import msgspec
 import picows
 import pytest
 
-from phx.sim import connection, control, ws
-from phx.sim.connection import Timing
+from phx.sim.api import connection, control, ws
+from phx.sim.api.connection import Timing
+from phx.sim.api.ws import asked_for
 from phx.sim.faults.trouble import Trouble
-from phx.sim.hub import Hub
 from phx.sim.latency import Latency
-from phx.sim.ws import asked_for
+from phx.sim.streams.hub import Hub
 
 KEY, OTHER_KEY = "k" * 64, "o" * 64
 
@@ -27,6 +27,7 @@ class Venue:
         self.strict_paths = strict_paths
         self.latency = Latency({})
         self.connections = set()
+        self.told_silent = set()
         self.trouble = Trouble(self)
 
     @staticmethod
@@ -356,3 +357,25 @@ async def test_a_message_is_enveloped_once_for_all_who_want_it(serving):
     assert hub.in_envelope("a@trade", payload) is first
     assert hub.in_envelope("b@trade", payload) == b'{"stream":"b@trade","data":{"e":"x"}}'
     assert hub.in_envelope("b@trade", b"{}") == b'{"stream":"b@trade","data":{}}'
+
+
+@pytest.mark.parametrize("said", ["upgrade", "keep-alive, Upgrade", "Upgrade,keep-alive"])
+async def test_a_browser_and_a_proxy_get_in(serving, said):
+    client = await serving(Venue())
+    channel = await client.open("/public/ws/a@trade", headers={"Connection": said})
+    assert (await asked(channel, "LIST_SUBSCRIPTIONS"))["result"] == ["a@trade"]
+
+
+async def test_of_a_stream_that_its_path_does_not_carry_the_log_tells_once(serving, caplog):
+    client = await serving(Venue())
+    for _ in range(2):
+        channel = await client.open("/public/ws")
+        await asked(channel, "SUBSCRIBE", "a@trade", "a@markPrice", "b@markPrice", KEY)
+    channel = await client.open("/ws/a@kline_1m")
+    await asked(channel, "LIST_SUBSCRIPTIONS")
+    assert [record.getMessage() for record in caplog.records if record.name == "phx.sim"] == [
+        "sim: 'a@markPrice' stays silent on /public, as at the venue; its path is /market",
+        "sim: a listen key stays silent on /public, as at the venue; its path is /private",
+        "sim: 'a@kline_1m' stays silent on a path without /public, /market or /private, as at the venue; "
+        "its path is /market",
+    ]

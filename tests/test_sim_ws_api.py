@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sim_client import SimClient, next_json
 
-from phx.sim.account import Account
+from phx.sim.api.ws_api import ApiSession
+from phx.sim.exchange.account import Account
+from phx.sim.keys.signing import Key, Keys
 from phx.sim.process import Servers, build
-from phx.sim.signing import Key, Keys
-from phx.sim.ws_api import ApiSession
 
 KEY, READER, ED25519, RSA = "h" * 64, "r" * 64, "e" * 64, "s" * 64
 PRIVATE, OTHER_PRIVATE = Ed25519PrivateKey.generate(), generate_private_key(65537, 2048)

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from phx._core.enums import TradeOrigin
 from phx.instruments import Instrument
-from phx.sim.fitted import asset_of, load_fitted
-from phx.sim.flows import order_flows
-from phx.sim.latent import REGIMES, LatentPrice
-from phx.sim.recorded import Book, Delta, Kind, Recorded, Top, Trade
-from phx.sim.synthetic import ActionKind, OrderFlow, _levelled
-from phx.sim.unlisted import invented
+from phx.sim.markets.fitted import asset_of, load_fitted
+from phx.sim.markets.flows import order_flows
+from phx.sim.markets.latent import REGIMES, LatentPrice
+from phx.sim.markets.recorded import Book, Delta, Kind, Recorded, Top, Trade
+from phx.sim.markets.synthetic import ActionKind, OrderFlow, _levelled
+from phx.sim.markets.unlisted import invented
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "fit_synthetic.py"
 spec = importlib.util.spec_from_file_location("fit_synthetic", SCRIPT)

@@ -29,6 +29,8 @@ cdef class Overlay:
     cdef Levels asks
     cdef OverlaySide buys       # ours
     cdef OverlaySide sells
+    cdef Levels changed_bids    # prices where what accounts show or took changed since changes()
+    cdef Levels changed_asks
     cdef readonly EventLog log
     cdef Positions positions
     cdef Positions probe        # scratch: positions while an order is tried out
@@ -43,6 +45,7 @@ cdef class Overlay:
 
     cdef Levels *levels_of(self, int64_t side) noexcept nogil
     cdef OverlaySide *orders_of(self, int64_t side) noexcept nogil
+    cdef void mark(self, int64_t side, int64_t price_ticks) noexcept nogil
     cdef void report_order(self, int64_t kind, const OverlayOrder *order, int64_t reason) noexcept nogil
     cdef void report_trade(
         self, int64_t side, OverlayOrder *taker, OverlayOrder *maker, int64_t price_ticks, int64_t lots

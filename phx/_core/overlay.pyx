@@ -46,6 +46,8 @@ cdef class Overlay:
             raise ValueError(f"queue model {model!r}: expected one of {', '.join(MODELS)}")
         levels_init(&self.bids, 1)
         levels_init(&self.asks, -1)
+        levels_init(&self.changed_bids, 1)
+        levels_init(&self.changed_asks, -1)
         self.log = EventLog()
         self.positions = Positions()
         self.probe = Positions()
@@ -57,6 +59,8 @@ cdef class Overlay:
     def __dealloc__(self):
         levels_free(&self.bids)
         levels_free(&self.asks)
+        levels_free(&self.changed_bids)
+        levels_free(&self.changed_asks)
         free(self.buys.orders)
         free(self.sells.orders)
 
@@ -65,6 +69,10 @@ cdef class Overlay:
 
     cdef OverlaySide *orders_of(self, int64_t side) noexcept nogil:
         return &self.buys if side > 0 else &self.sells
+
+    cdef void mark(self, int64_t side, int64_t price_ticks) noexcept nogil:
+        """Remember that accounts show or took another quantity at a price."""
+        levels_add(&self.changed_bids if side > 0 else &self.changed_asks, price_ticks)
 
     # ---- our orders ---------------------------------------------------------------------------------------------
 
@@ -101,6 +109,7 @@ cdef class Overlay:
             event.maker_id = maker.order_id
             event.maker_owner = maker.owner
             event.maker_remaining_lots = maker.remaining_lots
+            self.mark(maker.side, maker.price_ticks)
             self.positions.add(maker.position, maker.side * lots)
 
     cdef void rest(self, OverlayOrder *order) noexcept nogil:
@@ -116,12 +125,14 @@ cdef class Overlay:
             place -= 1
         memmove(&own.orders[place + 1], &own.orders[place], (own.count - place) * sizeof(OverlayOrder))
         own.count += 1
+        self.mark(order.side, order.price_ticks)
         own.orders[place] = order[0]
         own.orders[place].level_lots = level.lots if level != NULL else 0
         own.orders[place].queue.front_lots = own.orders[place].level_lots
         own.orders[place].queue.traded_lots = 0
 
     cdef void drop(self, OverlaySide *own, int32_t place) noexcept nogil:
+        self.mark(own.orders[place].side, own.orders[place].price_ticks)
         own.count -= 1
         memmove(&own.orders[place], &own.orders[place + 1], (own.count - place) * sizeof(OverlayOrder))
 
@@ -213,6 +224,7 @@ cdef class Overlay:
                 # On equal prices the recorded quantity goes first.
                 lots = min(room, level.lots - level.consumed_lots)
                 level.consumed_lots += lots
+                self.mark(-taker.side, level.price_ticks)
                 self.report_trade(taker.side, taker, NULL, level.price_ticks, lots)
             elif self.most(self.positions, maker) == 0:
                 self.knock_out(own, 0, EXPIRY_REDUCE_ONLY)
@@ -305,11 +317,14 @@ cdef class Overlay:
                 order.level_lots = lots
             elif lots == 0:
                 order.queue.front_lots = 0
+        level = levels_find(levels, price_ticks) if lots == 0 else levels_add(levels, price_ticks)
+        if level == NULL or level.lots == lots:
+            return
+        if level.consumed_lots:
+            self.mark(side, price_ticks)
         if lots == 0:
             levels_remove(levels, price_ticks)
-            return
-        level = levels_add(levels, price_ticks)
-        if level.lots != lots:
+        else:
             level.lots = lots
             level.consumed_lots = 0
 
@@ -347,6 +362,7 @@ cdef class Overlay:
                 lots = min(self.most(self.positions, maker), level.lots - level.consumed_lots)
                 if lots > 0:
                     level.consumed_lots += lots
+                    self.mark(-side, level.price_ticks)
                     self.report_trade(-side, NULL, maker, maker.price_ticks, lots)
                 if maker.remaining_lots == 0:
                     self.drop(own, 0)
@@ -507,6 +523,36 @@ cdef class Overlay:
             price_ticks = own.orders[place].price_ticks
             found[price_ticks] = found.get(price_ticks, 0) + own.orders[place].remaining_lots
         return sorted(found.items(), reverse=side > 0)[:limit]
+
+    def resting(self):
+        """Return how many orders of accounts rest."""
+        return self.buys.count + self.sells.count
+
+    def changes(self):
+        """Return (side, price_ticks, own_lots, taken_lots) of the prices where these changed since the last call.
+
+        own_lots: what accounts' orders show there now. taken_lots: what they took of the recorded level there.
+        """
+        cdef Levels *changed
+        cdef OverlaySide *own
+        cdef Level *level
+        cdef int64_t i, price_ticks, lots
+        cdef int32_t place
+        cdef int side
+        found = []
+        for side in range(1, -2, -2):
+            changed = &self.changed_bids if side > 0 else &self.changed_asks
+            own = self.orders_of(side)
+            for i in range(changed.count):
+                price_ticks = changed.levels[i].price_ticks
+                lots = 0
+                for place in range(own.count):
+                    if own.orders[place].price_ticks == price_ticks:
+                        lots += own.orders[place].remaining_lots
+                level = levels_find(self.levels_of(side), price_ticks)
+                found.append((side, price_ticks, lots, level.consumed_lots if level != NULL else 0))
+            changed.count = 0
+        return found
 
     def drain(self):
         """Return the events since the last call, oldest first."""

@@ -197,7 +197,7 @@ class Session:
             yield from self.time.run_until(item.recv_ns)
             self._hear(self.venue.play(item, self.time.now_ns))
             if isinstance(item, Frame) and item.symbol in self.markets and kind_of(item) in KINDS:
-                self.time.after(self.latency_ns, self._receive, item.raw)
+                self._send(self.venue.heard(item, self.time.now_ns))
             yield self.time.now_ns
         # What is on its way arrives: an answer to the last request, and what the gateway makes of it.
         yield from self.time.run_until(self.time.now_ns + 2 * self.latency_ns)
@@ -210,6 +210,10 @@ class Session:
         self.time.every(QUOTER_TURN_NS, self._turn_quoters)
 
     # ---- the feed ----
+
+    def _send(self, frames: Iterable[bytes]) -> None:
+        for frame in frames:
+            self.time.after(self.latency_ns, self._receive, frame)
 
     def _receive(self, frame: bytes) -> None:
         published = self.feed.frame(frame, self.time.now_ns, self.time.now_ns)
@@ -276,6 +280,7 @@ class Session:
 
     def _ask_venue(self, action: dict) -> None:
         self._hear(self.venue.ask(action))
+        self._send(self.venue.changed(action["symbol_id"], self.time.now_ns))
 
     def _hear(self, said: list) -> None:
         for word in said:

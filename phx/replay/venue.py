@@ -17,6 +17,7 @@ from phx.instruments import ONE_E8, Instrument
 from phx.recording import Frame
 from phx.replay.check import KINDS, kind_of
 from phx.replay.funding import Funding
+from phx.replay.public import PublicFrames
 
 TIF = {TimeInForce.GTX: Tif.TIF_GTX, TimeInForce.IOC: Tif.TIF_IOC, TimeInForce.MARKET: Tif.TIF_MARKET}
 POST_ONLY_REFUSED, UNKNOWN_ORDER, REDUCE_ONLY_REFUSED = -5022, -2011, -2022
@@ -110,6 +111,10 @@ class Venue:
         self.open: dict[int, OpenOrder] = {}  # by order id
         self.order_ids: dict[int, int] = {}  # by intent id
         self.fills: list[Fill] = []  # all, oldest first: the account's own history
+        self.public = {
+            symbol: PublicFrames(symbol, instruments[symbol], self.playback.instruments[self.index[symbol]])
+            for symbol in traded.values()
+        }
         self.marked: set[str] = set()  # symbols whose mark price is recorded
         self.funding = {symbol: Funding(instrument) for symbol, instrument in instruments.items()}
         self.positions = dict.fromkeys(traded, 0)  # lots by symbol_id
@@ -128,7 +133,9 @@ class Venue:
         if item.symbol not in self.index:
             return []
         if not isinstance(item, Frame):
-            self.playback.snapshot(self.index[item.symbol], item.payload, now_ns)
+            began = self.playback.snapshot(self.index[item.symbol], item.payload, now_ns)
+            if began and item.symbol in self.public:
+                self.public[item.symbol].begin()
         elif (kind := kind_of(item)) not in KINDS:
             return []
         elif kind == "markPrice":
@@ -145,12 +152,21 @@ class Venue:
         held = [(i, lots) for i, lots in self.positions.items() if lots and self.traded[i] == item.symbol]
         return [FundingPaid(symbol_id, due.amount_e8(lots)) for symbol_id, lots in held]
 
+    def heard(self, item: Frame, now_ns: int) -> list[bytes]:
+        """Return what the feed hears for a recorded frame that was played."""
+        public = self.public.get(item.symbol)
+        return [item.raw] if public is None else public.heard(item, kind_of(item), now_ns)
+
+    def changed(self, symbol_id: int, now_ns: int) -> list[bytes]:
+        """Return what the feed hears of our orders in a traded symbol."""
+        return self.public[self.traded[symbol_id]].changed(now_ns)
+
     def depth(self, symbol: str, now_ns: int) -> bytes | None:
         """Return the answer to GET /depth, None while the recording has no book."""
         instrument, book = self.instruments[symbol], self.playback.book(self.index[symbol], SNAPSHOT_LEVELS)
         if book is None:
             return None
-        update_id, *sides = book
+        update_id, *sides = self.public[symbol].depth(SNAPSHOT_LEVELS) if symbol in self.public else book
         bids, asks = ([(instrument.price_text(t), instrument.qty_text(q)) for t, q in side] for side in sides)
         now_ms = now_ns // 10**6
         answer = {"lastUpdateId": update_id, "E": now_ms, "T": now_ms, "bids": bids, "asks": asks}

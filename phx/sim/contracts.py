@@ -2,8 +2,6 @@
 
 from decimal import Decimal
 
-import msgspec
-
 from phx.instruments import ONE_E8, Instrument
 from phx.venue.binance.listed import entries
 
@@ -62,7 +60,7 @@ class Contract:
             quote_asset=entry["quoteAsset"],
             status=entry["status"],
         )
-        self.order_filters = self.instrument  # what orders are held to; the book keeps its grid when these grow
+        self.order_filters = self.instrument  # what orders are held to; the book keeps its grid when these change
         self.margin_asset = entry["marginAsset"]
         self.ticklot_e8 = self.instrument.ticklot_e8
         self.market_max_lots = int(Decimal(self.filters["MARKET_LOT_SIZE"]["maxQty"]) / self.instrument.lot_size)
@@ -76,23 +74,6 @@ class Contract:
         self.zero_price = padded(0, self._price_decimals)
         brackets = BRACKETS.get(entry["baseAsset"], OTHER_BRACKETS)
         self.brackets = [(cap, Decimal(rate), leverage) for cap, rate, leverage in brackets]
-
-    def coarsen(self, tick: int, step: int, notional: int) -> None:
-        """Let tick, step and smallest notional grow by factors, as the venue may at any time."""
-        factors = {"tickSize": tick, "stepSize": step, "minQty": step, "notional": notional}
-        filters = [
-            found | {name: str(Decimal(found[name]) * factor) for name, factor in factors.items() if name in found}
-            for found in self.entry["filters"]
-        ]
-        self.entry = self.entry | {"filters": filters}
-        held = self.order_filters
-        self.order_filters = msgspec.structs.replace(
-            held,
-            tick_size=held.tick_size * tick,
-            lot_size=held.lot_size * step,
-            min_qty=held.min_qty * step,
-            min_notional=held.min_notional * notional,
-        )
 
     def price(self, ticks: int) -> str:
         """Return a price padded to the contract's pricePrecision."""

@@ -10,22 +10,22 @@ from phx import process
 from phx.instruments import ONE_E8
 from phx.process import Process, StayDown
 from phx.recording import RecordingError
-from phx.sim import rest, ws
-from phx.sim.account import Account
+from phx.sim.api import rest, ws
+from phx.sim.api.door import Door
 from phx.sim.contracts import Contract, listed
-from phx.sim.door import Door
-from phx.sim.exchange import Exchange
+from phx.sim.exchange.account import Account
+from phx.sim.exchange.exchange import Exchange
 from phx.sim.faults import script
 from phx.sim.faults.switchboard import FaultError
-from phx.sim.key_list import listed_keys
+from phx.sim.keys.key_list import listed_keys
+from phx.sim.keys.signing import Key, Keys
 from phx.sim.latency import Latency, LatencyError, measured
-from phx.sim.market import Player
-from phx.sim.recorded import RecordedMarket
-from phx.sim.recorded_market import RecordedPlayer
-from phx.sim.signing import Key, Keys
-from phx.sim.streams import Hub
-from phx.sim.synthetic_market import SyntheticPlayer
-from phx.sim.unlisted import invented, refined, unlisted
+from phx.sim.markets.market import Player
+from phx.sim.markets.recorded import RecordedMarket
+from phx.sim.markets.recorded_market import RecordedPlayer
+from phx.sim.markets.synthetic_market import SyntheticPlayer
+from phx.sim.markets.unlisted import invented, refined, unlisted
+from phx.sim.streams.streams import Hub
 from phx.sim.venue import Venue
 from phx.venue.binance import keys as key_files
 
@@ -116,10 +116,14 @@ def assembled(sim, ids: dict[str, int], first: Credentials) -> Venue:
     assets = sorted({contract.margin_asset for contract in exchange.contracts.values()})
     wallet_e8 = int(sim.wallet * ONE_E8)
     for owner in range(1, sim.accounts + 1):
-        exchange.accounts[owner] = Account(owner, wallet_e8, assets, sim.maker_fee, sim.taker_fee)
+        usdt_fees = sim.usdt_maker_fee, sim.usdt_taker_fee
+        exchange.accounts[owner] = Account(owner, wallet_e8, assets, sim.maker_fee, sim.taker_fee, usdt_fees)
     own = zip(credentials_of(first, sim.accounts), exchange.accounts.values(), strict=True)
     keys = [Key(*texts, account) for texts, account in own] + listed_keys(sim.keys, exchange.accounts)
-    return Venue(exchange, Keys(keys), latency_of(sim), sim.strict_paths, sim.older_acks, planned_faults(sim))
+    try:
+        return Venue(exchange, Keys(keys), latency_of(sim), sim.strict_paths, sim.older_acks, planned_faults(sim))
+    except FaultError as error:
+        raise StayDown(f"sim.faults: {error}") from None
 
 
 def build(config) -> Venue:
@@ -140,11 +144,11 @@ class Servers:
         self.one_port = one_port
 
     async def __aenter__(self) -> "Servers":
-        self.rest = await rest.prepare(self.venue)
         self.ws = await ws.serve(self.venue, 0 if self.one_port else self.port + 1)
         if self.one_port:
             self.ws.close()
-        self.door = Door(self.port, self.rest.server, self.ws._protocol_factory)
+        self.rest = await rest.prepare(self.venue, self.ws._protocol_factory)
+        self.door = Door(self.port, self.rest.server, self.ws._protocol_factory, self._refuses_rest)
         try:
             await self.door.__aenter__()
         except OSError:
@@ -163,6 +167,9 @@ class Servers:
         await self.door.__aexit__(kind, value, traceback)
         self.ws.close()
         await self.rest.cleanup()
+
+    def _refuses_rest(self) -> bool:
+        return self.venue.trouble.handshake("rest") != ""
 
     async def _pass_time(self) -> None:
         exchange = self.venue.exchange

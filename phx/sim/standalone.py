@@ -14,8 +14,8 @@ from phx import config as configuration
 from phx.config import ConfigError, Sim
 from phx.process import EXIT_AGAIN, EXIT_OK, EXIT_STAY_DOWN, StayDown, configure_logging
 from phx.recording import RecordingError, symbols
+from phx.sim.markets.recorded import PROBED_FRAMES
 from phx.sim.process import Credentials, Servers, assembled, configured_key, credentials_of
-from phx.sim.recorded import PROBED_FRAMES
 
 SYMBOLS = ("BTCUSDC", "ETHUSDC")
 MAX_ACCOUNTS = 1000
@@ -58,6 +58,8 @@ def changed(sim: Sim, asked) -> Sim:
     changes = {name: value for name, value in given.items() if value is not None}
     if asked.no_rate_limits:
         changes["rate_limits"] = False
+    if asked.any_path:
+        changes["strict_paths"] = False
     if asked.recording:
         changes |= {"market": "recorded", "recordings": asked.recording}
     return msgspec.structs.replace(sim, **changes)

@@ -2,14 +2,14 @@
 
 import time
 
-from phx.sim import wire
-from phx.sim.account import Account
-from phx.sim.exchange import Exchange
+from phx.sim.exchange import wire
+from phx.sim.exchange.account import Account
+from phx.sim.exchange.exchange import Exchange
+from phx.sim.exchange.ledger import orders_with_fills, report
 from phx.sim.faults.trouble import Trouble
+from phx.sim.keys.listen_keys import ListenKeys
+from phx.sim.keys.signing import Keys, check_time
 from phx.sim.latency import Latency
-from phx.sim.ledger import orders_with_fills, report
-from phx.sim.listen_keys import ListenKeys
-from phx.sim.signing import Keys, check_time
 
 
 class Venue:
@@ -32,8 +32,8 @@ class Venue:
         self.strict_paths = strict_paths
         self.older_acks = older_acks
         self.started_ms = self.now_ms()
-        self.skew_ms = 0  # of the clock that clients are shown and measured by
         self.connections: set = set()  # every open WebSocket
+        self.told_silent: set[tuple[str, str]] = set()  # paths and kinds of streams of which a warning was given
         self.trouble = Trouble(self, faults)
         exchange.emit = self.emit
 
@@ -46,15 +46,16 @@ class Venue:
         return time.time_ns() // 1_000_000
 
     def clock_ms(self) -> int:
-        """Return the time as the venue tells it."""
-        return self.now_ms() + self.skew_ms
+        """Return the time as the venue tells it and measures clients by."""
+        now_ms = self.now_ms()
+        return now_ms + self.trouble.skew_ms(now_ms)
 
     def emit(self, account: Account, text: str) -> None:
         """Send a user event to the account's private streams."""
         listen_key = self.listen_keys.key_of(account)
         if not listen_key or not self.hub.wanted(listen_key):
             return
-        if self.trouble.any:
+        if self.trouble.events.concerned:
             self.trouble.on_user_event(account, listen_key, text)
         else:
             self.hub.send(listen_key, text)

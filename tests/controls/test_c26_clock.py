@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from phx.sim import rest as server
+from phx.sim.api import rest as server
 from phx.sim.process import Servers, build
 from phx.sim.refusals import Refused
 from phx.venue.binance import keys

@@ -1,0 +1,1 @@
+"""Who may ask: API keys and their signatures, and the keys of private streams."""
