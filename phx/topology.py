@@ -29,7 +29,9 @@ SEGMENTS = {
     for kind in (
         SegmentKind("bbo", records.BBO, 1024, "instrument", "feed", ("quoter", "gateway", "ops"), ("quoter",)),
         SegmentKind("book", records.BOOK, 256, "instrument", "feed", ("quoter", "gateway", "ops"), ("quoter",)),
-        SegmentKind("tape", records.TAPE, 8192, "instrument", "feed", ("quoter", "gateway", "ops", RECORDER), ("quoter",)),
+        SegmentKind(
+            "tape", records.TAPE, 8192, "instrument", "feed", ("quoter", "gateway", "ops", RECORDER), ("quoter",)
+        ),
         SegmentKind("ladder", records.LADDER, 64, "symbol", "quoter", ("gateway", RECORDER), ("gateway",)),
         SegmentKind("own", records.OWN, 8, "symbol", "gateway", ("quoter", "ops"), ("quoter",)),
         SegmentKind("exec", records.EXEC, 4096, "symbol", "gateway", ("quoter", RECORDER), ("quoter",)),

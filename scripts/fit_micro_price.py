@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from phx.instruments import Instrument
 from phx.micro_price import MicroPriceTable, problem_of
 from phx.recording import Recording, RecordingTruncated, symbols
-from phx.sim.fitted import asset_of, load_fitted
+from phx.sim.markets.fitted import asset_of, load_fitted
 
 CONVERGED_TICKS = 1e-12
 MOST_JUMPS = 100_000  # powers of B before the sum is given up

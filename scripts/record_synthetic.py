@@ -10,13 +10,13 @@ from pathlib import Path
 
 from phx._core.engine import Engine
 from phx.recording import Frame, RecordingWriter, Snapshot
-from phx.sim.exchange import wire
 from phx.sim.contracts import Contract
+from phx.sim.exchange import wire
 from phx.sim.markets.mark import INTERVAL_MS, Mark
 from phx.sim.markets.market import FIRST_ORDER_ID, FIRST_TRADE_ID, FIRST_UPDATE_ID
-from phx.sim.streams.streams import Hub
 from phx.sim.markets.synthetic import order_flows
 from phx.sim.markets.synthetic_market import SyntheticMarket
+from phx.sim.streams.streams import Hub
 from phx.venue.binance.listed import entries
 
 FUNDING_MS = 1_772_294_400_000 // INTERVAL_MS * INTERVAL_MS  # some funding time

@@ -15,9 +15,9 @@ from phx.findings import Verdict, exit_status
 from phx.gateway import checks
 from phx.process import StayDown
 from phx.sim.api import rest_api
+from phx.sim.api.request import Endpoint, Security
 from phx.sim.process import Servers, build
 from phx.sim.refusals import Refused
-from phx.sim.api.request import Endpoint, Security
 from phx.venue.binance import keys
 from phx.venue.binance.endpoints import endpoints
 from phx.venue.binance.rest import Rest

@@ -12,7 +12,7 @@ from test_docs import renderer
 from phx import config as configuration
 from phx.config_source import ConfigError
 from phx.params import params_record
-from phx.sim.fitted import asset_of, load_fitted
+from phx.sim.markets.fitted import asset_of, load_fitted
 from phx.venue.binance import listed
 
 ROOT = Path(__file__).resolve().parents[1]
