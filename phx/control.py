@@ -135,7 +135,7 @@ class ControlServer:
     def _answer(self, connection: Connection, line: bytes) -> None:
         try:
             request = msgspec.json.decode(line, type=Request)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             answer = Answer(False, f"not a request: {error}")
         else:
             try:
