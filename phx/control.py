@@ -165,5 +165,5 @@ def ask(path: Path, request: Request, timeout_s: float = 15.0) -> Answer:
             raise ControlError(f"{path}: nobody answers ({error.strerror or error})") from None
     try:
         return msgspec.json.decode(received, type=Answer)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise ControlError(f"{path}: not an answer") from None

@@ -102,7 +102,7 @@ class Latches:
                 found.append(msgspec.json.decode(path.read_bytes(), type=Latch))
             except FileNotFoundError:
                 continue
-            except (OSError, msgspec.DecodeError) as error:
+            except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
                 found.append(Latch(path.stem, "", f"unreadable: {error}", "", 0))
         return found
 

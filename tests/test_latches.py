@@ -49,8 +49,9 @@ def test_clearing_takes_all_or_one_symbol(latches):
     assert latches.all() == [] == latches.clear()
 
 
-def test_an_unreadable_latch_stops_everything(latches):
-    (latches.folder / "gateway.BTCUSDC.json").write_bytes(b"\xff{")
+@pytest.mark.parametrize("body", [b"", b"\xff{", b'{"process":"\xff"}', b"[]", b'{"process":"gateway"}', b"null"])
+def test_an_unreadable_latch_stops_everything(latches, body):
+    (latches.folder / "gateway.BTCUSDC.json").write_bytes(body)
     assert "unreadable" in latches.stops("ETHUSDC").reason
     latches.clear()
     assert list(latches.folder.iterdir()) == []

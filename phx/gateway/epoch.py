@@ -84,7 +84,7 @@ class Day(msgspec.Struct):
 def read_day(run_folder: Path) -> Day:
     try:
         return msgspec.json.decode((run_folder / "day.json").read_bytes(), type=Day)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return Day()
 
 
@@ -96,7 +96,7 @@ def read_limits(run_folder: Path) -> dict[str, dict[str, int]]:
     """Return the limits that the last life had in force, by symbol."""
     try:
         return msgspec.json.decode((run_folder / "limits.json").read_bytes(), type=dict[str, dict[str, int]])
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return {}
 
 
@@ -126,7 +126,7 @@ def read_books(run_folder: Path) -> Books:
     """Return the books as last written to disk: they survive the host, and lives that end before theirs are whole."""
     try:
         return msgspec.json.decode((run_folder / "books.json").read_bytes(), type=Books)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return {}
 
 
