@@ -48,6 +48,18 @@ def test_what_is_left_of_an_order_that_was_thought_absent_is_cancelled_when_it_f
     assert cancels(rig.step()) == [order["intent_id"]]
 
 
+def test_a_cancel_that_overtook_its_order_is_sent_again_as_soon_as_the_order_is_there():
+    rig = Rig()
+    (order,) = rig.quote([(99_990, 10)])
+    assert cancels(rig.quote([])) == [order["intent_id"]]
+    rig.core.on_cancel_reject(order["intent_id"], -2011, rig.now_ns)  # nothing there to cancel, yet
+    assert cancels(rig.step()) == []
+    rig.core.on_accept(order["intent_id"], 77, 1, rig.now_ns)
+    assert cancels(rig.step()) == [order["intent_id"]]
+    rig.core.on_accept(order["intent_id"], 77, 1, rig.now_ns)  # the same told by the other channel
+    assert cancels(rig.step()) == []
+
+
 # ---- lives ---------------------------------------------------------------------------------------------------------
 
 

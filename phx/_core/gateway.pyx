@@ -72,6 +72,9 @@ cdef class GatewayCore:
         cdef int64_t profit_e8 = self.day_base_e8
         cdef int64_t limit_e8 = INT64_MAX
         for desk in self.desks:
+            # All of them first: what one symbol may add depends on what the others are worth now.
+            desk.see_market()
+        for desk in self.desks:
             profit_e8 += self.account.pnl_e8[desk.symbol_id]
             # C10: an unset limit is no loss allowed at all, like every unset limit.
             if desk.limits.params_version:
