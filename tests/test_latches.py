@@ -74,6 +74,20 @@ def test_releasing_takes_the_word_of_exactly_the_latches_that_are_set(latches):
     assert latches.release("", "") == []  # nothing set, nothing to confirm
 
 
+def test_a_latch_that_is_set_while_another_is_cleared_stays(latches, monkeypatch):
+    latches.set("gateway", "seen")
+    word = module.word_for(latches.all())
+    compare = module.word_for
+
+    def meanwhile(shown):
+        latches.set("guardian", "not seen")
+        return compare(shown)
+
+    monkeypatch.setattr(module, "word_for", meanwhile)
+    assert [latch.reason for latch in latches.release("", word)] == ["seen"]
+    assert [latch.reason for latch in latches.all()] == ["not seen"]
+
+
 def test_a_full_disk_gives_up_its_reserve_for_a_latch(latches, monkeypatch):
     assert latches.reserve.stat().st_size == module.RESERVE_BYTES
     write = os.write
