@@ -55,6 +55,8 @@ def test_who_hangs_for_a_moment_only_need_not_go():
     assert bound_of(Cell("gateway", "STOP", "quoting"), 0.5, ["BTCUSDC"]) is None
     assert bound_of(Cell("gateway", "STOP", "quoting"), 2.0, ["BTCUSDC"]).ms == 1500
     assert bound_of(Cell(PAIR, "KILL", "idle"), 0.0, ["BTCUSDC"]).ms == 3000
+    assert bound_of(Cell(PAIR, "STOP", "idle"), 2.0, ["BTCUSDC"]) is None
+    assert bound_of(Cell(PAIR, "STOP", "idle"), 7.0, ["BTCUSDC"]).ms == 6050
     assert bound_of(Cell("ops", "KILL", "quoting"), 0.0, ["BTCUSDC"]) is None
 
 
