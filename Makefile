@@ -12,7 +12,7 @@ PY := $(VENV)/bin/python
 SECONDS :=
 RECORDING :=
 
-.PHONY: run test build lint bench docs compare instructions campaign-ring campaign-unknown external clean
+.PHONY: run test build lint bench docs compare instructions campaign campaign-ring campaign-unknown external clean
 .SILENT:
 
 build: $(VENV)/.installed
