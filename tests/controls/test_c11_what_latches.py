@@ -26,6 +26,15 @@ def test_a_forced_order_latches_its_symbol(tmp_path, coid):
     assert Latches(tmp_path).all() == [latch]
 
 
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_lost_key_latches_everything(tmp_path, lost):
+    latches = Latches(tmp_path)
+    gateway = SimpleNamespace(rest=SimpleNamespace(key_lost=lost), surroundings=SimpleNamespace(latches=latches))
+    for _ in range(3):
+        Gateway._mind_key(gateway)
+    assert [(latch.symbol, latch.reason) for latch in latches.all()] == [("", "the venue refuses the API key")] * lost
+
+
 @pytest.mark.parametrize("coid", ["phxs-00-1-1", "web_autoclose-1", "autoclose", "", "ADL_AUTOCLOSE"])
 def test_an_order_of_others_is_no_forced_one(coid):
     assert not coid.startswith(FORCED)
