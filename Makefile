@@ -1,6 +1,7 @@
 # make run    a market maker at work against the simulated venue (SECONDS=60 to end by itself, RECORDING="a b" for a recorded market)
 # make test   everything that must hold
 # make bench  the quick set of benchmarks; make campaign-ring: 3 x 10^8 reads of a ring under fire
+# make campaign-unknown  orders with unknown outcomes, a million of them in virtual time (N=1e6)
 # make campaign  real processes killed at named stages, judged by the venue's ledger (KILLS=300 SEED=1): docs/campaigns.md
 # make compare  the table of docs/comparison.md, in minutes
 # make external    the official SDK, ccxt and other clients against the simulated venue
@@ -11,7 +12,7 @@ PY := $(VENV)/bin/python
 SECONDS :=
 RECORDING :=
 
-.PHONY: run test build lint bench docs compare instructions campaign-ring external clean
+.PHONY: run test build lint bench docs compare instructions campaign campaign-ring campaign-unknown external clean
 .SILENT:
 
 build: $(VENV)/.installed
@@ -62,6 +63,9 @@ campaign: build
 
 campaign-ring: build
 	$(PY) scripts/campaign_ring.py $(READS)
+
+campaign-unknown: build
+	PYTHONPATH=. $(PY) scripts/campaign_unknown.py $(N)
 
 # third-party clients against the simulated venue, each in a virtual environment of its own
 external: build $(patsubst tests/external/requirements/%.txt,build/external/%/.installed,$(wildcard tests/external/requirements/*.txt))

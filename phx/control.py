@@ -135,7 +135,7 @@ class ControlServer:
     def _answer(self, connection: Connection, line: bytes) -> None:
         try:
             request = msgspec.json.decode(line, type=Request)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             answer = Answer(False, f"not a request: {error}")
         else:
             try:
@@ -165,5 +165,5 @@ def ask(path: Path, request: Request, timeout_s: float = 15.0) -> Answer:
             raise ControlError(f"{path}: nobody answers ({error.strerror or error})") from None
     try:
         return msgspec.json.decode(received, type=Answer)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise ControlError(f"{path}: not an answer") from None

@@ -102,7 +102,7 @@ class Latches:
                 found.append(msgspec.json.decode(path.read_bytes(), type=Latch))
             except FileNotFoundError:
                 continue
-            except (OSError, msgspec.DecodeError) as error:
+            except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
                 found.append(Latch(path.stem, "", f"unreadable: {error}", "", 0))
         return found
 
@@ -119,15 +119,17 @@ class Latches:
         latches = self.of(symbol)
         if latches and word != word_for(latches):
             raise NotConfirmed(latches)
-        return self.clear(symbol)
+        return self._remove(latches)  # and none that was set since
 
     def clear(self, symbol: str = "") -> list[Latch]:
         """Remove every latch, or those of one symbol; return them. For the guardian, on a human's word."""
-        cleared = self.of(symbol)
-        for latch in cleared:
+        return self._remove(self.of(symbol))
+
+    def _remove(self, latches: list[Latch]) -> list[Latch]:
+        for latch in latches:
             (self.folder / f"{latch.name}.json").unlink(missing_ok=True)
         self._sync_folder()
-        return cleared
+        return latches
 
     def _sync_folder(self) -> None:
         fd = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)

@@ -22,10 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from conftest import isolated
-from system.kills import CELLS, Hurt, Result, live, lives_of, plan
+from system.kills import CELLS, Result, live, lives_of, plan
 
 from phx import config as configuration
-from phx.ops import supervisor
+from phx.ops import session
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = ("gone", "back", "safe", "quoting")
@@ -68,20 +68,27 @@ def clear_after(folder: Path) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.read()
-    for path in folder.glob("*/config.yaml"):
-        with contextlib.suppress(Exception):
-            phx = Hurt.__new__(Hurt)
-            phx.path, phx.config, phx.folder = path, configuration.load(path), path.parent
-            for name, pid in supervisor.living(phx.config).items():
-                print(f"left alive: {name}, pid {pid}", file=sys.stderr)
-            if phx.alive("supervisord"):
-                os.kill(phx.pid("supervisord"), signal.SIGKILL)
-            for pid in supervisor.living(phx.config).values():
+    while left := started_for(folder):
+        print(f"left alive, ended now: {len(left)} processes", file=sys.stderr)
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            shutil.rmtree(phx.config.shm_folder(), ignore_errors=True)
-            phx.config.shm_folder().parent.rmdir()
+        time.sleep(0.1)
+    for path in folder.glob("*/config.yaml"):
+        session.remove_shared_memory(configuration.load(path))
     shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def started_for(folder: Path) -> list[int]:
+    """Return the processes that run out of our own folder, whose name nobody else has; supervisord is told it too."""
+    found, name = [], str(folder).encode()
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            told = (path / "cmdline").read_bytes() + (path / "environ").read_bytes()
+            if name in told and int(path.name) != os.getpid():
+                found.append(int(path.name))
+    return found
 
 
 class Campaign:

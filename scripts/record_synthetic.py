@@ -10,11 +10,11 @@ from pathlib import Path
 
 from phx._core.engine import Engine
 from phx.recording import Frame, RecordingWriter, Snapshot
+from phx.sim.api.answers import depth_answer
 from phx.sim.contracts import Contract
-from phx.sim.exchange import wire
+from phx.sim.markets.flows import order_flows
 from phx.sim.markets.mark import INTERVAL_MS, Mark
 from phx.sim.markets.market import FIRST_ORDER_ID, FIRST_TRADE_ID, FIRST_UPDATE_ID
-from phx.sim.markets.synthetic import order_flows
 from phx.sim.markets.synthetic_market import SyntheticMarket
 from phx.sim.streams.streams import Hub
 from phx.venue.binance.listed import entries
@@ -84,7 +84,7 @@ def tell_mark(market: SyntheticMarket, mark: Mark, now_ms: int) -> None:
 def snapshot_of(market: SyntheticMarket, now_ns: int) -> Snapshot:
     now_ms = now_ns // 1_000_000
     sides = (market.book.top(side, SNAPSHOT_LEVELS) for side in (1, -1))
-    body = wire.depth_answer(market.contract, market.book.update_id, *sides, now_ms, now_ms)
+    body = depth_answer(market.contract, market.book.update_id, *sides, now_ms, now_ms)
     return Snapshot(now_ns, market.contract.symbol, body)
 
 

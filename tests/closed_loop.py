@@ -3,8 +3,8 @@
 The exchange is ten rules, not a matching engine: a resting order fills, wholly or in part, when the market trades
 through it; a taking order meets a book of known depth; reduce-only is enforced. Time is the test's.
 
-With a latency, requests and answers travel, each for its own time, so that answers overtake one another, and the
-gateway may turn before the quoter has heard of what just happened.
+With a latency, requests and answers travel, each for its own time, so that answers overtake one another; and what the
+gateway says reaches the quoter a moment later, as if the two had crossed: so ladders come that have not seen it.
 """
 
 import heapq
@@ -41,7 +41,7 @@ class Loop:
         self.params, self.mid, self.depth, self.fees = params, mid, depth, fees
         self.latency_ns, self.post_only_refused, self.slots = latency_ns, post_only_refused, slots
         self.under_way, self.sent = [], 0  # requests and answers: (arrival, number, what then)
-        self.stream_ns = 0  # the newest arrival of the user stream, which keeps its order
+        self.stream_ns = self.told_ns = 0  # the newest arrivals of the user stream and of `own`, which keep their order
         self.held_lots, self.cost_ticklots = 0, 0.0  # by the venue's books, which are ahead of the gateway's
         self.random = random.Random(seed)
         self.now_ns = 1000 * SECOND_NS
@@ -60,6 +60,8 @@ class Loop:
                 ("decisions", records.DECISION, slots),
             )
         }
+        # What the gateway says, on its way to the quoter's `own`.
+        self.said = Ring(records.OWN, slots) if latency_ns else self.rings["own"]
         self.counters = np.zeros(1, records.QUOTER_COUNTERS)
         self.gateway_counters = np.zeros(1, records.GATEWAY_COUNTERS)
         self.journal = Ring(records.JOURNAL, 65536)
@@ -83,7 +85,7 @@ class Loop:
     def _desk(self) -> Desk:
         rings = self.rings
         desk = Desk(
-            self.account, "SYM0", 0, RULES, own=rings["own"].writer, exec_=rings["exec"].writer,
+            self.account, "SYM0", 0, RULES, own=self.said.writer, exec_=rings["exec"].writer,
             counters=self.gateway_counters.data,
         )  # fmt: skip
         desk.market.attach(*(rings[name].reader() for name in ("bbo", "book", "tape")))
@@ -134,15 +136,12 @@ class Loop:
 
     def turn(self) -> None:
         """Quoter, gateway, exchange, and the answers, until nobody has anything to say."""
-        if self.latency_ns and self.random.random() < 0.5:
-            self.step_gateway()
         for _ in range(1 if self.latency_ns else 6):
             self.quoter.feed_heartbeat_mono_ns = self.now_ns if self.feed_alive else 0
             if self.quoter.step_at(self.now_ns):
                 self.ladders.append(self.ladder)
             self.transitions += self.quoter.take_transitions()
-            if not self.latency_ns or self.random.random() < 0.8:
-                self.step_gateway()
+            self.step_gateway()
 
     def step_gateway(self) -> None:
         """Let the gateway send until it has nothing more to say: each order belongs to the ladder in force."""
@@ -157,6 +156,10 @@ class Loop:
                     self.orders[action["intent_id"]] = action
                     self.on_order(action)
                 self.send(self.exchange, action)
+        while self.latency_ns and (own := self.said.test_reader.read_record()[1]) is not None:
+            self.told_ns = max(self.told_ns, self.now_ns + int(self.latency_ns * self.random.uniform(0, 3)))
+            self.sent += 1
+            heapq.heappush(self.under_way, (self.told_ns, self.sent, self.rings["own"].writer.write, (own,)))
 
     def send(self, arrive, *what, stream: bool = False) -> None:
         """Let it arrive after the latency, whatever is under way already; only the user stream keeps its order."""

@@ -10,7 +10,7 @@ from quoting import market, own, params, sides
 
 from phx._core.asmm import anchored_ratio
 from phx._core.decide import decide_ladder
-from phx._core.enums import Mode, OrderState, Reason
+from phx._core.enums import Mode, OrderState, QuotingModel, Reason
 
 NOW = 5_000_000_000
 LEAVING = OrderState.ORDER_PENDING_CANCEL
@@ -119,6 +119,21 @@ def test_scarce_or_not_an_order_that_is_too_near_moves(plain):
     rows = [(side, price, qty) for side in (1, -1) for price, qty in sides(calm)[side]]
     ladder, _ = decide_ladder(market(650_000.0 - 120), own(rows), plain, NOW, scarce=True)
     assert sides(calm)[1][0][0] not in [price for price, _ in sides(ladder)[1]]
+
+
+def test_a_models_order_that_came_nearer_rests_down_to_half_its_distance(plain):
+    """A model's half spread moves with every breath of its estimates; the smallest configured spread does not."""
+    wide = plain.copy()
+    wide["near_layers"], wide["far_layers"] = 1, 0
+    wide["model"], wide["min_spread"], wide["as_gamma"] = QuotingModel.MODEL_AVELLANEDA_STOIKOV, 0.0001, 0.001
+    seen = {"intensity_k_per_tick": 0.01, "intensity_a_per_s": 1.0, "sigma_1s_ticks": 5.0}
+    calm, verdict = decide_ladder(market(**seen), own(), wide, NOW)
+    distance = verdict["quote"]["distance_0_ticks"]
+    assert distance == verdict["quote"]["half_spread_ticks"] > 2 * 32.5
+    rows = [(side, price, qty) for side in (1, -1) for price, qty in sides(calm)[side]]
+    for moved, stays in [(-0.4, True), (-0.6, False)]:
+        ladder, _ = decide_ladder(market(650_000.0 + moved * distance, **seen), own(rows), wide, NOW)
+        assert (sides(calm)[1][0][0] in [price for price, _ in sides(ladder)[1]]) == stays, moved
 
 
 def test_a_refused_rung_goes_out_even_where_the_clamp_holds_the_side_at_the_touch(plain):

@@ -7,6 +7,7 @@ from gateway_rig import EPOCH, MS_NS, NO_PRICE, SECOND_NS, Rig, TimeInForce, can
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phx._core import questions
 from phx._core.enums import BookFlag, ExecKind, JournalKind, OperatorState, OrderState, RejectReason, Side
 from phx._core.records import fnv1a
 
@@ -78,7 +79,7 @@ def test_each_layer_of_a_ladder_is_tried_once():
     rig = Rig()
     (order,) = rig.quote([(99_990, 10)])
     rig.core.on_accept(order["intent_id"], 1, 1, rig.now_ns)
-    rig.core.on_end(order["intent_id"], True, 0, 1, rig.now_ns)
+    rig.core.on_end(order["intent_id"], False, 0, 1, rig.now_ns)
     rig.wait(MS_NS)
     assert rig.step() == []
     assert places(rig.quote([(99_990, 10)])) == [(1, 99_990, 10)]
@@ -182,10 +183,10 @@ def test_a_closed_order_still_takes_late_fills():
     (order,) = rig.placed([(99_990, 10)])
     rig.core.on_end(order["intent_id"], False, 4, 1, rig.now_ns)
     rig.wait(SECOND_NS)
-    assert rig.core.missing_fills(rig.now_ns) == {0}
+    assert set(questions.missing_fills(rig.core, rig.now_ns)) == {0}
     rig.fill(order, 4)
     assert rig.core.desk(0).position_lots == 4
-    assert rig.core.missing_fills(rig.now_ns) == set()
+    assert questions.missing_fills(rig.core, rig.now_ns) == {}
 
 
 def test_a_foreign_fill_moves_the_position_and_is_counted():
@@ -239,7 +240,7 @@ def test_no_such_order_on_a_cancel_proves_nothing():
     rig.core.on_cancel_reject(order["intent_id"], -2011, rig.now_ns)
     rig.step()
     assert rig.live()[order["intent_id"]]["state"] == OrderState.ORDER_UNKNOWN
-    assert rig.core.open_questions(rig.now_ns) == [(order["intent_id"], 0)]
+    assert questions.open_questions(rig.core, rig.now_ns) == [(order["intent_id"], 0)]
     rig.fill(order)
     assert rig.live() == {} and rig.core.desk(0).position_lots == 10
 

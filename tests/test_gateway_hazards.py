@@ -6,6 +6,7 @@ import gateway_rig
 import pytest
 from gateway_rig import EPOCH, MS_NS, SECOND_NS, Rig, cancels, places
 
+from phx._core import questions
 from phx._core.enums import OrderState, RejectReason
 
 # ---- an order ends before its fills are booked ---------------------------------------------------------------------
@@ -29,11 +30,11 @@ def test_fills_that_never_come_free_the_order_after_a_while():
     rig = Rig()
     (order,) = rig.placed([(99_990, 10)])
     rig.core.on_end(order["intent_id"], False, 4, 1, rig.now_ns)
-    rig.core.fills_accounted(0, rig.now_ns + SECOND_NS)
+    questions.fills_accounted(rig.core, 0, rig.now_ns + SECOND_NS)
     assert rig.live()
-    assert rig.core.missing_fills(rig.now_ns + SECOND_NS) == {0}
-    rig.core.fills_accounted(0, rig.now_ns + 6 * SECOND_NS)
-    assert rig.live() == {} and rig.core.missing_fills(rig.now_ns + 6 * SECOND_NS) == set()
+    assert questions.missing_fills(rig.core, rig.now_ns + SECOND_NS) == {0: [(order["intent_id"], 4)]}
+    questions.fills_accounted(rig.core, 0, rig.now_ns + 6 * SECOND_NS)
+    assert rig.live() == {} and questions.missing_fills(rig.core, rig.now_ns + 6 * SECOND_NS) == {}
 
 
 def test_what_is_left_of_an_order_that_was_thought_absent_is_cancelled_when_it_fills():
@@ -45,6 +46,18 @@ def test_what_is_left_of_an_order_that_was_thought_absent_is_cancelled_when_it_f
     rig.quote([])
     rig.fill(order, 4)
     assert cancels(rig.step()) == [order["intent_id"]]
+
+
+def test_a_cancel_that_overtook_its_order_is_sent_again_as_soon_as_the_order_is_there():
+    rig = Rig()
+    (order,) = rig.quote([(99_990, 10)])
+    assert cancels(rig.quote([])) == [order["intent_id"]]
+    rig.core.on_cancel_reject(order["intent_id"], -2011, rig.now_ns)  # nothing there to cancel, yet
+    assert cancels(rig.step()) == []
+    rig.core.on_accept(order["intent_id"], 77, 1, rig.now_ns)
+    assert cancels(rig.step()) == [order["intent_id"]]
+    rig.core.on_accept(order["intent_id"], 77, 1, rig.now_ns)  # the same told by the other channel
+    assert cancels(rig.step()) == []
 
 
 # ---- lives ---------------------------------------------------------------------------------------------------------

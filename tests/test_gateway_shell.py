@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from gateway_rig import EPOCH, SECOND_NS, Rig
 
-from phx._core import records
+from phx._core import questions, records
 from phx._core.coid import format_coid
 from phx._core.enums import OrderState
 from phx._core.ring import RingWriter
@@ -203,9 +203,9 @@ def test_replies_find_their_order_by_the_request_id(shell):
     shell.quote([])
     shell.answer(intent * 4 + 3, shell.row(intent, "CANCELED", "0.004"))
     shell.wait(SECOND_NS)
-    assert shell.core.missing_fills(shell.now_ns) == {0}
+    assert set(questions.missing_fills(shell.core, shell.now_ns)) == {0}
     shell.fill(order, 4)
-    assert shell.live() == {} and shell.core.missing_fills(shell.now_ns) == set()
+    assert shell.live() == {} and questions.missing_fills(shell.core, shell.now_ns) == {}
 
 
 def test_a_status_that_nobody_knows_is_not_trusted_to_be_an_end(shell):
@@ -286,7 +286,9 @@ def test_no_such_order_proves_nothing_without_the_stream_that_would_have_told():
     asyncio.run(shell.reconciliation.ask_questions())
     assert shell.live()[intent]["state"] == OrderState.ORDER_UNKNOWN
     shell.core.desk(0).user_stream_up = True
-    asyncio.run(shell.reconciliation.ask_questions())
+    asyncio.run(shell.reconciliation.ask_questions())  # asked just now: not again so soon
+    assert shell.live()[intent]["state"] == OrderState.ORDER_UNKNOWN
+    asyncio.run(shell.reconciliation.ask(intent, 0))
     assert shell.live() == {}
 
 

@@ -145,6 +145,14 @@ def test_a_key_file_with_other_content_is_refused_without_quoting_it(tmp_path, b
     assert CANARY not in str(refused.value)
 
 
+def test_a_key_file_that_is_no_text_is_refused_like_any_other(tmp_path):
+    path = key_file(tmp_path)
+    path.write_bytes(b'{"api_key":"\xff","secret":"' + CANARY.encode() + b'"}')
+    with pytest.raises(StayDown, match=r"expected {") as refused:
+        keys.read_key_file(path)
+    assert CANARY not in str(refused.value)
+
+
 def test_the_simulator_s_key_is_made_once_and_read_by_all(tmp_path):
     first = keys.read_key_file(keys.sim_key_file(tmp_path / "run"))
     second = keys.read_key_file(keys.sim_key_file(tmp_path / "run"))

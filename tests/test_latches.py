@@ -49,8 +49,9 @@ def test_clearing_takes_all_or_one_symbol(latches):
     assert latches.all() == [] == latches.clear()
 
 
-def test_an_unreadable_latch_stops_everything(latches):
-    (latches.folder / "gateway.BTCUSDC.json").write_bytes(b"\xff{")
+@pytest.mark.parametrize("body", [b"", b"\xff{", b'{"process":"\xff"}', b"[]", b'{"process":"gateway"}', b"null"])
+def test_an_unreadable_latch_stops_everything(latches, body):
+    (latches.folder / "gateway.BTCUSDC.json").write_bytes(body)
     assert "unreadable" in latches.stops("ETHUSDC").reason
     latches.clear()
     assert list(latches.folder.iterdir()) == []
@@ -71,6 +72,20 @@ def test_releasing_takes_the_word_of_exactly_the_latches_that_are_set(latches):
     assert anew.value.word != shown.value.word and len(latches.all()) == 2
     assert [latch.reason for latch in latches.release("", anew.value.word)] == ["one", "two"]
     assert latches.release("", "") == []  # nothing set, nothing to confirm
+
+
+def test_a_latch_that_is_set_while_another_is_cleared_stays(latches, monkeypatch):
+    latches.set("gateway", "seen")
+    word = module.word_for(latches.all())
+    compare = module.word_for
+
+    def meanwhile(shown):
+        latches.set("guardian", "not seen")
+        return compare(shown)
+
+    monkeypatch.setattr(module, "word_for", meanwhile)
+    assert [latch.reason for latch in latches.release("", word)] == ["seen"]
+    assert [latch.reason for latch in latches.all()] == ["not seen"]
 
 
 def test_a_full_disk_gives_up_its_reserve_for_a_latch(latches, monkeypatch):

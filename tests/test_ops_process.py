@@ -222,6 +222,16 @@ def test_a_disk_that_refuses_the_audit_line_does_not_refuse_the_pause(running, m
     assert running.wanted() == [OperatorState.OPERATOR_PAUSE] * 2
 
 
+def test_a_disk_that_refuses_the_wish_does_not_refuse_the_pause(running, monkeypatch):
+    def full(path, body):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("phx.ops.publish.write_durably", full)
+    answer = running.said("pause")
+    assert not answer.ok and "in force, but a restart of ops forgets it" in answer.text
+    assert running.wanted() == [OperatorState.OPERATOR_PAUSE] * 2
+
+
 def test_the_control_socket_is_for_this_user_only(running):
     path = running.ops.config.socket_path("control")
     assert path.stat().st_mode & 0o777 == 0o600

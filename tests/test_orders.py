@@ -41,6 +41,7 @@ MEANING = {
     "ENDED": {"NONE": "-"} | dict.fromkeys(LIVE, "CLOSED"),
     "ABSENT": {"NONE": "-", "OPEN": "-", "PENDING_AMEND": "-"}
     | dict.fromkeys(("PENDING_NEW", "PENDING_CANCEL", "UNKNOWN"), "CLOSED"),
+    "DOUBTED": {"NONE": "-"} | dict.fromkeys(LIVE, "UNKNOWN"),
 }
 
 

@@ -81,7 +81,11 @@ cdef bint make_side(
         band.tolerance_ticks *= SCARCE_TOLERANCE
     band.queue_ticks = params.keep_queue_value * quote.distance_0_ticks if params.queue_valued else 0
     band.growth = params.keep_growth
-    band.nearest_ticks = max(quote.half_spread_ticks, NEAREST_SHARE * quote.distance_0_ticks)
+    # A model's half spread is what it would like; an order that rests may lie nearer, down to the smallest configured.
+    band.nearest_ticks = max(
+        min(quote.half_spread_ticks, params.min_spread * market.mid_ticks / 2 * quote.scale),
+        NEAREST_SHARE * quote.distance_0_ticks,
+    )
     band.limit_ticks = best_opposite - side.side
 
     if side.side * verdict.ratio > 0:

@@ -72,6 +72,7 @@ cdef class Desk:
     cdef uint32_t[2] tried                           # ladder indexes that were tried, by side
     cdef uint64_t waiting                            # bit per RejectReason that placing waited for in the last turn
     cdef uint64_t waiting_now                        # the same, of this turn
+    cdef void see_market(self) noexcept nogil
     cdef void read_ladder(self, int64_t now_ns) noexcept nogil
     cdef void step(self, int64_t now_ns) noexcept nogil
     cdef void sweep(self, int64_t now_ns) noexcept nogil

@@ -170,9 +170,13 @@ cdef class Desk:
 
     # ---- the turn ------------------------------------------------------------------------------------------------
 
+    cdef void see_market(self) noexcept nogil:
+        self.market.read()
+        self.measure_orders()
+        self.value()
+
     cdef void step(self, int64_t now_ns) noexcept nogil:
         cdef uint8_t reason, blocked
-        self.market.read()
         self.read_ladder(now_ns)
         self.sweep(now_ns)
         self.measure_orders()
@@ -338,7 +342,8 @@ cdef class Desk:
         # Protective cancels always go; returns whether it went.
         cdef Action action
         expire(&self.account.cancels_sent, now_ns)
-        if not protective and not has_room(&self.account.cancels_sent, self.account.cancel_limits):
+        if not protective and not has_share(
+                &self.account.cancels_sent, self.account.cancel_limits, self.account.value_e8, self.symbol_id):
             return False
         memset(&action, 0, sizeof(action))
         action.epoch, action.intent_id = self.account.epoch, order.intent_id

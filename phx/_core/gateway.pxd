@@ -22,12 +22,16 @@ cdef class GatewayCore:
     cdef public bint order_session_up
     cdef public bint no_open_order_proven
     cdef readonly uint64_t unknown_orders           # with an unknown outcome, as last published
+    cdef dict unattributed                          # (symbol id, venue's order id) → lots booked of an unknown order
+    cdef readonly uint64_t zombies                  # orders that appeared after their absence was proven
     cdef bint account_dirty
     cdef int64_t account_written_mono_ns
     cdef uint64_t[MAX_SYMBOLS] own_seen             # own records published when take_published() last looked
     cpdef int step(self, int64_t now_ns)
     cdef bint next_action(self, Action *out) noexcept nogil
     cdef void note_sent(self, const Action *action, int64_t now_ns) noexcept
-    cdef uint64_t first_recent(self)
     cdef close_take(self, Desk desk, Order *order, int64_t now_ns)
+    cdef void know_venue_order_id(self, Order *order, int64_t venue_order_id, int64_t now_ns)
+    cdef void meet_zombie(self, Desk desk, Order *order, int64_t now_ns)
+    cdef on_late_refusal(self, Desk desk, Order *order, int64_t now_ns)
     cdef void publish_account(self, int64_t now_ns)

@@ -19,20 +19,24 @@ from phx._core.enums cimport (
     REJECT_LATCHED)
 from phx._core.histogram cimport record
 from phx._core.orders cimport (
-    ORDER_ABSENT, ORDER_ACCEPTED, ORDER_AMEND_REFUSED, ORDER_AMENDED, ORDER_ENDED, ORDER_NOT_FOUND, ORDER_REFUSED,
-    ORDER_UNANSWERED, Order, is_live)
+    ORDER_ABSENT, ORDER_ACCEPTED, ORDER_AMENDED, ORDER_DOUBTED, ORDER_ENDED, ORDER_NOT_FOUND, ORDER_REFUSED,
+    ORDER_UNANSWERED, Order, is_leaving, is_live)
 from phx._core.position cimport add_fill
 from phx._core.records cimport Account as AccountRecord
-from phx._core.records cimport ExecEvent, JournalEntry
+from phx._core.records cimport NO_LAYER, ExecEvent, JournalEntry
 from phx._core.ring cimport RingWriter
 from phx._core.risk cimport notional_e8
 from phx._core.throttle cimport expire, used
 from phx._core.trade_ids cimport TRADE_DONE, TRADE_FEE_MISSING
 
+cdef enum:
+    UNATTRIBUTED_KEPT = 1024                # orders not known yet whose booked fills are remembered
+
 cdef int64_t REDUCE_AGAIN_NS = 200_000_000      # before another order while the venue lets the account only reduce
 cdef int64_t ACCOUNT_EVERY_NS = 100_000_000
-cdef int64_t FILLS_LATE_NS = 5_000_000_000      # the venue's history holds a fill sooner than this
 cdef int64_t DAY_S = 86_400
+cdef int64_t SECOND_NS = 1_000_000_000
+cdef int POST_ONLY_REFUSED = -5022
 
 
 cdef class GatewayCore:
@@ -43,6 +47,7 @@ cdef class GatewayCore:
         self.account_writer = account_writer
         self.desks = []
         self.desk_by_id = {}
+        self.unattributed = {}
         self.user_stream_up = False
         self.account_dirty = True
         cdef JournalEntry entry
@@ -66,6 +71,9 @@ cdef class GatewayCore:
         cdef Desk desk
         cdef int64_t profit_e8 = self.day_base_e8
         cdef int64_t limit_e8 = INT64_MAX
+        for desk in self.desks:
+            # All of them first: what one symbol may add depends on what the others are worth now.
+            desk.see_market()
         for desk in self.desks:
             profit_e8 += self.account.pnl_e8[desk.symbol_id]
             # C10: an unset limit is no loss allowed at all, like every unset limit.
@@ -92,7 +100,12 @@ cdef class GatewayCore:
     cdef void note_sent(self, const Action *action, int64_t now_ns) noexcept:
         # Its bytes were handed to the socket.
         cdef Desk desk = <Desk>self.desk_by_id[action.symbol_id]
+        cdef Order *order
         if action.kind == ACTION_PLACE:
+            # From here counts how long its bytes may still be accepted: the queue may have held it for a while.
+            order = self.account.table.find(action.intent_id)
+            if order != NULL:
+                order.sent_mono_ns = max(order.sent_mono_ns, now_ns)
             if action.cause_recv_mono_ns:
                 record(desk.counters.tick_to_wire_ns, now_ns - action.cause_recv_mono_ns)
             if action.decided_mono_ns:
@@ -155,30 +168,46 @@ cdef class GatewayCore:
     # ---- answers to requests -------------------------------------------------------------------------------------
 
     def on_accept(self, uint64_t intent_id, int64_t venue_order_id, int64_t ts_ns, int64_t now_ns):
-        """The venue has the order: a place was answered, or a query or list shows it open."""
+        """The venue has the order: a place was answered, or a query or list shows it open.
+
+        Returns whether the table knows the order.
+        """
         cdef Order *order = self.account.table.find(intent_id)
         cdef Desk desk
         cdef ExecEvent event
         if order == NULL:
-            return
+            return False
         desk = self.desk_by_id[order.symbol_id]
-        if order.request_mono_ns and order.cancel_mono_ns == 0:
-            record(desk.counters.ack_ns, now_ns - order.request_mono_ns)
-            order.request_mono_ns = 0
+        if order.request_mono_ns:
+            if order.cancel_mono_ns == 0:
+                record(desk.counters.ack_ns, now_ns - order.request_mono_ns)
+            # The place is answered; what may still be on its way is a cancel that left after it.
+            order.request_mono_ns = order.cancel_mono_ns
         if order.state == ORDER_CLOSED:
             if order.absent:
-                # Proven absent, and there it is: the one that came too late must go at once.
-                desk.cancel(order, now_ns, True)
-            return
-        order.venue_order_id = venue_order_id
+                self.meet_zombie(desk, order, now_ns)
+            return True
+        self.know_venue_order_id(order, venue_order_id, now_ns)
         if order.ts_ack_ns == 0:
             order.ts_ack_ns = ts_ns
             desk.counters.acks += 1
+            order.refusals_before = <uint8_t>min(desk.refusals_in_a_row, 255)
             desk.refusals_in_a_row = 0
         if self.account.table.apply(order, ORDER_ACCEPTED, now_ns):
             memset(&event, 0, sizeof(event))
             event.ts_event_ns = ts_ns
             desk.publish_exec(&event, order, EXEC_ACK, now_ns)
+            if is_leaving(order):
+                # It was unknown, and cancelled before it was there: the venue may have had nothing to cancel.
+                desk.cancel(order, now_ns, True)
+        return True
+
+    cdef void meet_zombie(self, Desk desk, Order *order, int64_t now_ns):
+        # Believed never placed, and there it is: what came too late must go at once.
+        if not order.zombie:
+            order.zombie = True
+            self.zombies += 1
+            desk.cancel(order, now_ns, True)
 
     def on_reject(self, uint64_t intent_id, int venue_code, int64_t now_ns):
         """The venue refused to place the order, for certain."""
@@ -240,6 +269,26 @@ cdef class GatewayCore:
         if order.state == ORDER_UNKNOWN and order.cancel_mono_ns == 0:
             desk.cancel(order, now_ns, True)
 
+    def on_doubt(self, uint64_t intent_id, int64_t now_ns):
+        """The venue said of the order what phx does not understand: believed neither open nor closed, asked about."""
+        cdef Order *order = self.account.table.find(intent_id)
+        cdef Desk desk
+        cdef ExecEvent event
+        if order == NULL:
+            return
+        desk = self.desk_by_id[order.symbol_id]
+        if self.account.table.apply(order, ORDER_DOUBTED, now_ns):
+            memset(&event, 0, sizeof(event))
+            desk.publish_exec(&event, order, EXEC_UNKNOWN, now_ns)
+            if order.cancel_mono_ns == 0:
+                desk.cancel(order, now_ns, True)
+
+    def on_denied(self, uint64_t intent_id, int64_t now_ns):
+        """Asked, the venue knows no such order. That proves nothing by itself, but it is not known to be open."""
+        cdef Order *order = self.account.table.find(intent_id)
+        if order != NULL and self.account.table.apply(order, ORDER_NOT_FOUND, now_ns):
+            (<Desk>self.desk_by_id[order.symbol_id]).dirty = True
+
     def on_session_lost(self, int64_t now_ns):
         """The order session broke: every request that is on its way has an unknown outcome.
 
@@ -254,12 +303,16 @@ cdef class GatewayCore:
             waiting -= 1
             if action.kind == ACTION_PLACE:
                 self.on_absent(action.intent_id, now_ns)
-            else:
-                self.account.push(&action)
+                continue
+            order = self.account.table.find(action.intent_id)
+            if order != NULL and order.ts_ack_ns:
+                order.request_mono_ns = 0       # all that was on its way is a cancel that has not left yet
+            self.account.push(&action)
         for desk in self.desks:
             for i in range(self.account.table.live_count[desk.symbol_id]):
                 order = &self.account.table.slots[self.account.table.live[desk.symbol_id][i]]
                 if order.request_mono_ns:
+                    order.cancel_mono_ns = 0    # a cancel among them goes again at once, by another way
                     self.on_unknown(order.intent_id, now_ns)
 
     def drop_actions(self, int64_t now_ns):
@@ -277,30 +330,24 @@ cdef class GatewayCore:
         order.request_mono_ns = 0
         self.account.journal_order(JOURNAL_REPLY, order, now_ns, venue_code)
         if venue_code in (-2011, -2013):
+            order.zombie = False
             if self.account.table.apply(order, ORDER_NOT_FOUND, now_ns):
                 (<Desk>self.desk_by_id[order.symbol_id]).dirty = True
 
-    def on_amend_accept(self, uint64_t intent_id, int64_t now_ns):
-        """The order now has the amended quantity."""
+    def on_amended(self, uint64_t intent_id, int64_t qty_lots, int64_t now_ns):
+        """Somebody else amended an order of ours; phx never does. It counts with the larger quantity, and goes."""
         cdef Order *order = self.account.table.find(intent_id)
         cdef Desk desk
         cdef ExecEvent event
-        if order == NULL:
+        if order == NULL or order.state == ORDER_CLOSED:
             return
         desk = self.desk_by_id[order.symbol_id]
-        order.request_mono_ns = 0
-        if self.account.table.apply(order, ORDER_AMENDED, now_ns):
-            memset(&event, 0, sizeof(event))
-            desk.publish_exec(&event, order, EXEC_AMEND, now_ns)
-
-    def on_amend_reject(self, uint64_t intent_id, int venue_code, int64_t now_ns):
-        """The venue refused an amend: the order stays as it was, unless it is not there any more."""
-        cdef Order *order = self.account.table.find(intent_id)
-        if order == NULL:
-            return
-        order.request_mono_ns = 0
-        self.account.table.apply(order, ORDER_NOT_FOUND if venue_code == -2013 else ORDER_AMEND_REFUSED, now_ns)
-        (<Desk>self.desk_by_id[order.symbol_id]).dirty = True
+        order.qty_lots = max(order.qty_lots, qty_lots)
+        self.account.table.apply(order, ORDER_AMENDED, now_ns)
+        memset(&event, 0, sizeof(event))
+        desk.publish_exec(&event, order, EXEC_AMEND, now_ns)
+        if order.cancel_mono_ns == 0:
+            desk.cancel(order, now_ns, True)
 
     # ---- the end of an order -------------------------------------------------------------------------------------
 
@@ -319,9 +366,11 @@ cdef class GatewayCore:
         if order.cancel_mono_ns and order.request_mono_ns:
             record(desk.counters.cancel_ack_ns, now_ns - order.cancel_mono_ns)
         order.request_mono_ns = 0
+        order.zombie = False
         if reported_lots > order.reported_lots:
             order.reported_lots, order.reported_mono_ns = reported_lots, now_ns
         if order.reported_lots > order.filled_lots and is_live(order):
+            order.over = True
             # It ended, but not all it filled is booked yet: that counts like an unknown outcome until it is.
             order.qty_lots, order.amend_qty_lots = order.reported_lots, 0
             self.account.table.apply(order, ORDER_NOT_FOUND, now_ns)
@@ -332,13 +381,46 @@ cdef class GatewayCore:
             memset(&event, 0, sizeof(event))
             event.ts_event_ns = ts_ns
             desk.publish_exec(&event, order, EXEC_EXPIRE if expired else EXEC_CANCEL, now_ns)
+            if (expired and order.filled_lots == 0 and order.layer != NO_LAYER and not order.reduce_only
+                    and now_ns - order.sent_mono_ns < SECOND_NS):
+                # A post-only order that would have taken may also be reported so: the same as its refusal.
+                self.on_late_refusal(desk, order, now_ns)
         self.close_take(desk, order, now_ns)
 
-    def note_venue_order_id(self, uint64_t intent_id, int64_t venue_order_id):
+    cdef on_late_refusal(self, Desk desk, Order *order, int64_t now_ns):
+        desk.counters.rejects_post_only += 1
+        desk.must_see()
+        desk.refusals_in_a_row = max(desk.refusals_in_a_row, order.refusals_before)
+        desk.note_refusal()
+        desk.back_off_one(order, now_ns + back_off(POST_ONLY_REFUSED).wait_ns)
+
+    def on_reported(self, uint64_t intent_id, int64_t reported_lots, int64_t now_ns):
+        """The venue counts so much of the order as filled, whether or not it is still open."""
+        cdef Order *order = self.account.table.find(intent_id)
+        if order != NULL and reported_lots > order.reported_lots:
+            order.reported_lots, order.reported_mono_ns = reported_lots, now_ns
+
+    def note_venue_order_id(self, uint64_t intent_id, int64_t venue_order_id, int64_t now_ns):
         """Learn the venue's id of an order: by it the history tells whose fills it holds."""
         cdef Order *order = self.account.table.find(intent_id)
         if order != NULL:
-            order.venue_order_id = venue_order_id
+            self.know_venue_order_id(order, venue_order_id, now_ns)
+
+    cdef void know_venue_order_id(self, Order *order, int64_t venue_order_id, int64_t now_ns):
+        order.venue_order_id = venue_order_id
+        if self.unattributed:
+            # Its fills were in the history, and booked, before anybody knew whose they were.
+            lots = self.unattributed.pop((order.symbol_id, venue_order_id), 0)
+            if lots:
+                self.account.table.fill(order, lots, now_ns)
+                (<Desk>self.desk_by_id[order.symbol_id]).dirty = True
+
+    def note_unattributed(self, int symbol_id, int64_t venue_order_id, int64_t qty_lots):
+        """Remember a booked fill of an order that nobody knows yet by the venue's id: it may be one of ours."""
+        if len(self.unattributed) >= UNATTRIBUTED_KEPT:
+            self.unattributed.pop(next(iter(self.unattributed)))
+        key = (symbol_id, venue_order_id)
+        self.unattributed[key] = self.unattributed.get(key, 0) + qty_lots
 
     def on_absent(self, uint64_t intent_id, int64_t now_ns):
         """The order was never placed: "no such order" after the moment until which its bytes could be accepted."""
@@ -407,8 +489,7 @@ cdef class GatewayCore:
         else:
             self.account.table.fill(order, qty_lots, now_ns)
             if order.absent and order.filled_lots < order.qty_lots:
-                # Proven absent, and there it is: what is left of it must go at once.
-                desk.cancel(order, now_ns, True)
+                self.meet_zombie(desk, order, now_ns)
             if order.layer == 0:
                 desk.counters.filled_near_lots += qty_lots
         if epoch:
@@ -452,55 +533,7 @@ cdef class GatewayCore:
         desk.publish_exec(&event, NULL, EXEC_POSITION, now_ns)
         desk.must_see()
 
-    # ---- for the shell's loops -----------------------------------------------------------------------------------
-
-    def open_questions(self, int64_t now_ns):
-        """Return the orders to ask the venue about, unknown or long on their way out: [(intent_id, symbol_id)]."""
-        cdef Desk desk
-        cdef Order *order
-        found = []
-        for desk in self.desks:
-            for i in range(self.account.table.live_count[desk.symbol_id]):
-                order = &self.account.table.slots[self.account.table.live[desk.symbol_id][i]]
-                if order.state == ORDER_UNKNOWN or (
-                        order.cancel_mono_ns and now_ns - order.since_mono_ns > <int64_t>2_000_000_000):
-                    found.append((order.intent_id, order.symbol_id))
-        return found
-
-    def missing_fills(self, int64_t now_ns):
-        """Return the symbol ids with a closed order of which the venue counts more filled than was booked."""
-        cdef Order *order
-        found = set()
-        for intent_id in range(self.first_recent(), self.account.table.next_intent_id):
-            order = self.account.table.find(intent_id)
-            if (order != NULL and order.reported_lots > order.filled_lots
-                    and now_ns - order.reported_mono_ns > <int64_t>500_000_000):
-                found.add(order.symbol_id)
-        return found
-
-    def fills_accounted(self, int symbol_id, int64_t now_ns):
-        """Note that the symbol's trades were reconciled: what is missing for long will not come any more."""
-        cdef Order *order
-        for intent_id in range(self.first_recent(), self.account.table.next_intent_id):
-            order = self.account.table.find(intent_id)
-            if (order != NULL and order.symbol_id == symbol_id and order.reported_lots > order.filled_lots
-                    and now_ns - order.reported_mono_ns > FILLS_LATE_NS):
-                order.reported_lots = order.filled_lots
-                self.on_end(intent_id, False, 0, 0, now_ns)
-
-    def intent_of(self, int symbol_id, int64_t venue_order_id):
-        """Return the intent id of an order known by the venue's id, 0 when it is not one of this life."""
-        cdef Order *order
-        for intent_id in range(self.account.table.next_intent_id - 1, self.first_recent() - 1, -1):
-            order = self.account.table.find(intent_id)
-            if order != NULL and order.venue_order_id == venue_order_id and order.symbol_id == symbol_id:
-                return intent_id
-        return 0
-
-    cdef uint64_t first_recent(self):
-        # How far back the shell's questions look: more orders than a minute can hold.
-        cdef uint64_t newest = self.account.table.next_intent_id - 1
-        return newest - 2047 if newest > 2047 else 1
+    # ---- for the shell -----------------------------------------------------------------------------------------------
 
     def profit_e8(self, symbol_id=None):
         """Return realised + unrealised - fees + funding of a symbol, or of all, since the totals began."""

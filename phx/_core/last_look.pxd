@@ -1,4 +1,4 @@
-# The quoter's own limits on a ladder it is about to show: other code than the gateway's, on its own view of the market.
+# The quoter's own limits on a ladder it is about to show: other code than the gateway's, and its own view of things.
 from phx._core.live cimport Live
 from phx._core.model cimport Market
 from phx._core.records cimport Ladder, Params

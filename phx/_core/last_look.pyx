@@ -1,4 +1,4 @@
-"""The quoter's own limits on a ladder it is about to show: other code than the gateway's, on its own view of the market.
+"""The quoter's own limits on a ladder it is about to show: other code than the gateway's, on its view of the market.
 
 A decision trims as it goes, so nothing should be left to drop. This looks at the result alone, layer by layer, and in
 doubles, so that one mistake in the making or one in the gateway's integers lets nothing out. Each condition is written

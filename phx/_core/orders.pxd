@@ -16,7 +16,8 @@ cpdef enum OrderEvent:                  # what is learnt about an order, or done
     ORDER_FILLED = 8                    # nothing remains
     ORDER_ENDED = 9                     # canceled or expired at the venue, by its own word
     ORDER_ABSENT = 10                   # proven never placed
-    ORDER_EVENTS = 11
+    ORDER_DOUBTED = 11                  # the venue said something about it that phx does not understand
+    ORDER_EVENTS = 12
 
 cdef enum:
     ORDER_SLOTS = 8192                  # orders remembered; six minutes at the venue's highest order rate
@@ -32,6 +33,8 @@ cdef struct Order:
     int64_t since_mono_ns               # when it entered its state
     int64_t request_mono_ns             # when the last request about it was sent; 0 = answered
     int64_t cancel_mono_ns              # when its newest cancel was sent; 0 = never
+    int64_t first_cancel_mono_ns        # when its first cancel was sent
+    int64_t asked_mono_ns               # when the venue was last asked about it; 0 = never
     int64_t ts_ack_ns                   # venue time of its acknowledgement, 0 = none yet
     int64_t cause_recv_mono_ns          # receipt of the tick that caused it
     int64_t venue_order_id
@@ -44,7 +47,10 @@ cdef struct Order:
     uint8_t state                       # OrderState
     uint8_t reduce_only
     uint8_t mode                        # Mode of the ladder that asked for it
-    uint8_t absent                      # 1 = closed because proven absent: should it appear, cancel it
+    uint8_t absent                      # 1 = closed as never placed: should it appear, cancel it
+    uint8_t zombie                      # 1 = it did appear, and its end is not known yet
+    uint8_t over                        # 1 = the venue said that it ended, but fills of it are missing
+    uint8_t refusals_before             # of its desk in a row, when it was acknowledged
     uint8_t unanswered                  # 1 = unknown because a request got no usable answer
 
 cdef inline bint is_live(const Order *order) noexcept nogil:
@@ -70,6 +76,7 @@ cdef class OrderTable:
     cdef uint64_t resolved[MAX_SYMBOLS]          # of them resolved by evidence
     cdef Order *create(self, int symbol_id, int64_t now_ns) noexcept nogil    # NULL = full; pending new, counted
     cdef Order *find(self, uint64_t intent_id) noexcept nogil                 # NULL = unknown or forgotten
+    cdef uint64_t first_recent(self) noexcept nogil
     cdef bint apply(self, Order *order, int event, int64_t now_ns) noexcept nogil    # true = its state changed
     cdef bint fill(self, Order *order, int64_t qty_lots, int64_t now_ns) noexcept nogil
     cdef void remove_live(self, Order *order) noexcept nogil

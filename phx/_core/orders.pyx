@@ -24,14 +24,14 @@ def fill_next_states():
     s, r = STAYS, REFUSED
     rows = {
         # in order: accepted, refused, unanswered, cancel_sent, not_found, amend_sent, amended, amend_refused, filled,
-        # ended, absent
-        ORDER_NONE: (r, r, r, r, r, r, r, r, r, r, r),
-        n:          (o, x, u, c, u, r, o, s, x, x, x),
-        o:          (s, r, s, c, u, a, s, s, x, x, r),
-        a:          (s, r, u, c, u, r, o, o, x, x, r),
-        c:          (s, x, u, s, u, r, s, s, x, x, x),
-        u:          (c, x, s, s, s, r, c, s, x, x, x),
-        x:          (s, s, s, s, s, r, s, s, s, s, s),
+        # ended, absent, doubted
+        ORDER_NONE: (r, r, r, r, r, r, r, r, r, r, r, r),
+        n:          (o, x, u, c, u, r, o, s, x, x, x, u),
+        o:          (s, r, s, c, u, a, s, s, x, x, r, u),
+        a:          (s, r, u, c, u, r, o, o, x, x, r, u),
+        c:          (s, x, u, s, u, r, s, s, x, x, x, u),
+        u:          (c, x, s, s, s, r, c, s, x, x, x, s),
+        x:          (s, s, s, s, s, r, s, s, s, s, s, s),
     }
     for state, row in rows.items():
         for event in range(ORDER_EVENTS):
@@ -82,12 +82,18 @@ cdef class OrderTable:
         cdef Order *order = &self.slots[intent_id % ORDER_SLOTS]
         return order if order.intent_id == intent_id and intent_id else NULL
 
+    cdef uint64_t first_recent(self) noexcept nogil:
+        # How far back the questions about closed orders look: more orders than a minute can hold.
+        return self.next_intent_id - 2048 if self.next_intent_id > 2048 else 1
+
     cdef bint apply(self, Order *order, int event, int64_t now_ns) noexcept nogil:
         cdef uint8_t next_state = NEXT[order.state][event]
         if next_state == REFUSED:
             self.refused_events += 1
             return False
-        if event == ORDER_AMENDED and order.amend_qty_lots:
+        if event == ORDER_CANCEL_SENT and order.first_cancel_mono_ns == 0:
+            order.first_cancel_mono_ns = now_ns
+        elif event == ORDER_AMENDED and order.amend_qty_lots:
             order.qty_lots = max(order.amend_qty_lots, order.filled_lots)
             order.amend_qty_lots = 0
         elif event == ORDER_AMEND_REFUSED:
@@ -95,7 +101,7 @@ cdef class OrderTable:
         if next_state == STAYS or next_state == order.state:
             return False
         # An order is also unknown after "no such order"; that is an answer, and a fill's usual race with a cancel.
-        if event == ORDER_UNANSWERED:
+        if event == ORDER_UNANSWERED or event == ORDER_DOUBTED:
             order.unanswered = True
             self.unanswered[order.symbol_id] += 1
         elif order.unanswered:
@@ -104,7 +110,8 @@ cdef class OrderTable:
         order.state = next_state
         order.since_mono_ns = now_ns
         if next_state == ORDER_CLOSED:
-            order.absent = event == ORDER_ABSENT
+            # A refusal is the venue's word that it is not there, like an absence; either may turn out wrong.
+            order.absent = event == ORDER_ABSENT or event == ORDER_REFUSED
             self.remove_live(order)
         return True
 
@@ -116,6 +123,7 @@ cdef class OrderTable:
         if not fits:
             self.overfilled += 1
         if order.filled_lots >= qty:
+            order.zombie = False
             self.apply(order, ORDER_FILLED, now_ns)
         elif order.state == ORDER_PENDING_NEW or order.state == ORDER_UNKNOWN:
             self.apply(order, ORDER_ACCEPTED, now_ns)

@@ -1,17 +1,21 @@
 """What one life of the gateway leaves to the next: its number, whether it ended cleanly, its totals."""
 
+import logging
 import os
 import threading
 import time
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from phx import topology
 from phx._core.enums import JournalKind
-from phx._core.records import OWN
+from phx._core.records import OWN, fnv1a
 from phx._core.ring import RingReader
 from phx.segment import Segment, SegmentMissing, SegmentRefused
+
+log = logging.getLogger("phx.gateway")
 
 TOTALS = (
     "position_lots",
@@ -49,6 +53,11 @@ def next_epoch(run_folder: Path) -> int:
         last = int(path.read_text())
     except FileNotFoundError:
         last = 0
+    except ValueError:
+        raise RuntimeError(
+            f"{path}: {path.read_bytes()[:40]!r}, expected the number of the last life; write one that is larger than "
+            "any used on this account, since it keeps client order ids unique"
+        ) from None
     write_durably(path, str(last + 1))
     return last + 1
 
@@ -75,7 +84,7 @@ class Day(msgspec.Struct):
 def read_day(run_folder: Path) -> Day:
     try:
         return msgspec.json.decode((run_folder / "day.json").read_bytes(), type=Day)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return Day()
 
 
@@ -87,7 +96,7 @@ def read_limits(run_folder: Path) -> dict[str, dict[str, int]]:
     """Return the limits that the last life had in force, by symbol."""
     try:
         return msgspec.json.decode((run_folder / "limits.json").read_bytes(), type=dict[str, dict[str, int]])
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return {}
 
 
@@ -117,12 +126,22 @@ def read_books(run_folder: Path) -> Books:
     """Return the books as last written to disk: they survive the host, and lives that end before theirs are whole."""
     try:
         return msgspec.json.decode((run_folder / "books.json").read_bytes(), type=Books)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return {}
 
 
 def write_books(run_folder: Path, books: Books) -> None:
     write_durably(run_folder / "books.json", msgspec.json.encode(books).decode())
+
+
+def whole(entries: np.ndarray) -> np.ndarray:
+    """Return the journal's entries without those whose check does not fit: a life that died while writing one."""
+    bare = entries.view((np.uint8, entries.dtype.itemsize))[:, :-8]
+    checks = [fnv1a(row.tobytes()) for row in bare]
+    kept = entries["check"] == np.array(checks, np.uint64)
+    if not kept.all():
+        log.warning("gateway: %d torn journal entries of the former life are not used", int((~kept).sum()))
+    return entries[kept]
 
 
 def attach(folder: Path, name: str) -> Segment | None:
@@ -138,7 +157,7 @@ def inherit(folder: Path, symbol_ids: dict[str, int]) -> Books:
     booted_ms = (time.time_ns() - time.monotonic_ns()) // 1_000_000
     journal = attach(folder, "journal")
     if journal is not None:
-        fills = journal.records[journal.records["kind"] == JournalKind.JOURNAL_FILL]
+        fills = whole(journal.records[journal.records["kind"] == JournalKind.JOURNAL_FILL])
     for symbol, symbol_id in symbol_ids.items():
         own = attach(folder, f"own.{symbol}")
         if own is None or journal is None:

@@ -24,6 +24,7 @@ from phx.gateway.replies import Replies
 from phx.gateway.session import Fallback, OrderConnection
 from phx.gateway.surroundings import Surroundings
 from phx.gateway.user_events import UserEvents
+from phx.instruments import InstrumentError
 from phx.latches import Latches
 from phx.venue.binance import keys
 from phx.venue.binance.endpoints import endpoints
@@ -165,6 +166,7 @@ class Gateway:
             environment,
             self.config.venue.recv_window_ms,
             self.events.venue_positions,
+            self.events.foreign,
         )
         self.reconciliation.on_untold = self._on_untold
         self.surroundings = Surroundings(self.process, self.core, self.instruments)
@@ -382,7 +384,7 @@ class Gateway:
             try:
                 await self.reconciliation.everything()
                 done = doubts
-            except VenueError as error:
+            except (VenueError, InstrumentError) as error:
                 log.warning("gateway: reconciling: %s", error)
                 await asyncio.sleep(0.5)
         self.reconciling = False
@@ -395,6 +397,8 @@ class Gateway:
 
     def _on_forced(self, symbol: str, coid: str) -> None:
         log.error("%s: the venue acts on the position itself: %s", symbol, coid)
+        # At once; the file is for everybody else, and for the lives to come.
+        self.core.desk(self.instruments[symbol].symbol_id).latched = True
         Latches(self.process.run_folder).set("gateway", f"forced order {coid[:36]}", symbol)
 
     def _on_changed(self, symbol: str, what: str) -> None:

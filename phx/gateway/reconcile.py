@@ -9,15 +9,19 @@ import logging
 import time
 from collections.abc import Callable
 
-from phx._core.coid import format_coid
+from phx._core import questions
+from phx._core.coid import format_coid, own_prefix
 from phx._core.gateway import GatewayCore
 from phx.gateway.account import Orders, e8, open_cost_ticklots
 from phx.gateway.replies import Replies
 from phx.instruments import Instrument, InstrumentError
-from phx.venue.interface import AccountRest, Order, VenueError, VenueLimited, VenueReject
+from phx.venue.interface import AccountRest, Order, VenueDown, VenueError, VenueLimited, VenueReject
 
 QUESTIONS_S = 0.25
-QUESTIONS_AT_ONCE = 8
+QUESTIONS_AT_ONCE = 16
+ROUND_S = 0.5  # questions without an answer for so long are left behind, the next ones asked
+SILENT_ROUNDS = 3  # in a row without any answer: then the venue is down,
+PROBE_NS = 1_000_000_000  # and gets one question in this time
 OPEN_ORDERS_S = 10.0
 POSITIONS_S = 10.0
 TRADES_S = 30.0
@@ -27,12 +31,15 @@ SETTLE_NS = 1_000_000_000  # a difference younger than this may still be on its 
 OVERLAP_MS = 60_000  # trades are read again from so long before they were last read
 PAGE = 1000  # trades in one answer
 STRIKES = 2  # looks at a position that must differ before the venue's is taken
+FILLS_AGAIN_NS = 1_000_000_000  # fills that are missing are looked for so often; an answer weighs 5
+CLEAR_AGAIN_NS = 5_000_000_000  # a symbol with a stuck order is cleared so often
 
 log = logging.getLogger("phx.gateway")
 
 
 class Reconciliation:
-    """venue_positions: what the account's stream said last (user_events.py)."""
+    """venue_positions: what the account's stream said last (user_events.py). on_foreign(symbol, coid): an open order
+    is not ours."""
 
     def __init__(
         self,
@@ -44,6 +51,7 @@ class Reconciliation:
         environment: str,
         recv_window_ms: int,
         venue_positions: dict,
+        on_foreign=lambda symbol, coid: None,
     ):
         self.core = core
         self.rest = rest
@@ -57,17 +65,27 @@ class Reconciliation:
         self.entry_prices: dict[str, str] = {}
         self.read_until_ms = dict.fromkeys(instruments, rest.clock.timestamp_ms())
         self.names = {i.symbol_id: symbol for symbol, i in instruments.items()}
+        self.looked_ns = dict.fromkeys(self.names, 0)  # for missing fills, by symbol id
+        self.cleared_ns = dict.fromkeys(self.names, 0)
+        self.on_foreign = on_foreign
+        self.asking: set[asyncio.Task] = set()
+        self.asked_ns = 0
+        self.silent_rounds = 0  # of questions without any answer
         # Told of a symbol on which an order had ended and the account's stream had not said so.
         self.on_untold: Callable[[str], None] = lambda symbol: None
 
     async def run(self) -> None:
         """Run every loop until cancelled."""
-        await asyncio.gather(
-            self._every(QUESTIONS_S, self.ask_questions),
-            self._every(OPEN_ORDERS_S, self.compare_open_orders),
-            self._every(POSITIONS_S, self.compare_positions),
-            self._every(TRADES_S, self.read_all_trades),
-        )
+        try:
+            await asyncio.gather(
+                self._every(QUESTIONS_S, self.ask_questions),
+                self._every(OPEN_ORDERS_S, self.compare_open_orders),
+                self._every(POSITIONS_S, self.compare_positions),
+                self._every(TRADES_S, self.read_all_trades),
+            )
+        finally:
+            for task in self.asking:
+                task.cancel()
 
     async def _every(self, period_s: float, work) -> None:
         while True:
@@ -90,22 +108,78 @@ class Reconciliation:
 
     async def ask_questions(self) -> None:
         """Ask about orders with an unknown outcome and those that will not go; and fetch fills that are missing."""
-        for intent_id, symbol_id in self.core.open_questions(time.monotonic_ns())[:QUESTIONS_AT_ONCE]:
-            await self._ask(intent_id, symbol_id)
-        missing = self.core.missing_fills(time.monotonic_ns()) | self._drifting()
-        for symbol_id in missing:
+        now_ns = time.monotonic_ns()
+        questions.chase_zombies(self.core, now_ns)
+        silent = self.silent_rounds >= SILENT_ROUNDS
+        if silent and now_ns - self.asked_ns < PROBE_NS:
+            return
+        at_most = 1 if silent else QUESTIONS_AT_ONCE
+        due = questions.due_questions(self.core, now_ns, self.absent_after_ns, at_most)
+        if due:
+            self.asked_ns = now_ns
+            await self._ask_all(due)
+        await self._fetch_missing()
+        for symbol_id in questions.stuck(self.core, time.monotonic_ns()):
+            await self._clear(symbol_id)
+
+    async def _ask_all(self, due: list[tuple[int, int]]) -> None:
+        """Ask side by side; a slow answer keeps nobody else from theirs, and none at all is tried again soon."""
+        tasks = {asyncio.create_task(self.ask(*question)) for question in due}
+        self.asking |= tasks
+        for task in tasks:
+            task.add_done_callback(self._answered)
+        done, _ = await asyncio.wait(tasks, timeout=ROUND_S)
+        failures = [task.exception() for task in done if task.exception() is not None]
+        self.silent_rounds = self.silent_rounds + 1 if len(failures) == len(due) else 0
+        if failures:
+            raise failures[0]
+
+    def _answered(self, task: asyncio.Task) -> None:
+        self.asking.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.info("reconciliation: %s", task.exception())
+
+    async def _fetch_missing(self) -> None:
+        """Read the history of symbols with fills that the stream did not bring."""
+        now_ns = time.monotonic_ns()
+        missing = questions.missing_fills(self.core, now_ns)
+        for symbol_id in missing.keys() | self._drifting():
+            if now_ns - self.looked_ns[symbol_id] < FILLS_AGAIN_NS:
+                continue
+            self.looked_ns[symbol_id] = now_ns
+            for intent_id, lots in missing.get(symbol_id, ()):
+                coid = self._coid(symbol_id, intent_id)
+                log.warning("%s: order %s: %d lots filled are missing", self.names[symbol_id], coid, lots)
             await self.read_trades(self.names[symbol_id])
 
-    async def _ask(self, intent_id: int, symbol_id: int) -> None:
+    async def _clear(self, symbol_id: int) -> None:
+        """Cancel everything of ours on a symbol where an order will not go."""
+        now_ns = time.monotonic_ns()
+        if now_ns - self.cleared_ns[symbol_id] >= CLEAR_AGAIN_NS:
+            self.cleared_ns[symbol_id] = now_ns
+            log.error("%s: an order does not go; cancelling all of ours", self.names[symbol_id])
+            await cancel_own(self.rest, self.names[symbol_id], own_prefix(self.environment))
+
+    def _coid(self, symbol_id: int, intent_id: int) -> str:
+        return format_coid(self.environment, symbol_id, self.core.account.epoch, intent_id)
+
+    async def ask(self, intent_id: int, symbol_id: int) -> None:
+        """Ask what became of an order, and take the answer for what it proves."""
         symbol = self.names[symbol_id]
-        coid = format_coid(self.environment, symbol_id, self.core.account.epoch, intent_id)
+        coid = self._coid(symbol_id, intent_id)
         asked_ns = time.monotonic_ns()
         try:
             order = await self.rest.order_status(symbol, coid)
         except VenueReject as error:
-            if error.code == NO_SUCH_ORDER and await self._is_absent(symbol, coid, intent_id, asked_ns):
+            if error.code != NO_SUCH_ORDER:
+                raise
+            self.core.on_denied(intent_id, time.monotonic_ns())
+            if await self._is_absent(symbol, coid, intent_id, asked_ns):
                 log.warning("%s: order %s is not at the venue", symbol, coid)
                 self.core.on_absent(intent_id, time.monotonic_ns())
+        except VenueError:
+            questions.no_answer(self.core, intent_id)
+            raise
         else:
             self.replies.stated(order, time.monotonic_ns())
 
@@ -116,9 +190,9 @@ class Reconciliation:
             return False
         if not self.core.desk(known["symbol_id"]).user_stream_up:
             return False
-        if known["ts_ack_ns"] == 0:
+        if known["ts_ack_ns"] == 0 and known["filled_lots"] == 0:
             return True
-        # It was acknowledged, so it did exist: the list and the history of trades must agree that it is gone.
+        # It was acknowledged or filled, so it did exist: the list and the history of trades must agree that it is gone.
         listed = {order.coid for order in await self.rest.open_orders(symbol)}
         await self.read_trades(symbol)
         return coid not in listed
@@ -129,6 +203,8 @@ class Reconciliation:
             before_ns = time.monotonic_ns()
             listed = {order.coid: order for order in await self.rest.open_orders(symbol)}
             ours = {c: o for c, o in listed.items() if self.orders.intent(symbol, c) != (0, 0)}
+            for coid in listed.keys() - ours.keys():
+                self.on_foreign(symbol, coid)
             live = self.core.live_orders(instrument.symbol_id)
             for coid in ours:
                 epoch, intent_id = self.orders.intent(symbol, coid)
@@ -138,7 +214,7 @@ class Reconciliation:
             listed_intents = {self.orders.intent(symbol, coid)[1] for coid in ours}
             for intent_id, order in live.items():
                 if intent_id not in listed_intents and order["since_mono_ns"] < before_ns - SETTLE_NS:
-                    await self._ask(intent_id, instrument.symbol_id)
+                    await self.ask(intent_id, instrument.symbol_id)
                     if intent_id not in self.core.live_orders(instrument.symbol_id):
                         self.on_untold(symbol)
 
@@ -161,35 +237,36 @@ class Reconciliation:
         instrument = self.instruments[symbol]
         asked_ms = self.rest.clock.timestamp_ms()
         booked = 0
-        trades = await self.rest.user_trades(symbol, start_ms=self.read_until_ms[symbol] - OVERLAP_MS, limit=PAGE)
-        while trades:
-            trades.sort(key=lambda trade: trade.trade_id)
-            booked += sum(self.book(instrument, trade) for trade in trades)
-            if len(trades) < PAGE:
-                break
-            trades = await self.rest.user_trades(symbol, from_id=trades[-1].trade_id + 1, limit=PAGE)
+        for trade in await trades_since(self.rest, symbol, self.read_until_ms[symbol] - OVERLAP_MS):
+            if self.book(instrument, trade):
+                booked += 1
+                log.warning("%s: fill %d was missing from the account's stream", symbol, trade.trade_id)
         self.read_until_ms[symbol] = asked_ms
         if booked:
-            log.warning("%s: %d fills were missing from the account's stream", symbol, booked)
-        self.core.fills_accounted(instrument.symbol_id, time.monotonic_ns())
+            log.warning("%s: %d fills booked from the history", symbol, booked)
+        questions.fills_accounted(self.core, instrument.symbol_id, time.monotonic_ns())
 
     def book(self, instrument: Instrument, trade) -> bool:
         """Book one trade of the history unless it is booked already."""
         fee_e8 = e8(trade.commission) if trade.commission_asset in (instrument.quote_asset, "") else 0
-        intent_id = self.core.intent_of(instrument.symbol_id, trade.venue_order_id)
-        return self.core.on_fill(
+        intent_id = questions.intent_of(self.core, instrument.symbol_id, trade.venue_order_id)
+        lots = instrument.lots(trade.qty)
+        booked = self.core.on_fill(
             instrument.symbol_id,
             self.orders.epoch if intent_id else 0,
             intent_id,
             trade.trade_id,
             trade.side,
             instrument.ticks(trade.price),
-            instrument.lots(trade.qty),
+            lots,
             fee_e8,
             trade.maker,
             trade.ts_event_ns,
             time.monotonic_ns(),
         )
+        if booked and not intent_id:
+            self.core.note_unattributed(instrument.symbol_id, trade.venue_order_id, lots)
+        return booked
 
     def _drifting(self) -> set[int]:
         """Return the symbols whose position the stream reported differently for longer than a fill may take."""
@@ -208,7 +285,17 @@ class Reconciliation:
         for symbol, difference in (await self._differences()).items():
             await self.read_trades(symbol)
             self.strikes[symbol] += 1
-            log.warning("%s: position %d lots, the venue says %d", symbol, *difference)
+            newest = self.core.desk(self.instruments[symbol].symbol_id).newest_trade_id
+            missing = questions.missing_fills(self.core, time.monotonic_ns()).get(
+                self.instruments[symbol].symbol_id, []
+            )
+            log.error(
+                "%s: position %d lots, the venue says %d; newest fill booked %d, orders with fills missing %s",
+                symbol,
+                *difference,
+                newest,
+                [self._coid(self.instruments[symbol].symbol_id, intent_id) for intent_id, _ in missing],
+            )
         still = await self._differences() if any(self.strikes.values()) else {}
         for symbol, instrument in self.instruments.items():
             if symbol not in still:
@@ -233,6 +320,20 @@ class Reconciliation:
             if ours == before[symbol] and ours != lots:
                 differences[symbol] = (ours, lots)
         return differences
+
+
+async def trades_since(rest: AccountRest, symbol: str, start_ms: int) -> list:
+    """Return every fill since then, oldest first, page by page. VenueDown when the pages do not end."""
+    trades = sorted(await rest.user_trades(symbol, start_ms=start_ms, limit=PAGE), key=lambda t: t.trade_id)
+    size = len(trades)
+    while size == PAGE:
+        next_id = trades[-1].trade_id + 1
+        page = sorted(await rest.user_trades(symbol, from_id=next_id, limit=PAGE), key=lambda t: t.trade_id)
+        if page and page[0].trade_id < next_id:
+            raise VenueDown(f"{symbol}: fills from {next_id} on asked for, the venue's begin at {page[0].trade_id}")
+        trades += page
+        size = len(page)
+    return trades
 
 
 async def own_open_orders(rest: AccountRest, symbol: str, prefix: str) -> tuple[list[Order], list[Order]]:

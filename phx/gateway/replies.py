@@ -34,7 +34,9 @@ class Replies:
 
     def handle(self, reply: ApiReply, now_ns: int) -> None:
         """Tell the core what a reply of the WebSocket API says."""
-        if not isinstance(reply.id, int):
+        if reply.status in (LIMITED_STATUS, BANNED_STATUS):
+            self.on_limited(reply.status == BANNED_STATUS, banned_until_ms(reply.error.msg) if reply.error else 0)
+        if not isinstance(reply.id, int) or reply.id <= 0:
             log.error("order session: reply to no request of ours, status %d: %s", reply.status, reply.error)
             return
         intent_id, kind = divmod(reply.id, ID_KINDS)
@@ -44,8 +46,6 @@ class Replies:
             self.done(kind, intent_id, order, now_ns)
             return
         code = reply.error.code if reply.error else 0
-        if reply.status in (LIMITED_STATUS, BANNED_STATUS):
-            self.on_limited(reply.status == BANNED_STATUS, banned_until_ms(reply.error.msg) if reply.error else 0)
         if reply.status >= 500 or reply.status == 408 or code == 0 or advice(code) is Advice.UNKNOWN:
             log.warning("order session: outcome of request %d unknown: %s", reply.id, reply.error)
             self.core.on_unknown(intent_id, now_ns)
@@ -57,20 +57,18 @@ class Replies:
         self.done_mono_ns = now_ns
         if kind == ActionKind.ACTION_PLACE:
             self.core.on_accept(intent_id, order.venue_order_id, order.ts_update_ns, now_ns)
-        elif kind == ActionKind.ACTION_AMEND and order.live:
-            self.core.on_amend_accept(intent_id, now_ns)
-        if not order.live and order.status != "FILLED":
+        if not order.live:
             self._ended(intent_id, order, now_ns)
 
     def refused(self, kind: int, intent_id: int, code: int, now_ns: int) -> None:
         """The venue refused for certain."""
         if advice(code) is Advice.CLOCK:
             self.on_clock()
+        if advice(code) is Advice.DUPLICATE:
+            log.error("order of intent %d: its client id is in use already, which no order of ours may be", intent_id)
         self.on_refusal(advice(code))
         if kind == ActionKind.ACTION_PLACE:
             self.core.on_reject(intent_id, code, now_ns)
-        elif kind == ActionKind.ACTION_AMEND:
-            self.core.on_amend_reject(intent_id, code, now_ns)
         else:
             self.core.on_cancel_reject(intent_id, code, now_ns)
 
@@ -97,8 +95,8 @@ class Replies:
         if order.status not in ENDED or order.symbol not in self.by_name:
             # A word phx does not know: not trusted to be open or closed.
             log.warning("%s: %s: unknown status %.20s", order.symbol, order.coid, order.status)
-            self.core.on_unknown(intent_id, now_ns)
+            self.core.on_doubt(intent_id, now_ns)
             return
         filled_lots = self.by_name[order.symbol].lots(order.filled_qty)
-        self.core.note_venue_order_id(intent_id, order.venue_order_id)
+        self.core.note_venue_order_id(intent_id, order.venue_order_id, now_ns)
         self.core.on_end(intent_id, order.status != "CANCELED", filled_lots, order.ts_update_ns, now_ns)

@@ -16,7 +16,7 @@ from phx._core.edge.order_session import OrderSession
 from phx._core.gateway import GatewayCore
 from phx._core.records import ABSENT_PRICE_TICKS
 from phx.gateway.replies import Replies
-from phx.instruments import Instrument
+from phx.instruments import Instrument, InstrumentError
 from phx.venue.binance.messages import FrameRefused, api_reply
 from phx.venue.interface import AccountRest, VenueError
 
@@ -131,7 +131,7 @@ class OrderConnection:
             elif self.replies is not None:
                 self.replies.handle(reply, time.monotonic_ns())
                 self._note_budgets(reply)
-        except FrameRefused as error:
+        except (FrameRefused, InstrumentError) as error:
             # The order it was about gets no answer: its outcome becomes unknown by itself.
             self.counters["frames_refused"] += 1
             log.error("order session: %s", error)

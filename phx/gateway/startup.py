@@ -11,7 +11,7 @@ import time
 from phx import instruments as tables
 from phx.gateway.account import e8, open_cost_ticklots
 from phx.gateway.epoch import Books
-from phx.gateway.reconcile import Reconciliation, prove_none_open
+from phx.gateway.reconcile import Reconciliation, prove_none_open, trades_since
 from phx.instruments import Instrument
 from phx.venue.interface import AccountRest, VenueError
 
@@ -103,10 +103,8 @@ async def restore_books(reconciliation: Reconciliation, inherited: Books) -> Non
         for trade_id in sorted(former.trade_ids):
             desk.know_trade(trade_id, trade_id not in former.fees_missing)
         ago_s = min(time.time() - former.ts_ms / 1000 + EARLIER_S, OLDEST_S)
-        start_ms = rest.clock.timestamp_ms() - int(ago_s * 1000)
-        trades = await rest.user_trades(symbol, start_ms=start_ms, limit=LARGEST_PAGE)
-        missed = sorted((trade for trade in trades if trade.trade_id > before), key=lambda trade: trade.trade_id)
-        booked = sum(reconciliation.book(instrument, trade) for trade in missed)
+        trades = await trades_since(rest, symbol, rest.clock.timestamp_ms() - int(ago_s * 1000))
+        booked = sum(reconciliation.book(instrument, trade) for trade in trades if trade.trade_id > before)
         if desk.position_lots != lots:
             cost = open_cost_ticklots(instrument, lots, position.entry_price) if lots else 0
             log.error("%s: position %d lots, the venue says %d", symbol, desk.position_lots, lots)

@@ -13,6 +13,8 @@ from phx.venue.interface import LIVE
 
 FORCED = ("autoclose-", "adl_autoclose", "settlement_autoclose-", "delivery_autoclose-")  # orders of the venue itself
 
+FOREIGN_KEPT = 10_000
+
 log = logging.getLogger("phx.gateway")
 
 
@@ -32,6 +34,8 @@ class UserEvents:
         self.venue_positions: dict[str, tuple[str, str, int]] = {}
         self.foreign_fee_assets: set[str] = set()
         self.payments: deque[tuple] = deque(maxlen=64)  # funding booked last
+        self.foreign_orders: set[str] = set()  # client ids of orders that are not ours, told of already
+        self.foreign_seen = 0
 
     def handle(self, event, recv_mono_ns: int) -> None:
         """Tell the core what an event says; events of other symbols and kinds say nothing to it."""
@@ -52,6 +56,8 @@ class UserEvents:
         order = event.order
         instrument = self.instruments[order.symbol]
         epoch, intent_id = self.orders.intent(order.symbol, order.coid)
+        if epoch == self.orders.epoch:
+            self.core.note_venue_order_id(intent_id, order.venue_order_id, now_ns)
         if order.kind == ExecKind.EXEC_FILL and order.trade_id > 0:
             self.core.on_fill(
                 instrument.symbol_id,
@@ -68,28 +74,46 @@ class UserEvents:
             )
         if order.coid.startswith(FORCED):
             self.on_forced(order.symbol, order.coid)
+        if epoch == 0:
+            self.foreign(order.symbol, order.coid)
         if epoch != self.orders.epoch:
             if epoch and order.status in LIVE:
                 self.on_zombie(order.symbol, order.coid)
             return
         filled_lots = instrument.lots(order.filled_qty)
+        self.core.on_reported(intent_id, filled_lots, now_ns)
         if order.kind in (ExecKind.EXEC_CANCEL, ExecKind.EXEC_EXPIRE):
             expired = order.kind == ExecKind.EXEC_EXPIRE
             if expired:
                 self.on_expired(order.symbol, order.expiry_reason)
             self.core.on_end(intent_id, expired, filled_lots, event.ts_event_ns, now_ns)
         elif order.kind == ExecKind.EXEC_ACK:
-            self.core.on_accept(intent_id, order.venue_order_id, event.ts_event_ns, now_ns)
+            known = self.core.on_accept(intent_id, order.venue_order_id, event.ts_event_ns, now_ns)
+            if not known and order.status in LIVE:
+                self.on_zombie(order.symbol, order.coid)  # forgotten long ago as closed
         elif order.kind == ExecKind.EXEC_AMEND:
-            self.core.on_amend_accept(intent_id, now_ns)
+            log.error("%s: %s: amended, which phx never does", order.symbol, order.coid)
+            self.core.on_amended(intent_id, instrument.lots(order.qty), now_ns)
         elif order.kind != ExecKind.EXEC_FILL:
             # A word phx does not know: not trusted to be open or closed.
             log.warning("%s: %s: unknown execution %.20s", order.symbol, order.coid, order.execution)
-            self.core.on_unknown(intent_id, now_ns)
+            self.core.on_doubt(intent_id, now_ns)
+
+    def foreign(self, symbol: str, coid: str) -> None:
+        """Note an order that is not ours: told once, counted, and left alone."""
+        if coid not in self.foreign_orders:
+            if len(self.foreign_orders) < FOREIGN_KEPT:
+                self.foreign_orders.add(coid)
+            self.foreign_seen += 1
+            log.error("%s: order %.36s on the account is not ours; it is left alone", symbol, coid)
 
     def _trade_lite(self, event: TradeLite, now_ns: int) -> None:
         instrument = self.instruments[event.symbol]
+        if event.coid.startswith(FORCED):
+            self.on_forced(event.symbol, event.coid)
         epoch, intent_id = self.orders.intent(event.symbol, event.coid)
+        if epoch == self.orders.epoch:
+            self.core.note_venue_order_id(intent_id, event.venue_order_id, now_ns)
         self.core.on_fill(
             instrument.symbol_id,
             epoch,

@@ -208,10 +208,11 @@ class Ops:
         elif request.command in COMMANDS:
             symbols = self.symbols_of(request)
             before = self.status()["wanted"]
-            self.operator.want(symbols, COMMANDS[request.command])
+            forgotten = self.operator.want(symbols, COMMANDS[request.command])
             after = self.status()["wanted"]
             changes = [f"{s}: {before[s]} -> {after[s]}" for s in symbols if before[s] != after[s]]
-            answer = Answer(True, f"{request.command}: {', '.join(symbols)}")
+            text = f"{request.command}: {', '.join(symbols)}"
+            answer = Answer(not forgotten, f"{text}; {forgotten}" if forgotten else text)
             self.record(request, peer, answer, changes)
             return answer
         else:

@@ -76,11 +76,16 @@ class OperatorPublisher:
             log.error("%s is unreadable: every symbol stays paused until phx resume", self.path)
         self.publish()
 
-    def want(self, symbols: list[str], state: OperatorState) -> None:
-        """Change what is wanted of some symbols, durably, then publish."""
+    def want(self, symbols: list[str], state: OperatorState) -> str:
+        """Change what is wanted of some symbols, durably, then publish; return why it is not durable, "" when it is."""
         self.wanted |= dict.fromkeys(symbols, state)
-        write_durably(self.path, msgspec.json.encode({s: int(state) for s, state in self.wanted.items()}))
-        self.publish()
+        try:
+            write_durably(self.path, msgspec.json.encode({s: int(state) for s, state in self.wanted.items()}))
+        except OSError as error:  # a full disk must not keep anybody from stopping
+            return f"in force, but a restart of ops forgets it: {error}"
+        finally:
+            self.publish()
+        return ""
 
     def hold(self) -> None:
         """Pause everything in memory only: the disk is what failed."""

@@ -99,7 +99,7 @@ class Snapshots:
             raise SnapshotRefused(f"{path}: checksum differs, the file is damaged")
         try:
             found = msgspec.json.decode(data, type=Snapshot)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise SnapshotRefused(f"{path}: written by other code: {error}") from None
         expected = {"schema": SCHEMA, "instance": self.instance, "environment": self.environment}
         for field, value in expected.items():

@@ -13,9 +13,15 @@ IDS = ["autoclose-1745000000000", "adl_autoclose", "settlement_autoclose-1745", 
 
 @pytest.mark.parametrize("coid", IDS)
 def test_a_forced_order_latches_its_symbol(tmp_path, coid):
-    gateway = SimpleNamespace(process=SimpleNamespace(run_folder=tmp_path))
+    desk = SimpleNamespace(latched=False)
+    gateway = SimpleNamespace(
+        process=SimpleNamespace(run_folder=tmp_path),
+        instruments={"BTCUSDC": SimpleNamespace(symbol_id=0)},
+        core=SimpleNamespace(desk=lambda symbol_id: desk),
+    )
     assert coid.startswith(FORCED)
     Gateway._on_forced(gateway, "BTCUSDC", coid)
+    assert desk.latched
     (latch,) = Latches(tmp_path).all()
     assert latch.symbol == "BTCUSDC" and coid[:36] in latch.reason
     # A later life finds it, and nothing but the word of who has read it clears it.
@@ -24,6 +30,15 @@ def test_a_forced_order_latches_its_symbol(tmp_path, coid):
     with pytest.raises(NotConfirmed):
         later.release("BTCUSDC", "")
     assert Latches(tmp_path).all() == [latch]
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_lost_key_latches_everything(tmp_path, lost):
+    latches = Latches(tmp_path)
+    gateway = SimpleNamespace(rest=SimpleNamespace(key_lost=lost), surroundings=SimpleNamespace(latches=latches))
+    for _ in range(3):
+        Gateway._mind_key(gateway)
+    assert [(latch.symbol, latch.reason) for latch in latches.all()] == [("", "the venue refuses the API key")] * lost
 
 
 @pytest.mark.parametrize("coid", ["phxs-00-1-1", "web_autoclose-1", "autoclose", "", "ADL_AUTOCLOSE"])

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from system.running import wait_until, yaml_of
 
 from phx import hardening, key_handover, topology
-from phx.ops import supervisor
+from phx.ops import session, supervisor
 from phx.process import StayDown
 from phx.venue.binance import keys
 
@@ -81,6 +82,62 @@ def test_s02_programs_name_the_key_only_to_those_who_sign(instance_config, monke
         text = supervisor.program_text(process, instance_config, Path("c"))
         assert KEY not in text and SECRET not in text
         assert (key_handover.PATH_VARIABLE in text) == (process in ("gateway", "guardian"))
+
+
+LOADS = """
+import os, sys, time
+sys.path.insert(0, os.getcwd())
+from phx import config as configuration, hardening
+from phx.process import StayDown
+from phx.venue.binance import keys
+out, path = sys.argv[1:]
+said = "none"
+try:
+    said = "key" if keys.load(configuration.load(path)).secret.reveal() == b"canary-secret-0d35" else "other"
+except StayDown:
+    pass
+with open(out, "w") as file:
+    file.write(said)
+time.sleep(60)
+"""
+
+
+def test_s02_under_supervisord_gateway_and_guardian_find_the_key_and_nobody_else(
+    instance_config, tmp_path, monkeypatch
+):
+    """A real supervisord, with programs that only load the key; the venue is a real one that nobody connects to."""
+    config = on(instance_config, "testnet", confirm="testnet")
+    path, script = tmp_path / "testnet.yaml", tmp_path / "loads.py"
+    path.write_text(yaml_of(config))
+    script.write_text(LOADS)
+    real = supervisor.program_text
+
+    def text(process, config, config_path):
+        lines = real(process, config, config_path).splitlines()
+        command = f"command={sys.executable} {script} {tmp_path / process}.out {config_path}"
+        return "\n".join(command if line.startswith("command=") else line for line in lines) + "\n"
+
+    monkeypatch.setattr(supervisor, "program_text", text)
+    for name, value in SHELL.items():
+        monkeypatch.setenv(name, value)
+    session.prepare(config, path).release()
+    daemon = supervisor.start(config, dies_with_us=True)
+    try:
+        assert not set(SHELL) & set(os.environ)
+        outs = {name: tmp_path / f"{name}.out" for name in topology.processes(config)}
+        wait_until(lambda: all(out.exists() and out.read_text() for out in outs.values()), 30, "every program")
+        loaded = {name: out.read_text() for name, out in outs.items()}
+        assert loaded.pop("gateway") == loaded.pop("guardian") == "key"
+        assert set(loaded.values()) == {"none"} and len(loaded) >= 4
+        infos = supervisor.Supervisor(config).states().values()
+        for pid in (daemon.pid, *(info["pid"] for info in infos)):
+            shown = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
+            assert KEY.encode() not in shown and SECRET.encode() not in shown
+    finally:
+        session.stop_in_order(supervisor.Supervisor(config), config)
+        daemon.wait(20)
+    session.remove_shared_memory(config)
+    assert not key_handover.path(config).exists()
 
 
 @pytest.mark.parametrize(

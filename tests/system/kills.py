@@ -36,8 +36,10 @@ PROCESSES = ("feed.main", f"quoter.{BTC}", "gateway", "guardian", "ops", "superv
 SIGNALS = ("KILL", "STOP")
 QUOTING_WITHIN_S = 40.0
 BOOKS_WITHIN_S = 12.0
+BOOKS_WITH_FAULT_S = 35.0  # what only the account's history of trades still tells is read every 30 s
 NOTICED_WITHIN_S = 1.0  # an order of ours that the gateway does not know: only on its way from one to the other
 RECONCILED_WITHIN_S = 12.0  # a venue that says it has cancelled and has not: the open orders are compared each 10 s
+COUNTDOWN_S = 6.0  # of the dead man's switch with two symbols
 ENDED_WITHIN_S = 10.0  # a process that has released its lock still has to end
 ROUND_TRIP_MS = 50.0  # to the venue and back on a busy host
 FENCED_AFTER_S = 0.75  # a gateway that hangs longer is killed by the guardian
@@ -159,8 +161,9 @@ def bound_of(cell: Cell, hold_s: float, traded: list[str]) -> Bound | None:
         return Bound(everything, 300.0 + ROUND_TRIP_MS + extra)
     if cell.process == "gateway" and (killed or hold_s > 2 * FENCED_AFTER_S):
         return Bound(everything, (1000.0 if killed else 1500.0) + extra)
-    if cell.process == PAIR and killed:
-        return Bound(everything, 3000.0 + extra)
+    if cell.process == PAIR and (killed or hold_s > COUNTDOWN_S):
+        # Stopped both, only the venue's own countdown is left.
+        return Bound(everything, (3000.0 if killed else 1000.0 * COUNTDOWN_S + ROUND_TRIP_MS) + extra)
     if cell.process == "supervisord" and killed:
         return Bound(everything, 2000.0 + extra)
     return None
@@ -330,7 +333,7 @@ class Killer:
         phx, result = self.phx, Result(cell)
         phx.wait_quoting(QUOTING_WITHIN_S)
         if cell.signal == "STOP":
-            result.hold_s = self.random.choice((0.5, 2.0))
+            result.hold_s = self.random.choice((0.5, 2.0, 7.0) if cell.process == PAIR else (0.5, 2.0))
         bound = bound_of(cell, result.hold_s, phx.config.traded())
         # What is hit in the stage by the stage itself counts as hit, too.
         stage = Stage(phx, cell.process.partition("+")[0])
@@ -387,7 +390,7 @@ class Killer:
             late = lives.placed(traded, int(at_ms) + 1000, int(at_ms + 1000 * result.hold_s))
             if late:
                 result.wrong.append(f"{len(late)} adding orders more than 1 s after the guardian had stopped")
-        result.wrong += self.books_wrong()
+        result.wrong += self.books_wrong(BOOKS_WITH_FAULT_S if cell.fault else BOOKS_WITHIN_S)
         result.wrong += self.orphans(RECONCILED_WITHIN_S if cell.fault else NOTICED_WITHIN_S)
         refused = {} if cell.fault else phx.refused()
         result.wrong += mistakes_in(history, refused, phx.instruments(), phx.config)
@@ -401,7 +404,7 @@ class Killer:
                 return gone
             time.sleep(0.1)
 
-    def books_wrong(self) -> list[str]:
+    def books_wrong(self, within_s: float = BOOKS_WITHIN_S) -> list[str]:
         """Return the symbols whose books do not become the venue's, in integers, all of them."""
         wrong = []
         for symbol, instrument in self.phx.instruments().items():
@@ -414,7 +417,7 @@ class Killer:
                 return False
 
             try:
-                wait_until(agree, BOOKS_WITHIN_S, "the books", every_s=0.1)
+                wait_until(agree, within_s, "the books", every_s=0.1)
             except AssertionError:
                 wrong.append(f"{symbol}: books {seen[1:]} are not the venue's {seen[:1]}")
         return wrong
@@ -498,7 +501,8 @@ def gone_ms(lives: Lives, cell: Cell, bound: Bound, epoch: int, at_ms: int) -> i
     Of a gateway: every order of its life and those before. Of a feed or a quoter: when nothing was quoted at all; when
     that never was, since some order outlived the new quotes: those that were there.
     """
-    if "gateway" in cell.process or cell.process == "supervisord":
+    goes_on = cell.process == PAIR and cell.signal == "STOP"  # in the same life: nobody was awake to end it
+    if not goes_on and ("gateway" in cell.process or cell.process == "supervisord"):
         return lives.last_of_epochs_ms(epoch, at_ms)
     found = [
         none if (none := lives.none_open_ms((symbol,), at_ms)) is not None else lives.last_before_ms((symbol,), at_ms)

@@ -5,7 +5,10 @@ PHX_KILLS_SEED chooses other cells.
 """
 
 import os
+import subprocess
+import sys
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,6 +17,7 @@ from phx.instruments import Instrument
 
 from .judgement import Lives, mistakes_in
 from .kills import CELLS, PAIR, PROCESSES, SIGNALS, Cell, bound_of, is_last, live, lives_of, plan, short_plan
+from .running import ROOT, wait_until
 from .stages import STAGES
 
 SEED = int(os.environ.get("PHX_KILLS_SEED", "1"))
@@ -30,6 +34,28 @@ def test_whatever_dies_when_its_orders_go_and_every_fill_is_booked_once(instance
     wrong = [f"{r.cell}: {line}" for r in results for line in (*r.wrong, r.late(TOLERANCE)) if line]
     assert not wrong, "\n".join(wrong)
     assert len(results) == len(short_plan(SEED))
+
+
+@pytest.mark.system
+@pytest.mark.timeout(90)
+def test_a_campaign_that_is_killed_itself_leaves_nothing(tmp_path):
+    command = [sys.executable, str(ROOT / "scripts" / "campaign_kills.py"), "--cells", "gateway STOP quoting"]
+    with (tmp_path / "said").open("wb") as said:
+        campaign = subprocess.Popen(
+            [*command, "--kills", "1", "--out", str(tmp_path / "out")],
+            env=os.environ | {"TMPDIR": str(tmp_path)},
+            stdout=said,
+            stderr=said,
+        )
+    try:
+        wait_until(lambda: list(tmp_path.glob("phx-kills-*/life-0/run/logs/gateway.log")), 30, "a life to begin")
+    finally:
+        campaign.kill()
+        campaign.wait()
+    # The companion ends every process it finds, then removes the folder: it is the last thing to go.
+    wait_until(lambda: not list(tmp_path.glob("phx-kills-*")), 30, "the folder to be removed")
+    assert not list(Path("/dev/shm/phx").glob(f"test-{campaign.pid}-*"))
+    assert "left alive, ended now" in (tmp_path / "said").read_text()
 
 
 # ---- the choice of cells
@@ -55,6 +81,8 @@ def test_who_hangs_for_a_moment_only_need_not_go():
     assert bound_of(Cell("gateway", "STOP", "quoting"), 0.5, ["BTCUSDC"]) is None
     assert bound_of(Cell("gateway", "STOP", "quoting"), 2.0, ["BTCUSDC"]).ms == 1500
     assert bound_of(Cell(PAIR, "KILL", "idle"), 0.0, ["BTCUSDC"]).ms == 3000
+    assert bound_of(Cell(PAIR, "STOP", "idle"), 2.0, ["BTCUSDC"]) is None
+    assert bound_of(Cell(PAIR, "STOP", "idle"), 7.0, ["BTCUSDC"]).ms == 6050
     assert bound_of(Cell("ops", "KILL", "quoting"), 0.0, ["BTCUSDC"]) is None
 
 

@@ -1,7 +1,8 @@
 """Where Binance is, per environment, and what must be said before phx goes there.
 
-Only listed hosts are ever contacted with a key; unencrypted connections exist on loopback, to the simulated venue, and
-nowhere else. Everything but the simulator wants `venue.confirm`, so that no copied file trades by accident.
+Only listed hosts are ever contacted with a key (and the venue's main host, asked what the key may do); unencrypted
+connections exist on loopback, to the simulated venue, and nowhere else. Everything but the simulator wants
+`venue.confirm`, so that no copied file trades by accident.
 """
 
 from urllib.parse import urlsplit

@@ -189,7 +189,7 @@ def read_key_file(path: Path) -> KeyFile:
         os.close(fd)
     try:
         return msgspec.json.decode(body, type=KeyFile)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         raise StayDown(f'key file {path}: expected {{"api_key": "…", "secret": "…"}}') from None
 
 
