@@ -1,8 +1,9 @@
 """The difference between the orders that are wanted and those that exist.
 
 Prices must be equal exactly. An order that has become smaller than wanted by more than the tolerance is replaced, one
-that is larger than wanted is cut; both by cancel and place, since an amend loses the queue and costs as much. Orders
-on their way out serve nothing, but their price stays taken until the venue has confirmed.
+that is larger than wanted is cut; both by cancel and place. An amend never wins: it goes to the end of the queue even
+when it only shrinks, costs an order count like a placement, and may cancel the order (docs/orders.md). Orders on their
+way out serve nothing, but their price stays taken until the venue has confirmed.
 """
 
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t

@@ -234,8 +234,6 @@ class Fallback:
         priced = action["price_ticks"] != ABSENT_PRICE_TICKS
         price = instrument.price_text(action["price_ticks"]) if priced else None
         qty = instrument.qty_text(action["qty_lots"])
-        if kind == ActionKind.ACTION_AMEND:
-            return self.rest.amend(instrument.symbol, coid, action["side"], qty, price)
         time_in_force = TIME_IN_FORCE[action["time_in_force"]]
         return self.rest.place(
             instrument.symbol, coid, action["side"], qty, price, time_in_force, bool(action["reduce_only"])
