@@ -187,6 +187,25 @@ def test_a_latch_can_be_cleared_while_nothing_runs(file, instance_config):
     assert b'"command":"enable"' in (instance_config.run_folder() / "audit.log").read_bytes()
 
 
+@pytest.mark.parametrize(
+    "how, cleared", [("right", True), ("wrong", False), (EOFError, False), (KeyboardInterrupt, False)]
+)
+def test_a_human_types_the_word_or_nothing_is_cleared(file, instance_config, monkeypatch, capsys, how, cleared):
+    latches = Latches(instance_config.run_folder())
+    latches.set("gateway", "daily loss")
+
+    def types(prompt):
+        assert "gateway: daily loss" in capsys.readouterr().out  # shown before it is asked for
+        if not isinstance(how, str):
+            raise how
+        return prompt.split()[1] if how == "right" else "yes"
+
+    monkeypatch.setattr("builtins.input", types)
+    monkeypatch.setattr(sys, "stdin", type("Terminal", (), {"isatty": lambda self: True})())
+    assert cli.main(["--config", str(file), "enable"]) == (0 if cleared else 1)
+    assert (latches.all() == []) == cleared
+
+
 def test_kill_latches_even_when_nobody_answers(file, instance_config):
     done = phx("--config", file, "kill", "ETHUSDC")
     assert done.returncode == 1 and "NOT VERIFIED at the venue" in done.stderr

@@ -231,12 +231,21 @@ def enable(asked, config: Config, path: Path) -> int:
             words = " ".join(filter(None, ["enable", asked.symbol, "--confirm", word]))
             print(f"to clear this, say: phx {words}", file=sys.stderr)
             return EXIT_AGAIN
-        answer = release(config, Request("enable", asked.symbol, confirm=input(f"type {word} to clear: ").strip()))
+        answer = release(config, Request("enable", asked.symbol, confirm=typed(f"type {word} to clear: ")))
     print(answer.text, file=sys.stdout if answer.ok else sys.stderr)
     if answer.ok and living:
         started = supervisor.Supervisor(config).start_ended()
         print(f"started: {', '.join(started)}" if started else "every process was running")
     return EXIT_OK if answer.ok else EXIT_AGAIN
+
+
+def typed(prompt: str) -> str:
+    """Return what a human types; whoever leaves instead has confirmed nothing."""
+    try:
+        return input(prompt).strip()
+    except (EOFError, KeyboardInterrupt):
+        print()
+        return "-"
 
 
 def release_by_guardian(config: Config, request):
