@@ -45,7 +45,7 @@ def main() -> int:
     cells = [cell for cell in CELLS if asked.cells in str(cell)]
     if not cells:
         words.error(f"--cells {asked.cells!r}: no such cell; there are {', '.join(map(str, CELLS))}")
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     campaign = Campaign(asked, plan(asked.kills, asked.seed, cells))
     folder = Path(tempfile.mkdtemp(prefix="phx-kills-"))
