@@ -128,7 +128,7 @@ cdef class Desk:
         return self.limits
 
     def restore_limits(self, dict limits):
-        """Begin with the limits of a former life. KeyError, TypeError, OverflowError when they are no limits."""
+        """Begin with the limits of a former life. ValueError, TypeError, OverflowError when they are no limits."""
         cdef Limits former = limits
         self.limits = former
 
