@@ -1,14 +1,16 @@
-"""Before anything trades: a stop loss in percent of the position must also be bearable for the account."""
+"""Before anything trades: a stop loss must be bearable for the account, and what it pays must be known."""
 
 import asyncio
 
 import msgspec
 import pytest
+from gateway_rig import Rig
 from quoting import INSTRUMENT, config
 
 from phx.gateway.checks import check_equity
+from phx.gateway.startup import learn_fees
 from phx.process import StayDown
-from phx.venue.interface import Balance, Position
+from phx.venue.interface import Balance, CommissionRate, Position
 
 
 class Venue:
@@ -63,3 +65,16 @@ def test_what_is_lost_already_counts(tmp_path):
 def test_another_assets_money_does_not_count(tmp_path):
     with pytest.raises(StayDown, match=r"equity 0\.00 USDC"):
         checked(tmp_path, Venue("0"))
+
+
+class Rates:
+    async def commission_rate(self, symbol):
+        return CommissionRate(symbol, "-0.00005", "0.000432")
+
+
+def test_the_commission_rates_of_the_account_reach_the_quoter():
+    rig = Rig()
+    asyncio.run(learn_fees(Rates(), rig.core, {"SYM0": msgspec.structs.replace(INSTRUMENT, symbol_id=0)}))
+    rig.core.step(rig.now_ns)
+    own = rig.symbols[0].own.newest()
+    assert (own["maker_fee_e8"], own["taker_fee_e8"]) == (-5_000, 43_200)
