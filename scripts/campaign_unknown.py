@@ -22,7 +22,7 @@ def main(outcomes: int) -> int:
     began, seed, done, wrong = time.monotonic(), 0, 0, 0
     duplicates = zombies = orders = 0
     latencies = {True: [], False: []}
-    while done < outcomes:
+    while done < outcomes:  # what is printed after each seed is what holds so far, should somebody stop it
         seed += 1
         venue = Campaign(seed).run(min(OUTCOMES_A_SEED, outcomes - done))
         done += venue.outcomes
@@ -34,7 +34,13 @@ def main(outcomes: int) -> int:
         for problem in venue.problems[:10]:
             print(f"seed {seed}: {problem}", flush=True)
         wrong += len(venue.problems)
-        print(f"{done} outcomes, {duplicates} doubled, {wrong} problems, {time.monotonic() - began:.0f} s", flush=True)
+        slowest = max(latencies[True] + latencies[False], default=0) / 1e9
+        p99 = percentile(latencies[True], 0.99) / 1e9
+        print(
+            f"{done} outcomes, {duplicates} doubled, {wrong} problems, p99 at the venue {p99:.2f} s, max {slowest:.2f} s, "
+            f"{time.monotonic() - began:.0f} s",
+            flush=True,
+        )
     for exists, found in latencies.items():
         figures = (percentile(found, 0.5), percentile(found, 0.99), max(found, default=0))
         times = "p50 {:.2f} s, p99 {:.2f} s, max {:.2f} s".format(*(ns / 1e9 for ns in figures))

@@ -309,7 +309,8 @@ def test_no_such_order_soon_after_the_send_proves_nothing():
     shell.prove()
     (order,) = shell.quote([(99_990, 10)])
     shell.core.on_unknown(order["intent_id"], shell.now_ns)
-    asyncio.run(shell.reconciliation.ask_questions())
+    asyncio.run(shell.reconciliation.ask(order["intent_id"], 0))
+    assert ("order_status", "SYM0", coid(order["intent_id"])) in shell.venue.asked
     assert shell.live()[order["intent_id"]]["state"] == OrderState.ORDER_UNKNOWN
 
 
