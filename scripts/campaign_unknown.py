@@ -37,8 +37,8 @@ def main(outcomes: int) -> int:
         slowest = max(latencies[True] + latencies[False], default=0) / 1e9
         p99 = percentile(latencies[True], 0.99) / 1e9
         print(
-            f"{done} outcomes, {duplicates} doubled, {wrong} problems, p99 at the venue {p99:.2f} s, max {slowest:.2f} s, "
-            f"{time.monotonic() - began:.0f} s",
+            f"{done} outcomes, {duplicates} doubled, {wrong} problems, p99 at the venue {p99:.2f} s, "
+            f"max {slowest:.2f} s, {time.monotonic() - began:.0f} s",
             flush=True,
         )
     for exists, found in latencies.items():

@@ -410,7 +410,7 @@ class Campaign:
     def __init__(self, seed: int, symbols: int = 8, fault_share: float = 0.6):
         self.loop = VirtualLoop()
         self.rig = Rig(symbols=symbols, max_open_orders=100, max_in_flight=100, net_max_lots=10_000)
-        self.rig.account.set_order_limits(10**6, 10**6, 1.0, 1.0)
+        self.rig.account.set_order_limits(10**6, 10**6)
         self.rig.now_ns = START_NS
         self.venue = FaultyVenue(self.loop, self.rig, seed, fault_share)
         self.random = random.Random(seed + 1)

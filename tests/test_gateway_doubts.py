@@ -125,6 +125,16 @@ def test_missing_fills_are_read_from_the_history_but_not_again_and_again(shell):
     assert shell.live()[order["intent_id"]]["filled_lots"] == 4
 
 
+def test_fills_that_the_history_told_before_the_order_was_known_close_it_when_it_is():
+    shell = Shell(user_trades=[trade_of(1, "0.004")])
+    intent = unknown_order(shell)
+    asyncio.run(shell.reconciliation.read_trades("SYM0"))  # nobody knows yet whose 77 is
+    assert shell.core.desk(0).position_lots == 4 and shell.live()[intent]["filled_lots"] == 0
+    shell.venue.answers["order_status"] = order_of(intent, "CANCELED", "0.004")
+    asyncio.run(shell.reconciliation.ask(intent, 0))
+    assert shell.live() == {}
+
+
 # ---- pages ---------------------------------------------------------------------------------------------------------
 
 
