@@ -1,6 +1,6 @@
 """Kill real processes at named stages against the simulated venue and report: make campaign KILLS=300 SEED=1.
 
-Each kill is judged by the venue's own ledger (tests/system/kills.py). `--cells` takes only those whose name holds a
+Each kill is judged by the venue's own ledger (tests/system/cells.py, kills.py). `--cells` takes only those whose name holds a
 text. Writes kills.txt and kills.json into `--out`; exit status 1 when anything was wrong or late. Nothing is left
 behind, whatever ends this: a companion waits for our end and clears up.
 """
@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from conftest import isolated
-from system.kills import CELLS, Result, live, lives_of, plan
+from system.cells import CELLS, lives_of, plan
+from system.kills import Result, live
 
 from phx import config as configuration
 from phx.ops import session

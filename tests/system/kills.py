@@ -11,162 +11,22 @@ import random
 import signal
 import threading
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
-import msgspec
-
-from phx import config as configuration
-from phx import topology
-from phx.instruments import read_table
-from phx.ops import session, supervisor
-from phx.segment import SegmentMissing, SegmentRefused
-
+from .cells import FAULTS, PAIR, Bound, Cell, bound_of, is_last
+from .hurt import Hurt, campaign_config
 from .judgement import PREFIX, Lives, mistakes_in
-from .running import Running, tight, wait_until, yaml_of
-from .stages import BTC, IN_FLIGHT_S, STAGES, Stage
+from .running import wait_until, yaml_of
+from .stages import BTC, Stage
 from .venue_truth import Books, books_of
 
-PAIR = "gateway+guardian"
-PROCESSES = ("feed.main", f"quoter.{BTC}", "gateway", "guardian", "ops", "supervisord", "sim", PAIR)
-SIGNALS = ("KILL", "STOP")
 QUOTING_WITHIN_S = 40.0
 BOOKS_WITHIN_S = 12.0
 BOOKS_WITH_FAULT_S = 35.0  # what only the account's history of trades still tells is read every 30 s
 NOTICED_WITHIN_S = 1.0  # an order of ours that the gateway does not know: only on its way from one to the other
 RECONCILED_WITHIN_S = 12.0  # a venue that says it has cancelled and has not: the open orders are compared each 10 s
-COUNTDOWN_S = 6.0  # of the dead man's switch with two symbols
 ENDED_WITHIN_S = 10.0  # a process that has released its lock still has to end
-ROUND_TRIP_MS = 50.0  # to the venue and back on a busy host
-FENCED_AFTER_S = 0.75  # a gateway that hangs longer is killed by the guardian
-EXTRA_WITH_FAULT_MS = 2000.0  # two troubles at once may take so much longer than the worse of them
-
-
-class Cell(NamedTuple):
-    """What is hit, how, when, and which fault of the venue is on meanwhile ("" = none)."""
-
-    process: str
-    signal: str
-    stage: str
-    fault: str = ""
-
-    def __str__(self) -> str:
-        return " ".join(filter(None, (self.process, self.signal, self.stage, self.fault and f"+{self.fault}")))
-
-
-# What a fault of the venue adds to every bound.
-EXTRA_MS = {
-    "late_accept": 1500.0,  # its delay
-    "lost_reply": 3000.0,  # no answer at all: the order is asked for
-    "swallowed_cancel": 10_000.0,  # the venue lies: found when the open orders are compared
-}
-# Faults of the venue at the same time as a kill: what is set of them, and the cells they are tried with.
-FAULTS: dict[str, dict] = {
-    "unknown_placed": {"rate": 0.3},
-    "unknown_dropped": {"rate": 0.3},
-    "late_accept": {"rate": 0.3, "delay_s": 1.5},
-    "lost_reply": {"of": "place", "rate": 0.3},
-    "swallowed_cancel": {"rate": 0.3},
-    "survivor": {"count": 2},
-    "drop_event": {"event": "ORDER_TRADE_UPDATE", "rate": 0.3},
-    "double_event": {"rate": 0.3},
-    "swap_events": {"rate": 0.3},
-    "half_open": {"route": "private", "for_s": 3.0},
-    "key_expired": {},
-    "key_lost": {},
-    "gap": {"rate": 0.2},
-}
-COMBINED = (
-    Cell("gateway", "KILL", "place", "unknown_placed"),
-    Cell("gateway", "KILL", "place", "late_accept"),
-    Cell("gateway", "STOP", "place", "lost_reply"),
-    Cell("gateway", "KILL", "cancel", "survivor"),
-    Cell("gateway", "KILL", "fills", "drop_event"),
-    Cell("gateway", "STOP", "fills", "double_event"),
-    Cell("gateway", "KILL", "quoting", "key_lost"),
-    Cell(f"quoter.{BTC}", "KILL", "cancel", "swallowed_cancel"),
-    Cell(f"quoter.{BTC}", "KILL", "quoting", "key_expired"),
-    Cell(f"quoter.{BTC}", "STOP", "place", "unknown_dropped"),
-    Cell("guardian", "KILL", "quoting", "half_open"),
-    Cell("feed.main", "KILL", "quoting", "gap"),
-    Cell("feed.main", "KILL", "fills", "swap_events"),
-)
-
-
-def is_cell(process: str, stage: str) -> bool:
-    """Return whether a combination says something: supervisord is not started or stopped by itself."""
-    if process == "supervisord":
-        return stage not in ("start", "shutdown")
-    if process == PAIR:
-        return stage not in ("start", "shutdown")
-    return not (process == "sim" and stage in ("start", "shutdown"))
-
-
-CELLS = (
-    *(Cell(p, s, stage) for stage in STAGES for p in PROCESSES for s in SIGNALS if is_cell(p, stage)),
-    *COMBINED,
-)
-
-
-def is_last(cell: Cell) -> bool:
-    """Return whether a life cannot go on after a cell: the ledger, or what restarts processes, is gone."""
-    return cell.signal == "KILL" and cell.process in ("sim", "supervisord")
-
-
-def plan(kills: int, seed: int, cells=CELLS) -> list[Cell]:
-    """Return `kills` cells. Consecutive seeds go on where the one before stopped, so over seeds every cell comes."""
-    shuffled = list(cells)
-    random.Random(0).shuffle(shuffled)
-    begin = seed * kills
-    return [shuffled[(begin + i) % len(shuffled)] for i in range(kills)]
-
-
-def lives_of(cells: list[Cell], most: int = 14) -> list[list[Cell]]:
-    """Divide cells among lives: those that end one come last, one in each."""
-    enders = [cell for cell in cells if is_last(cell)]
-    others = [cell for cell in cells if not is_last(cell)]
-    count = max(len(enders), -(-len(others) // most), 1)
-    share = -(-len(others) // count)
-    lives = [others[i * share : (i + 1) * share] + enders[i : i + 1] for i in range(count)]
-    return [life for life in lives if life]
-
-
-def short_plan(seed: int) -> list[Cell]:
-    """Return the cells of one short life; over seeds every cell comes, every other time with one that ends it."""
-    cells = plan(4, seed, [cell for cell in CELLS if not is_last(cell)])
-    enders = [cell for cell in CELLS if is_last(cell)]
-    return cells + ([enders[seed // 2 % len(enders)]] if seed % 2 else [])
-
-
-class Bound(NamedTuple):
-    """Whose orders must be gone from the venue, how soon."""
-
-    symbols: tuple[str, ...]
-    ms: float
-
-
-def bound_of(cell: Cell, hold_s: float, traded: list[str]) -> Bound | None:
-    """Return what a cell demands of the orders that were open; None: they may stay."""
-    everything = tuple(traded)
-    extra = EXTRA_WITH_FAULT_MS + EXTRA_MS.get(cell.fault, 0.0) if cell.fault else 0.0
-    extra += 1000.0 * IN_FLIGHT_S if cell.stage in ("place", "cancel") else 0.0
-    killed = cell.signal == "KILL"
-    if cell.process.startswith("quoter."):
-        return Bound((cell.process.partition(".")[2],), (1000.0 if killed else 300.0 + ROUND_TRIP_MS) + extra)
-    if cell.process.startswith("feed."):
-        return Bound(everything, 300.0 + ROUND_TRIP_MS + extra)
-    if cell.process == "gateway" and (killed or hold_s > 2 * FENCED_AFTER_S):
-        return Bound(everything, (1000.0 if killed else 1500.0) + extra)
-    if cell.process == PAIR and (killed or hold_s > COUNTDOWN_S):
-        # Stopped both, only the venue's own countdown is left.
-        return Bound(everything, (3000.0 if killed else 1000.0 * COUNTDOWN_S + ROUND_TRIP_MS) + extra)
-    if cell.process == "supervisord" and killed:
-        return Bound(everything, 2000.0 + extra)
-    return None
 
 
 @dataclass
@@ -194,129 +54,6 @@ class Result:
             return "orders were never gone"
         over = self.gone_ms > self.bound_ms * tolerance
         return f"orders gone after {self.gone_ms:.0f} ms, bound {self.bound_ms:.0f} ms" if over else ""
-
-
-def campaign_config(config):
-    """Return a configuration to be hurt in: quotes at the touch, frequent snapshots, a second account for takers."""
-    replace = msgspec.structs.replace
-    touching = tight(config, config.traded(), accounts=2)
-    return replace(
-        touching,
-        # Dying is what it is here for: no crash loop, and no loss limit that ends the day.
-        global_=replace(config.global_, crash_loop_exits=10_000),
-        limits=replace(config.limits, max_daily_loss=config.limits.max_daily_loss * 20),
-        ops=replace(config.ops, snapshot_s=0.5),
-    )
-
-
-class Hurt(Running):
-    """A phx to be hurt. It ends with this process, however that ends."""
-
-    def __enter__(self) -> "Hurt":
-        lock = session.prepare(self.config, self.path)
-        try:
-            supervisor.start(self.config, dies_with_us=True)
-        finally:
-            lock.release()
-        return self
-
-    def __exit__(self, *exc):
-        with contextlib.suppress(Exception):
-            self.stop_all(signal.SIGCONT)
-        super().__exit__(*exc)
-        with contextlib.suppress(OSError, ValueError, ProcessLookupError):
-            os.kill(self.pid("supervisord"), signal.SIGKILL)
-
-    def stop_all(self, number: signal.Signals) -> None:
-        for name in (*topology.processes(self.config), "supervisord"):
-            with contextlib.suppress(ProcessLookupError, ValueError, OSError):
-                if self.alive(name):
-                    os.kill(self.pid(name), number)
-
-    # ---- processes
-
-    def pid(self, process: str) -> int:
-        if process != "supervisord":
-            return super().pid(process)
-        return int((self.config.run_folder() / "supervisord.pid").read_text())
-
-    def alive(self, process: str) -> bool:
-        return Path(f"/proc/{self.pid(process)}").exists() if process == "supervisord" else super().alive(process)
-
-    def hit(self, processes: str, number: signal.Signals) -> int:
-        """Send a signal to one process, or to several joined by +; return the first one's pid."""
-        pids = [self.pid(name) for name in processes.split("+")]
-        for pid in pids:
-            if pid:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
-        return pids[0]
-
-    def pids(self) -> dict[str, int]:
-        return {name: self.pid(name) for name in topology.processes(self.config)}
-
-    # ---- what it shows
-
-    def newest_field(self, segment: str, name: str) -> int | None:
-        record = self.newest(segment)
-        return None if record is None else int(record[name])
-
-    def counters(self, segment_name: str):
-        with contextlib.suppress(SegmentMissing, SegmentRefused):
-            return super().counters(segment_name).copy()
-        return {"disconnects": -1}
-
-    def epoch(self) -> int:
-        """Return the newest life of the gateway that may have sent anything."""
-        return int((self.config.run_folder() / "epoch").read_text())
-
-    def is_back(self, process: str, old_pid: int) -> bool:
-        """Return whether a process lives, under another pid than the old one, and does its work."""
-        return self.alive(process) and self.back(process, old_pid)
-
-    def instruments(self) -> dict:
-        table = read_table(self.config.shm_folder() / "instruments.main.json")
-        return {symbol: table[symbol] for symbol in self.config.traded()}
-
-    def history(self) -> list[dict]:
-        return self.venue_says("orders?symbol=")
-
-    def refused(self) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for row in self.ledger()["symbols"].values():
-            for code, count in row["refused"].items():
-                counts[code] = counts.get(code, 0) + count
-        return counts
-
-    # ---- the venue and the configuration
-
-    def control(self, method: str, what: str, **params) -> None:
-        url = f"http://127.0.0.1:{self.config.sim.port}/sim/{what}?{urllib.parse.urlencode(params)}"
-        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=5) as answer:
-            answer.read()
-
-    def switch_on(self, name: str, **settings) -> None:
-        self.control("POST", "faults", name=name, **settings)
-
-    @contextlib.contextmanager
-    def fault(self, name: str, **settings):
-        """Have a fault on, until it is left or the venue has died."""
-        self.switch_on(name, **settings)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                self.control("DELETE", "faults", name=name)
-
-    def change_configuration(self) -> None:
-        """Write another number of layers; ops adopts it."""
-        entry = configuration.load(self.path).symbols[BTC]
-        near = msgspec.structs.replace(entry.ladder.near, layers=9 - entry.ladder.near.layers)  # four or five
-        entry = msgspec.structs.replace(entry, ladder=msgspec.structs.replace(entry.ladder, near=near))
-        changed = msgspec.structs.replace(self.config, symbols=self.config.symbols | {BTC: entry})
-        temporary = self.path.with_suffix(".new")
-        temporary.write_text(yaml_of(changed))
-        temporary.rename(self.path)
 
 
 # ---- one kill

@@ -15,8 +15,9 @@ import pytest
 
 from phx.instruments import Instrument
 
+from .cells import CELLS, PAIR, PROCESSES, SIGNALS, Cell, bound_of, is_last, lives_of, plan, short_plan
 from .judgement import Lives, mistakes_in
-from .kills import CELLS, PAIR, PROCESSES, SIGNALS, Cell, bound_of, is_last, live, lives_of, plan, short_plan
+from .kills import live
 from .running import ROOT, wait_until
 from .stages import STAGES
 

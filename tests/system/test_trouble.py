@@ -12,8 +12,9 @@ from conftest import isolated
 from phx._core.enums import Mode
 from phx.latches import Latches
 
+from .hurt import Hurt, campaign_config
 from .judgement import Lives, mistakes_in
-from .kills import Hurt, Killer, campaign_config
+from .kills import Killer
 from .running import wait_until, yaml_of
 from .stages import BTC
 
