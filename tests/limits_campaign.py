@@ -157,6 +157,7 @@ def gateway_alone(intents: int, seed: int = 1, **limits) -> Judged:
         judged.intents += min(int(row["bid_layers"]), 32) + min(int(row["ask_layers"]), 32) + 1
         follow(rig, ledger, dice)
         follow(rig, ledger, dice)
+        rig.account.set_journal_drained(rig.journal.writer.published)
     return judged
 
 

@@ -79,6 +79,8 @@ def test_a_plain_quote_passes():
     assert verdict() == R.REJECT_NONE
 
 
+WIDE = {"bid_price_ticks": 90_000, "ask_price_ticks": 110_000}
+
 # (reason, what passes, what does not), each a dict of changes to (intent, situation, limits)
 EDGES = [
     (R.REJECT_NOT_FINITE, ({"qty_lots": 6}, {}, {}), ({"qty_lots": 0}, {}, {})),
@@ -158,6 +160,8 @@ EDGES = [
         ({}, {"others_notional_e8": 999_900 * E8}, {}),
         ({}, {"others_notional_e8": 999_900 * E8 + 1}, {}),
     ),
+    # A market of nonsense is worth more than any limit, however little the order adds.
+    (R.REJECT_GROSS_NOTIONAL, ({}, {}, {}), ({}, {"worst_price_ticks": 2**62, "position_lots": 10}, {})),
     # An order worth 100: at leverage 4 it needs a margin of 25, at one that is not known 100.
     (
         R.REJECT_MARGIN,
@@ -185,6 +189,13 @@ EDGES = [
     (R.REJECT_MARGIN, ({}, {}, {}), ({}, {"equity_e8": -5 * E8}, {})),
     (R.REJECT_NOT_ALLOWED, ({}, {}, {}), ({}, {}, {"throttle_cycles": 0})),
     (R.REJECT_NOT_ALLOWED, ({}, {}, {}), ({}, {}, {"protect_lots": 0})),
+    # A book so wide that post-only leaves room up to the collar: 3 % of the mid, near layers and far ones.
+    (R.REJECT_PRICE_COLLAR, ({"price_ticks": 103_000}, WIDE, {}), ({"price_ticks": 103_001}, WIDE, {})),
+    (
+        R.REJECT_PRICE_COLLAR,
+        ({"price_ticks": 97_000, "side": -1, "layer": 20}, WIDE, {}),
+        ({"price_ticks": 96_999, "side": -1, "layer": 20}, WIDE, {}),
+    ),
     (R.REJECT_PRICE_COLLAR, ({}, {}, {}), ({}, {}, {"collar_mid_e6": 0})),
     (R.REJECT_PRICE_COLLAR, ({}, {}, {}), ({}, {}, {"collar_mark_e6": 0})),
     (R.REJECT_PRICE_COLLAR, ({}, {}, {}), ({}, {}, {"collar_far_e6": 0})),

@@ -266,7 +266,7 @@ cdef uint8_t fits_gross_notional(IntentPtr intent, SituationPtr now, LimitsPtr l
         after = worst_lots(now.position_lots, buys, add_saturating(sells, intent.qty_lots))
     # An order far from the market is worth what it would fill at.
     cdef int64_t value_e8 = notional_e8(max(now.worst_price_ticks, intent.price_ticks), after, rules.ticklot_e8)
-    if value_e8 <= notional_e8(max(<int64_t>0, now.worst_price_ticks), before, rules.ticklot_e8):
+    if after <= before and value_e8 <= notional_e8(max(<int64_t>0, now.worst_price_ticks), before, rules.ticklot_e8):
         return REJECT_NONE
     cdef int128_t total = <int128_t>now.others_notional_e8 + value_e8
     cdef int128_t margin = <int128_t>now.others_margin_e8 + margin_e8(value_e8, now.leverage)

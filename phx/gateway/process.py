@@ -5,6 +5,7 @@ has spoken, and every few milliseconds.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 
@@ -28,6 +29,7 @@ from phx.instruments import InstrumentError
 from phx.latches import Latches
 from phx.venue.binance import keys
 from phx.venue.binance.endpoints import endpoints
+from phx.venue.binance.messages import AccountUpdate
 from phx.venue.binance.rest import Rest
 from phx.venue.binance.silence import shared
 from phx.venue.binance.user_stream import BinanceUserStream
@@ -104,6 +106,7 @@ class Gateway:
         self.looked_ns = 0
         self.unechoed_since_ns = 0
         self.banned = False
+        self.books_due = asyncio.Event()
         self.doubts = 0
         self.reconciling = False
         self.failed = False
@@ -348,6 +351,9 @@ class Gateway:
     def _on_event(self, event, recv_mono_ns: int, recv_utc_ns: int) -> None:
         try:
             self.events.handle(event, recv_mono_ns)
+            if isinstance(event, AccountUpdate) and event.account.reason == "FUNDING_FEE":
+                # Fills are in the venue's history; a payment that no book on disk holds would be lost with the host.
+                self.books_due.set()
         except ValueError as error:
             # A number that does not fit the instrument: the venue's history will tell what really happened.
             self.process.counters["errors"] += 1
@@ -423,7 +429,9 @@ class Gateway:
             except OSError as error:
                 self.process.counters["errors"] += 1
                 log.error("gateway: books not written: %s", error)
-            await asyncio.sleep(BOOKS_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.books_due.wait(), BOOKS_S)
+            self.books_due.clear()
 
     async def _keep_clock(self) -> None:
         while True:
