@@ -1,8 +1,8 @@
 """Kill real processes at named stages against the simulated venue and report: make campaign KILLS=300 SEED=1.
 
-Each kill is judged by the venue's own ledger (tests/system/cells.py, kills.py). `--cells` takes only those whose name holds a
-text. Writes kills.txt and kills.json into `--out`; exit status 1 when anything was wrong or late. Nothing is left
-behind, whatever ends this: a companion waits for our end and clears up.
+Each kill is judged by the venue's own ledger (tests/system/cells.py, kills.py). `--cells` takes only those whose name
+holds a text. Writes kills.txt and kills.json into `--out`; exit status 1 when anything was wrong or late. Nothing is
+left behind, whatever ends this: a companion waits for our end and clears up.
 """
 
 import argparse
