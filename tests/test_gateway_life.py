@@ -52,7 +52,7 @@ class Life(Gateway):
         self.looked_ns = self.unechoed_since_ns = self.doubts = 0
         self.absent_after_ns = SECOND_NS // 2
         self.epoch = 7
-        self.tasks, self.sent = set(), []
+        self.tasks, self.sent, self.books_due = set(), [], asyncio.Event()
 
     def _send(self) -> None:
         while (action := self.core.pop_action()) is not None:
