@@ -16,7 +16,6 @@ from phx.venue.binance.messages import AccountUpdate, RateLimit
 from phx.venue.binance.silence import Silence
 from phx.venue.binance.weights import FIREWALL_NS, Weights
 
-
 FUNDING = b'{"e":"ACCOUNT_UPDATE","E":2,"T":1,"a":{"m":"FUNDING_FEE","B":[],"P":[]}}'
 
 

@@ -14,11 +14,10 @@ from phx._core.action cimport ACTION_CANCEL, ACTION_PLACE, GTX, IOC, MARKET, Act
 from phx._core.diff cimport Changes, Wanted, diff_side
 from phx._core.enums cimport (
     EXEC_REJECT, EXEC_UNKNOWN, JOURNAL_CANCEL, JOURNAL_PLACE, JOURNAL_TAKE_DONE, MODE_GRINDING, OPERATOR_NONE,
-    OPERATOR_RUN,
-    REJECT_DAILY_LOSS, REJECT_LATCHED, REJECT_NO_PROOF, REJECT_NONE,
-    REJECT_NOT_ALLOWED, REJECT_NOT_READY, REJECT_OLD_LADDER, REJECT_OPERATOR, REJECT_POSITION, REJECT_PROTECTION,
-    REJECT_STALE_LADDER, REJECT_STALE_MARKET, REJECT_TABLE_FULL, REJECT_THROTTLE, REJECT_UNKNOWN_ORDER,
-    REJECT_USER_STREAM, REJECT_VENUE_RULE)
+    OPERATOR_RUN, REJECT_DAILY_LOSS, REJECT_LATCHED, REJECT_NO_PROOF, REJECT_NONE, REJECT_NOT_ALLOWED,
+    REJECT_NOT_READY, REJECT_OLD_LADDER, REJECT_OPERATOR, REJECT_POSITION, REJECT_PROTECTION, REJECT_STALE_LADDER,
+    REJECT_STALE_MARKET, REJECT_TABLE_FULL, REJECT_THROTTLE, REJECT_UNKNOWN_ORDER, REJECT_USER_STREAM,
+    REJECT_VENUE_RULE)
 from phx._core.market_view cimport MarketView
 from phx._core.measure cimport add_order, measure_all
 from phx._core.orders cimport (
@@ -29,7 +28,7 @@ from phx._core.records cimport (
     LADDER_LAYERS, NO_LAYER, NO_PRICE, OWN_ORDERS, ExecEvent, GatewayCounters, JournalEntry)
 from phx._core.ring cimport RING_OK, RingReader
 from phx._core.risk cimport (
-    Intent, Limits, Situation, adopt, check, largest_lots, notional_e8, only_leaves, passes_by_itself, worst_lots)
+    Intent, Situation, adopt, check, largest_lots, notional_e8, only_leaves, passes_by_itself, worst_lots)
 from phx._core.throttle cimport count, expire, has_room, has_share, used
 from phx._core.trade_ids cimport TradeIds
 
@@ -129,8 +128,7 @@ cdef class Desk:
 
     def restore_limits(self, dict limits):
         """Begin with the limits of a former life. ValueError, TypeError, OverflowError when they are no limits."""
-        cdef Limits former = limits
-        self.limits = former
+        self.limits = limits
 
     def know_trade(self, int64_t trade_id, bint with_fee=True):
         """Count a trade as booked: the totals hold it, though perhaps not its fee."""
@@ -461,7 +459,6 @@ cdef class Desk:
 
     cdef void look_around(self, const Intent *intent, Situation *out, int64_t now_ns) noexcept nogil:
         cdef int s = side_index(intent.side), i
-        cdef bint near
         cdef Order *order
         memset(out, 0, sizeof(Situation))
         out.now_ns = now_ns
@@ -503,11 +500,9 @@ cdef class Desk:
         elif intent.adding_lots == 0:
             out.order_rate_full = not has_room(&self.account.orders_sent, self.account.reducing_limits)
         else:
-            near = intent.layer < self.limits.near_layers
             out.order_rate_full = not has_share(
-                &self.account.orders_sent,
-                &self.account.adding_limits[0] if near else &self.account.far_limits[0],
-                self.account.value_e8, self.symbol_id)
+                &self.account.orders_sent, &self.account.adding_limits[0] if intent.layer < self.limits.near_layers
+                else &self.account.far_limits[0], self.account.value_e8, self.symbol_id)
         for i in range(self.account.table.live_count[self.symbol_id]):
             order = &self.account.table.slots[self.account.table.live[self.symbol_id][i]]
             if (order.side == intent.side and order.price_ticks == intent.price_ticks and order.layer == intent.layer
@@ -648,7 +643,7 @@ cdef class Desk:
 
     cdef void note_refusal(self) noexcept nogil:
         self.refusals_in_a_row += 1
-        if self.limits.throttle_rejects and self.refusals_in_a_row >= <int>self.limits.throttle_rejects:
+        if 0 < <int>self.limits.throttle_rejects <= self.refusals_in_a_row:
             self.want_latch(REJECT_THROTTLE)
 
     # ---- telling -------------------------------------------------------------------------------------------------
