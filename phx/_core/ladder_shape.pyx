@@ -58,7 +58,7 @@ cdef int64_t layer_lots(const Params *params, int layer) noexcept nogil:
 cdef int adding_layers(int layers, double ratio, double cut) noexcept nogil:
     """Return how many layers the side that adds inventory keeps, nearest first; the other side keeps all."""
     # The margin makes 10 * 0.7 = 7 layers although 0.7 has no exact double.
-    return max(1, <int>floor(layers * (1 - cut * fabs(ratio)) + 1e-9))
+    return max(1, min(layers, <int>floor(layers * (1 - cut * fabs(ratio)) + 1e-9)))
 
 
 def offsets(const Params[::1] params, double price_ticks):
