@@ -26,6 +26,7 @@ BOOKS_WITHIN_S = 12.0
 BOOKS_WITH_FAULT_S = 35.0  # what only the account's history of trades still tells is read every 30 s
 NOTICED_WITHIN_S = 1.0  # an order of ours that the gateway does not know: only on its way from one to the other
 RECONCILED_WITHIN_S = 12.0  # a venue that says it has cancelled and has not: the open orders are compared each 10 s
+NO_GUARDIAN_MS = 1000.0  # nothing is added once the guardian is gone for longer
 ENDED_WITHIN_S = 10.0  # a process that has released its lock still has to end
 
 
@@ -41,6 +42,7 @@ class Result:
     back_ms: float | None = None  # the process lives again
     safe_ms: float | None = None  # and the gateway has proven and reconciled everything
     quoting_ms: float | None = None  # and both sides of every symbol are quoted
+    adding_ms: float | None = None  # with a guardian that is stopped: the last order that could add was accepted
     wrong: list[str] = field(default_factory=list)
 
     def as_row(self) -> dict:
@@ -48,6 +50,10 @@ class Result:
 
     def late(self, tolerance: float = 1.0) -> str:
         """Return what took longer than `tolerance` times its bound, "" = nothing."""
+        if self.adding_ms is not None and self.adding_ms > NO_GUARDIAN_MS * tolerance:
+            return (
+                f"an adding order {self.adding_ms:.0f} ms after the guardian had stopped, bound {NO_GUARDIAN_MS:.0f} ms"
+            )
         if self.bound_ms is None:
             return ""
         if self.gone_ms is None:
@@ -124,9 +130,8 @@ class Killer:
             quoting = lives.two_sided_ms(traded, int(gone))
             result.quoting_ms = None if quoting is None else max(0.0, quoting - at_ms)
         if cell.process == "guardian" and cell.signal == "STOP" and cell.stage != "shutdown":
-            late = lives.placed(traded, int(at_ms) + 1000, int(at_ms + 1000 * result.hold_s))
-            if late:
-                result.wrong.append(f"{len(late)} adding orders more than 1 s after the guardian had stopped")
+            placed = lives.placed(traded, int(at_ms), int(at_ms + 1000 * result.hold_s))
+            result.adding_ms = max((order["time"] - at_ms for order in placed), default=0.0)
         result.wrong += self.books_wrong(BOOKS_WITH_FAULT_S if cell.fault else BOOKS_WITHIN_S)
         result.wrong += self.orphans(RECONCILED_WITHIN_S if cell.fault else NOTICED_WITHIN_S)
         refused = {} if cell.fault else phx.refused()
