@@ -29,7 +29,7 @@ cdef class Account:
     cdef int64_t[MAX_SYMBOLS] worst_notional_e8      # each symbol's worst case, as it last measured itself
     cdef int64_t[MAX_SYMBOLS] pnl_e8                 # each symbol's, since the gateway took over its books
     cdef int64_t[MAX_SYMBOLS] unrealised_e8
-    cdef int64_t[MAX_SYMBOLS] value_e8               # of each symbol's largest position: by it the order counts are shared
+    cdef int64_t[MAX_SYMBOLS] value_e8               # of each symbol's largest position; order counts are shared by it
     cdef uint64_t[MAX_SYMBOLS] params_version        # of the limits in force, for the journal
     cdef int64_t[MAX_SYMBOLS] leverage               # the account's own setting; 0 = not known, counts as 1
     cdef public int64_t wallet_e8                    # margin asset balance last seen

@@ -5,12 +5,12 @@ exists equal what is wanted: cancels before places, near before far, reducing be
 journalled here, before its bytes exist.
 """
 
-from libc.stdint cimport INT64_MAX, int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport llabs
 from libc.string cimport memset
 
-from phx._core.account cimport Account
 from phx._core.action cimport ACTION_CANCEL, ACTION_PLACE, GTX, IOC, MARKET, Action
+from phx._core.desk_books cimport DeskBooks, side_index
 from phx._core.diff cimport Changes, Wanted, diff_side
 from phx._core.enums cimport (
     EXEC_REJECT, EXEC_UNKNOWN, JOURNAL_CANCEL, JOURNAL_PLACE, JOURNAL_TAKE_DONE, MODE_GRINDING, OPERATOR_NONE,
@@ -18,19 +18,13 @@ from phx._core.enums cimport (
     REJECT_NOT_READY, REJECT_OLD_LADDER, REJECT_OPERATOR, REJECT_POSITION, REJECT_PROTECTION, REJECT_STALE_LADDER,
     REJECT_STALE_MARKET, REJECT_TABLE_FULL, REJECT_THROTTLE, REJECT_UNKNOWN_ORDER, REJECT_USER_STREAM,
     REJECT_VENUE_RULE)
-from phx._core.market_view cimport MarketView
-from phx._core.measure cimport add_order, measure_all
-from phx._core.orders cimport (
-    ORDER_CANCEL_SENT, ORDER_UNANSWERED, Order, is_leaving, is_live, remaining_lots)
-from phx._core.position cimport pnl_e8, unrealised_ticklots
-from phx._core.protection cimport Rush, count_cycle, note_rush
-from phx._core.records cimport (
-    LADDER_LAYERS, NO_LAYER, NO_PRICE, OWN_ORDERS, ExecEvent, GatewayCounters, JournalEntry)
+from phx._core.measure cimport add_order
+from phx._core.orders cimport ORDER_CANCEL_SENT, ORDER_UNANSWERED, Order, is_leaving, remaining_lots
+from phx._core.protection cimport count_cycle
+from phx._core.records cimport LADDER_LAYERS, NO_LAYER, NO_PRICE, OWN_ORDERS, ExecEvent, JournalEntry
 from phx._core.ring cimport RING_OK, RingReader
-from phx._core.risk cimport (
-    Intent, Situation, adopt, check, largest_lots, notional_e8, only_leaves, passes_by_itself, worst_lots)
-from phx._core.throttle cimport count, expire, has_room, has_share, used
-from phx._core.trade_ids cimport TradeIds
+from phx._core.risk cimport Intent, Situation, adopt, check, largest_lots, only_leaves, passes_by_itself
+from phx._core.throttle cimport count, expire, has_room, has_share
 
 cdef enum:
     MS = 1_000_000
@@ -41,37 +35,8 @@ cdef int64_t MARK_MAX_AGE_NS = 10_000_000_000   # it comes every second
 cdef int64_t LADDER_MAX_AGE_NS = 2_000 * MS     # at least; four of the quoter's republish intervals if that is more
 
 
-cdef inline int side_index(int side) noexcept nogil:
-    return 0 if side > 0 else 1
-
-
-cdef class Desk:
-    """One traded symbol of an account.
-
-    rules: a dict of all fields of risk.Rules. Readers and writers are rings; `attach_*` and `market.attach` replace
-    readers when their writer was restarted. counters: memory of one GATEWAY_COUNTERS record.
-    """
-
-    def __init__(self, Account account, str symbol, int symbol_id, dict rules, *, own, exec_, counters):
-        if not 0 <= symbol_id < 32:
-            raise ValueError(f"{symbol}: symbol id {symbol_id}, traded symbols have 0..31")
-        self.account = account
-        self.symbol = symbol
-        self.symbol_id = <uint16_t>symbol_id
-        self.rules = rules
-        self.trades = TradeIds()
-        self.own_writer = own
-        self.exec_writer = exec_
-        cdef unsigned char[::1] view = memoryview(counters).cast("B")
-        if <size_t>view.shape[0] < sizeof(GatewayCounters):
-            raise ValueError(f"{symbol}: {view.shape[0]} bytes of counters, expected {sizeof(GatewayCounters)}")
-        self.counters_memory = view
-        self.counters = <GatewayCounters *>&view[0]
-        self.market = MarketView()
-        self.ladder_void = True
-        self.user_stream_up = True
-        self.guardian_alive = True
-        self.dirty = True
+cdef class Desk(DeskBooks):
+    """One traded symbol of an account at work; DeskBooks says what it is made of."""
 
     # ---- reading -------------------------------------------------------------------------------------------------
 
@@ -90,61 +55,9 @@ cdef class Desk:
         """Take parameters from here on."""
         self.params_reader = params
 
-    def enable(self):
-        """A human has cleared the latches: begin anew."""
-        self.latch_wanted = self.loss_stop = False
-        self.latch_reason = REJECT_NONE
-        self.refusals_in_a_row = 0
-        self.frozen_until_mono_ns = 0
-        memset(&self.rush, 0, sizeof(Rush))
-        memset(self.cycles, 0, sizeof(self.cycles))
-
     def void_ladder(self):
         """Follow the ladder in hand no longer: only one that is published from now on."""
         self.ladder_void = True
-
-    def restore(self, dict totals, int64_t newest_trade_id):
-        """Begin with these totals (fields of position.Position), which hold every trade up to that id.
-
-        What was booked before is void: the trades that the totals do not hold are to be booked again.
-        """
-        # Books that an older phx wrote do not tell makers from takers: all of it counts as made.
-        self.position = {"taker_volume_ticklots": 0} | totals
-        self.trades = TradeIds(newest_trade_id)
-        if self.position.position_lots and self.market.value_ticks == 0:
-            # It counts as exposure also before there is a market: at what it cost.
-            self.market.value_ticks = self.position.open_cost_ticklots // self.position.position_lots
-        self.dirty = True
-
-    def set_fees(self, int64_t maker_e8, int64_t taker_e8):
-        """Say the account's commission rates, in 1e-8 of the notional; a negative one is a rebate."""
-        self.own.maker_fee_e8, self.own.taker_fee_e8 = <int32_t>maker_e8, <int32_t>taker_e8
-        self.dirty = True
-
-    @property
-    def limits_in_force(self):
-        """The fields of risk.Limits, for the next life: what was not confirmed in this one is not adopted by it."""
-        return self.limits
-
-    def restore_limits(self, dict limits):
-        """Begin with the limits of a former life. ValueError, TypeError, OverflowError when they are no limits."""
-        self.limits = limits
-
-    def know_trade(self, int64_t trade_id, bint with_fee=True):
-        """Count a trade as booked: the totals hold it, though perhaps not its fee."""
-        self.trades.note(trade_id, with_fee)
-
-    def totals(self):
-        """Return the fields of position.Position."""
-        return self.position
-
-    @property
-    def position_lots(self):
-        return self.position.position_lots
-
-    @property
-    def newest_trade_id(self):
-        return self.trades.newest
 
     cdef void read_ladder(self, int64_t now_ns) noexcept nogil:
         if self.params_reader is not None and self.params_reader.has_news():
@@ -294,37 +207,6 @@ cdef class Desk:
                 out[found] = order
                 found += 1
         return found
-
-    # ---- adding up -----------------------------------------------------------------------------------------------
-
-    cdef void measure_orders(self) noexcept nogil:
-        measure_all(&self.measure, self.account.table, self.symbol_id)
-
-    cdef int64_t reducible_lots(self, int side) noexcept nogil:
-        # What one more order of this side may have without ever crossing zero.
-        return max(<int64_t>0, -side * self.position.position_lots - self.measure.lots[side_index(side)])
-
-    cdef int64_t allowance_lots(self, int side) noexcept nogil:
-        # By how much this side, live orders included, may add to the position until the account's limits are used up.
-        cdef int64_t unit_e8 = notional_e8(self.market.value_ticks, 1, self.rules.ticklot_e8)
-        cdef int64_t room_e8 = (
-            self.limits.max_gross_notional_e8 - self.account.others_notional_e8(self.symbol_id))
-        if unit_e8 <= 0:
-            return 0
-        return max(<int64_t>0, min(room_e8 // unit_e8, self.limits.max_position_lots)
-                   - max(<int64_t>0, side * self.position.position_lots))
-
-    cdef void value(self) noexcept nogil:
-        cdef int64_t price = self.market.value_ticks
-        cdef int64_t worst = worst_lots(self.position.position_lots, self.measure.lots[0], self.measure.lots[1])
-        self.account.worst_notional_e8[self.symbol_id] = notional_e8(price, worst, self.rules.ticklot_e8)
-        self.account.value_e8[self.symbol_id] = notional_e8(
-            price, self.limits.max_position_lots if self.limits.enabled else 0, self.rules.ticklot_e8)
-        if self.market.mark_price_ticks > 0:
-            self.account.pnl_e8[self.symbol_id] = pnl_e8(
-                &self.position, self.market.mark_price_ticks, self.rules.ticklot_e8)
-            self.account.unrealised_e8[self.symbol_id] = (
-                unrealised_ticklots(&self.position, self.market.mark_price_ticks) * self.rules.ticklot_e8)
 
     # ---- cancelling ----------------------------------------------------------------------------------------------
 
@@ -594,108 +476,3 @@ cdef class Desk:
         entry.take_epoch, entry.take_n, entry.qty_lots = self.take.epoch, self.take.n, filled_lots
         self.account.write_journal(&entry, now_ns)
         self.dirty = True
-
-    cdef void hold(self, int64_t until_mono_ns) noexcept nogil:
-        # Place nothing until then, not even a take.
-        cdef int s
-        self.take_back_off_until_mono_ns = max(self.take_back_off_until_mono_ns, until_mono_ns)
-        for s in range(2):
-            self.back_off_until_mono_ns[s] = max(self.back_off_until_mono_ns[s], until_mono_ns)
-
-    cdef void back_off_one(self, const Order *order, int64_t until_mono_ns) noexcept nogil:
-        # After a refusal of this order: what is like it waits.
-        cdef int s = side_index(order.side)
-        if order.layer == NO_LAYER:
-            self.take_back_off_until_mono_ns = max(self.take_back_off_until_mono_ns, until_mono_ns)
-        self.back_off_until_mono_ns[s] = max(self.back_off_until_mono_ns[s], until_mono_ns)
-
-    # ---- what it notices of its own trading ----------------------------------------------------------------------
-
-    cdef void want_latch(self, uint8_t reason) noexcept nogil:
-        if not self.latch_wanted:
-            self.latch_wanted, self.latch_reason = True, reason
-            self.dirty = True
-
-    cdef void note_fill(self, const Order *order, int side, int64_t qty_lots, int64_t now_ns) noexcept nogil:
-        # A fill of a quote, of this life or of a former one. A take is what we wanted, not what happened to us.
-        if order != NULL and order.layer == NO_LAYER:
-            return
-        self.refusals_in_a_row = 0
-        if not self.ready:
-            return
-        self.cycles[side_index(side)].filled = True
-        if note_rush(&self.rush, side, qty_lots, self.limits.protect_window_ns, self.limits.protect_lots,
-                     self.limits.protect_delta_lots, now_ns):
-            self.protect(now_ns)
-
-    cdef void protect(self, int64_t now_ns) noexcept nogil:
-        # C15: pull both sides at once, and begin counting anew.
-        if now_ns < self.frozen_until_mono_ns:
-            return
-        self.counters.protections += 1
-        memset(&self.rush, 0, sizeof(Rush))
-        if self.limits.protect_frozen_ns > 0:
-            self.frozen_until_mono_ns = now_ns + self.limits.protect_frozen_ns
-        else:
-            self.frozen_until_mono_ns = INT64_MAX
-            self.want_latch(REJECT_PROTECTION)
-        self.dirty = True
-
-    cdef void note_refusal(self) noexcept nogil:
-        self.refusals_in_a_row += 1
-        if 0 < <int>self.limits.throttle_rejects <= self.refusals_in_a_row:
-            self.want_latch(REJECT_THROTTLE)
-
-    # ---- telling -------------------------------------------------------------------------------------------------
-
-    cdef void must_see(self) noexcept nogil:
-        # The own record that will carry this event: nothing is added until a ladder has seen it.
-        self.must_see_seq = self.own_writer.seq + 1
-        self.dirty = True
-
-    cdef void publish_exec(self, ExecEvent *event, const Order *order, int kind, int64_t now_ns) noexcept nogil:
-        event.kind = <uint8_t>kind
-        event.recv_mono_ns = now_ns
-        event.symbol_id = self.symbol_id
-        event.epoch = <uint32_t>self.account.epoch
-        event.position_lots = self.position.position_lots
-        if order != NULL:
-            event.intent_id, event.venue_order_id = order.intent_id, order.venue_order_id
-            event.side, event.layer, event.mode = order.side, order.layer, order.mode
-            event.cause_recv_mono_ns = order.cause_recv_mono_ns
-            event.remaining_lots = remaining_lots(order) if is_live(order) else 0
-            if event.qty_lots == 0:
-                event.price_ticks, event.qty_lots = order.price_ticks, order.qty_lots
-        self.exec_writer.publish(event)
-        # What phx refused itself changed nothing that a quoter could see in `own`.
-        self.dirty = self.dirty or event.reason == REJECT_NONE
-
-    cdef void publish_own(self, int64_t now_ns) noexcept nogil:
-        cdef Own *own = &self.own
-        cdef Order *order
-        cdef int i, count_live = self.account.table.live_count[self.symbol_id]
-        own.now_mono_ns, own.epoch = now_ns, self.account.epoch
-        own.symbol_id, own.must_see_seq = self.symbol_id, self.must_see_seq
-        own.position_lots, own.open_cost_ticklots = self.position.position_lots, self.position.open_cost_ticklots
-        own.realised_ticklots, own.fees_e8 = self.position.realised_ticklots, self.position.fees_e8
-        own.funding_e8, own.volume_ticklots = self.position.funding_e8, self.position.volume_ticklots
-        own.fills, own.newest_trade_id = self.position.fills, self.trades.newest
-        own.taker_volume_ticklots = self.position.taker_volume_ticklots
-        own.allowance_buy_lots, own.allowance_sell_lots = self.allowance_lots(1), self.allowance_lots(-1)
-        if self.take.intent_id == 0:
-            own.last_take_epoch, own.last_take_n = self.take.epoch, self.take.n
-            own.last_take_filled_lots = self.take.filled_lots
-        expire(&self.account.orders_sent, now_ns)
-        own.orders_10s, own.orders_60s = used(&self.account.orders_sent, 1), used(&self.account.orders_sent, 2)
-        own.orders_10s_limit, own.orders_60s_limit = self.account.orders_10s_limit, self.account.orders_60s_limit
-        own.ready, own.blocked = self.ready, self.blocked
-        own.frozen_until_mono_ns = self.frozen_until_mono_ns if now_ns < self.frozen_until_mono_ns else 0
-        own.orders = <uint16_t>count_live
-        for i in range(count_live):
-            order = &self.account.table.slots[self.account.table.live[self.symbol_id][i]]
-            own.intent_id[i], own.price_ticks[i] = order.intent_id, order.price_ticks
-            own.remaining_lots[i], own.since_mono_ns[i] = remaining_lots(order), order.since_mono_ns
-            own.ts_ack_ns[i], own.side[i], own.layer[i] = order.ts_ack_ns, order.side, order.layer
-            own.state[i], own.reduce_only[i] = order.state, order.reduce_only
-        self.own_writer.publish(own)
-        self.dirty = False

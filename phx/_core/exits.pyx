@@ -62,7 +62,7 @@ cdef class Exits:
     # ---- what is learnt
 
     cdef void read_own(self, const Own *own, int64_t now_ns) noexcept nogil:
-        """Learn from a new own record: fees, the cost of the inventory, what could meet a take, and the take's answer."""
+        """Learn from a new own record: fees, what the inventory cost, what could meet a take, and the take's answer."""
         cdef int64_t filled
         cdef int i
         self.maker_fee, self.taker_fee = own.maker_fee_e8 / ONE_E8, own.taker_fee_e8 / ONE_E8

@@ -81,7 +81,7 @@ cdef int64_t largest_lots(int64_t price_ticks, const Limits *limits, const Rules
     return max(most, max(<int64_t>1, rules.min_qty_lots))
 
 
-cdef inline bint only_leaves(const Intent *intent) noexcept nogil:
+cdef bint only_leaves(const Intent *intent) noexcept nogil:
     return intent.layer == NO_LAYER and intent.reduce_only and intent.adding_lots == 0
 
 
