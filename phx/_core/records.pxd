@@ -400,7 +400,7 @@ cdef struct QuoterState:
     uint8_t level_reason                  # Reason of the level
     uint8_t patient                       # 1 = GRINDING for patience: it ends at pin_exit
     uint8_t stop                          # Reason of the stop that closes the position or cools, 0 = none
-    uint8_t reserved1[4]                  # zero
+    uint32_t reserved1                    # zero
     int64_t patience_mono_ns              # since when PINNING waits for progress, 0 = it does not
     double patience_ratio                 # |ratio| from which progress counts
     int64_t grind_barred_mono_ns          # GRINDING is not entered before

@@ -37,9 +37,15 @@ async def desk(instance_config, monkeypatch):
         await rest.close()
 
 
+def set_skew(venue, skew_ms: float) -> None:
+    """Let the venue's clock be off by so much."""
+    venue.trouble.switch_off("clock_skew")
+    venue.trouble.switch_on("clock_skew", {"skew_ms": skew_ms})
+
+
 @pytest.mark.parametrize("skew_ms", [-2000, -999, -250, 0, 250, 999, 2000, 3_600_000, -3_600_000])
 async def test_an_offset_of_any_size_is_found_and_then_refuses_nothing(desk, skew_ms):
-    desk.venue.skew_ms = skew_ms
+    set_skew(desk.venue, skew_ms)
     await desk.rest.server_time()
     assert abs(desk.rest.clock.ahead_of_wall_ns() / 1e6 - skew_ms) < 200
     for _ in range(5):
@@ -50,10 +56,10 @@ async def test_an_offset_of_any_size_is_found_and_then_refuses_nothing(desk, ske
 
 @pytest.mark.parametrize("step_ms", [5000, -5000])
 async def test_a_step_of_the_venue_s_clock_costs_one_refusal_and_no_loop(desk, step_ms):
-    desk.venue.skew_ms += step_ms
+    set_skew(desk.venue, step_ms)
     assert await desk.rest.open_orders("BTCUSDC") == []
     assert desk.refused == [-1021]
-    desk.venue.skew_ms -= step_ms
+    set_skew(desk.venue, 0)
     await desk.rest.cancel_all("BTCUSDC")  # what must get through does so as well
     assert desk.refused == [-1021, -1021]
     for _ in range(5):
@@ -62,8 +68,8 @@ async def test_a_step_of_the_venue_s_clock_costs_one_refusal_and_no_loop(desk, s
 
 
 async def test_a_ramp_is_followed(desk):
-    for _ in range(8):
-        desk.venue.skew_ms += 700
+    for step in range(1, 9):
+        set_skew(desk.venue, 700 * step)
         await desk.rest.open_orders("BTCUSDC")
         await asyncio.sleep(0)
     # 5.6 s in all, refused each time that more than recvWindow, or the second the venue allows, had gathered.
