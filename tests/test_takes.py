@@ -44,17 +44,23 @@ def test_orders_beside_it_that_leave_it_nothing_go_first():
     assert places(rig.step()) == [(SELL, 99_900, 20)]
 
 
-def test_what_only_has_to_wait_is_not_refused_but_sent_when_it_can_be():
+def test_a_book_that_cannot_be_trusted_holds_up_no_way_out():
     rig = long()
     rig.market(flags=BookFlag.BOOK_UNSYNCED)
-    assert places(wanted(rig)) == [] and answered(rig) == (0, 0)
-    rig.market()
+    assert places(wanted(rig)) == [(SELL, 99_900, 20)]
+
+
+def test_what_only_has_to_wait_is_not_refused_but_sent_when_it_can_be():
+    rig = long()
+    (bid,) = rig.placed(bids=[(99_990, 10)])
+    assert places(wanted(rig)) == [] and answered(rig) == (0, 0), "it could meet our own bid"
+    rig.core.on_end(bid["intent_id"], False, 0, 1, rig.now_ns)
     assert places(rig.step()) == [(SELL, 99_900, 20)]
 
 
 def test_what_waited_too_long_is_dropped_and_answered():
     rig = long()
-    rig.market(flags=BookFlag.BOOK_UNSYNCED)
+    rig.placed(bids=[(99_990, 10)])
     wanted(rig)
     rig.wait(1001 * MS_NS)
     assert places(rig.step()) == [] and answered(rig) == (1, 0)
