@@ -348,6 +348,13 @@ class Sim(Strict):
     older_acks: bool = False
     faults: str = ""
 
+    def fees_e8(self, quote_asset: str) -> tuple[int, int]:
+        """Return the maker and the taker rate of contracts in a quote asset, in 1e-8 of the notional."""
+        maker, taker = self.maker_fee, self.taker_fee
+        if quote_asset == "USDT":
+            maker, taker = self.usdt_maker_fee, self.usdt_taker_fee
+        return int(maker * 10**8), int(taker * 10**8)
+
 
 class Config(Strict):
     symbols: dict[Symbol, SymbolConfig]

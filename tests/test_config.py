@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from phx import config as configuration
 from phx import config_source
-from phx.config import Config, ConfigError
+from phx.config import Config, ConfigError, Sim
 from phx.ops.reload import adopted, changes, flat, is_hot, raised_limits
 from phx.venue.binance.endpoints import endpoints
 
@@ -341,3 +341,10 @@ def test_a_long_run_folder_moves_sockets_to_a_short_path(load):
     config = load(SMALL, {"PHX__GLOBAL__RUN_DIR": "/tmp/" + "x" * 90})
     assert len(str(config.socket_path("supervisor/rpc"))) < 100
     assert config.socket_path("control").parent == config.shm_folder()
+
+
+def test_the_simulated_venue_charges_by_the_quote_asset():
+    fees = {"maker_fee": "-0.00005", "taker_fee": "0.0004", "usdt_maker_fee": "0.0002", "usdt_taker_fee": "0.0005"}
+    sim = Sim(**{name: Decimal(text) for name, text in fees.items()})
+    assert sim.fees_e8("USDC") == (-5_000, 40_000)
+    assert sim.fees_e8("USDT") == (20_000, 50_000)

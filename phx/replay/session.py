@@ -162,7 +162,7 @@ class Session:
             params = params_record(config.symbols[symbol], config, instruments[symbol], PARAMS_VERSION)
             market = self.markets[source_of[symbol]]
             self.traders[symbol] = trader = Trader(account, instruments[symbol], market, leader, params)
-            trader.desk.set_fees(int(settings.maker_fee * ONE_E8), int(settings.taker_fee * ONE_E8))
+            trader.desk.set_fees(*settings.fees_e8(instruments[symbol].quote_asset))
             self.gateway.add(trader.desk)
         self.by_id = {trader.instrument.symbol_id: trader for trader in self.traders.values()}
         operator = np.zeros((), records.OPERATOR)

@@ -107,7 +107,7 @@ class Venue:
         for i, (symbol, instrument) in enumerate(instruments.items()):
             overlay = Overlay(settings.queue_model, settings.queue_power, 1 + i * IDS_APART)
             self.index[symbol] = self.playback.add(symbol, instrument.scale, overlay)
-        self.fee_e8 = {True: int(settings.maker_fee * ONE_E8), False: int(settings.taker_fee * ONE_E8)}
+        self.fees_e8 = {found.symbol: settings.fees_e8(found.quote_asset) for found in instruments.values()}
         self.open: dict[int, OpenOrder] = {}  # by order id
         self.order_ids: dict[int, int] = {}  # by intent id
         self.fills: list[Fill] = []  # all, oldest first: the account's own history
@@ -270,8 +270,10 @@ class Venue:
         if order.remaining_lots == 0:
             self._forget(order_id)
         value_e8 = event.price_ticks * event.qty_lots * instrument.ticklot_e8
-        scaled = abs(value_e8 * self.fee_e8[maker]) // ONE_E8  # cut off, as the venue does; a negative fee is a rebate
-        fee_e8 = scaled if self.fee_e8[maker] >= 0 else -scaled
+        maker_e8, taker_e8 = self.fees_e8[instrument.symbol]
+        rate_e8 = maker_e8 if maker else taker_e8
+        scaled = abs(value_e8 * rate_e8) // ONE_E8  # cut off, as the venue does; a negative fee is a rebate
+        fee_e8 = scaled if rate_e8 >= 0 else -scaled
         traded = (event.trade_id, order.side, event.price_ticks, event.qty_lots, fee_e8, maker)
         self.fills.append(Fill(order.symbol_id, order.intent_id, *traded))
         return self.fills[-1]
