@@ -605,5 +605,6 @@ cdef struct ProcessCounters:              # process.<name>
     uint64_t journal_seq                  # ops: newest journal entry that is safe on disk (gauge)
     uint64_t config_refused               # ops: configurations refused at reload
     uint64_t snapshots                    # ops: snapshots written
-    uint64_t reserved0[2]                 # zero
+    uint64_t foreign_orders               # gateway: orders on the account that are not ours, each counted once
+    uint64_t zombies                      # gateway: orders that appeared after their absence was believed
     uint64_t rest_ns[HISTOGRAM_BUCKETS]   # REST round trips

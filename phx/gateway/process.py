@@ -317,6 +317,7 @@ class Gateway:
         counters = self.process.counters[0]
         self.core.weight_60s = int(counters["weight_60s"])
         counters["unknown_outcomes"] = self.core.unknown_orders
+        counters["foreign_orders"], counters["zombies"] = self.events.foreign_seen, self.core.zombies
 
     def _suspect_silence(self, now_ns: int) -> None:
         """A dead listenKey says nothing: what the venue does for us must be echoed by the account's stream."""
