@@ -15,6 +15,7 @@ from phx.gateway import process, startup
 from phx.gateway.process import Gateway
 from phx.gateway.surroundings import GUARDIAN_GONE_NS, Surroundings
 from phx.latches import Latches
+from phx.process import HUNG_NS
 from phx.venue.binance.weights import Weights
 from phx.venue.interface import Balance, Position, VenueDown
 
@@ -42,7 +43,7 @@ class Life(Gateway):
         self.endpoints = SimpleNamespace(coid_prefix="phxs-")
         self.reconciliation, self.replies = shell.reconciliation, shell.replies
         self.surroundings = SimpleNamespace(look=lambda now_ns: None, latches=Latches(run_folder))
-        self.contracts = SimpleNamespace(closed={})
+        self.contracts, self.events = SimpleNamespace(closed={}), SimpleNamespace(foreign_seen=0)
         self.connection = SimpleNamespace(up=False, suspect_silence=lambda now_ns: None)
         self.stream = SimpleNamespace(up=True, last_event_mono_ns=0)
         self.fallback = SimpleNamespace(send=self._send)
@@ -169,6 +170,14 @@ def test_a_guardian_that_is_gone_is_told_to_every_desk_long_before_its_timer_end
     around._look_at_guardian(GUARDIAN_GONE_NS)
     assert shell.core.desk(0).guardian_alive
     around._look_at_guardian(GUARDIAN_GONE_NS + 1)
+    assert not shell.core.desk(0).guardian_alive
+    # One that hangs is gone since its last sign of life, not since that was found too old.
+    around.guardian = SimpleNamespace(heartbeat_age_ns=lambda now_ns: HUNG_NS, alive=lambda: True)
+    around._look_at_guardian(SECOND_NS)
+    around.guardian = SimpleNamespace(heartbeat_age_ns=lambda now_ns: 2 * HUNG_NS, alive=lambda: True)
+    around._look_at_guardian(SECOND_NS - HUNG_NS + GUARDIAN_GONE_NS)
+    assert shell.core.desk(0).guardian_alive
+    around._look_at_guardian(SECOND_NS - HUNG_NS + GUARDIAN_GONE_NS + 1)
     assert not shell.core.desk(0).guardian_alive
 
 

@@ -142,7 +142,7 @@ class Surroundings:
     def _look_at_guardian(self, now_ns: int) -> None:
         age_ns = self.guardian.heartbeat_age_ns(now_ns)
         if age_ns is not None and age_ns <= HUNG_NS and self.guardian.alive():
-            self.guardian_seen_ns = now_ns
+            self.guardian_seen_ns = now_ns - age_ns  # its last sign of life
         alive = now_ns - self.guardian_seen_ns <= GUARDIAN_GONE_NS
         for desk in self.desks.values():
             desk.guardian_alive = alive

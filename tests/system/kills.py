@@ -19,7 +19,7 @@ from .hurt import Hurt, campaign_config
 from .judgement import PREFIX, Lives, mistakes_in
 from .running import wait_until, yaml_of
 from .stages import BTC, Stage
-from .venue_truth import Books, books_of
+from .venue_truth import Books, books_of, that_could_add
 
 QUOTING_WITHIN_S = 40.0
 BOOKS_WITHIN_S = 12.0
@@ -130,8 +130,7 @@ class Killer:
             quoting = lives.two_sided_ms(traded, int(gone))
             result.quoting_ms = None if quoting is None else max(0.0, quoting - at_ms)
         if cell.process == "guardian" and cell.signal == "STOP" and cell.stage != "shutdown":
-            placed = lives.placed(traded, int(at_ms), int(at_ms + 1000 * result.hold_s))
-            result.adding_ms = max((order["time"] - at_ms for order in placed), default=0.0)
+            result.adding_ms = last_adding_ms(lives, phx.instruments(), at_ms, at_ms + 1000 * result.hold_s) - at_ms
         result.wrong += self.books_wrong(BOOKS_WITH_FAULT_S if cell.fault else BOOKS_WITHIN_S)
         result.wrong += self.orphans(RECONCILED_WITHIN_S if cell.fault else NOTICED_WITHIN_S)
         refused = {} if cell.fault else phx.refused()
@@ -251,6 +250,16 @@ def gone_ms(lives: Lives, cell: Cell, bound: Bound, epoch: int, at_ms: int) -> i
         for symbol in bound.symbols
     ]
     return None if None in found else max(found)
+
+
+def last_adding_ms(lives: Lives, instruments: dict, from_ms: float, until_ms: float) -> float:
+    """Return when the last order that could add to a position was accepted between two moments; from_ms: none was."""
+    last_ms = from_ms
+    for symbol, instrument in instruments.items():
+        for order in that_could_add([order for order in lives.orders if order["symbol"] == symbol], instrument):
+            if last_ms < order["time"] < until_ms:
+                last_ms = order["time"]
+    return last_ms
 
 
 # ---- a life, and many

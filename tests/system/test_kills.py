@@ -17,7 +17,7 @@ from phx.instruments import Instrument
 
 from .cells import CELLS, PAIR, PROCESSES, SIGNALS, Cell, bound_of, is_last, lives_of, plan, short_plan
 from .judgement import Lives, mistakes_in
-from .kills import live
+from .kills import last_adding_ms, live
 from .running import ROOT, wait_until
 from .stages import STAGES
 
@@ -164,3 +164,23 @@ def test_of_a_dead_gateway_every_order_of_its_life_must_go_also_one_that_came_la
     lives = Lives.of([order(1, 1000, 1100), order(2, 2500, 2600), order(3, 3000, epoch=2)])
     assert lives.last_of_epochs_ms(1, 1050) == 2600
     assert lives.last_of_epochs_ms(2, 1050) is None
+
+
+def test_an_order_that_can_only_reduce_is_not_adding_whatever_its_flags():
+    def fill(lots: int, time: int) -> dict:
+        return {"id": time, "time": time, "price": "60000", "qty": f"{lots / 1000:.3f}", "fee": "0"}
+
+    bought = order(1, 1000, 1200, status="FILLED", fills=[fill(10, 1200)])  # ten lots
+    resting = order(2, 1300, side="SELL", origQty="0.004")
+
+    def last(*orders: dict) -> float:
+        return last_adding_ms(Lives.of([bought, resting, *orders]), {"BTCUSDC": BTC}, 1250, 2000)
+
+    assert last() == 1250
+    assert last(order(3, 1500, side="SELL", origQty="0.006")) == 1250
+    assert last(order(3, 1500, side="SELL", origQty="0.007")) == 1500
+    assert last(order(3, 1500, side="SELL", origQty="0.007", reduceOnly=True)) == 1250
+    gone = order(3, 1500, 1501, side="SELL", origQty="0.006")
+    assert last(gone, order(4, 1502, side="SELL", origQty="0.006")) == 1250
+    assert last(order(3, 1500, side="BUY", origQty="0.001")) == 1500
+    assert last(order(3, 2000, side="BUY", origQty="0.001")) == 1250  # it runs again

@@ -75,3 +75,30 @@ def largest_worst_cases(orders: list[dict], instrument: Instrument) -> dict[int,
         for s in (1, -1):
             largest[s] = max(largest[s], s * position + open_lots[s])
     return largest
+
+
+def that_could_add(orders: list[dict], instrument: Instrument) -> list[dict]:
+    """Return the orders that could take a position further from zero when they were accepted.
+
+    Those that could not: with everything open on their side they are no more than the position. Within a millisecond
+    orders leave and fill first.
+    """
+    steps = []  # time, rank within it, order, change of the side's open lots, change of the position
+    for order in orders:
+        side, lots = side_of(order), instrument.lots(order["origQty"])
+        steps.append((order["time"], 1, order, lots, 0))
+        for fill in order["fills"]:
+            qty = instrument.lots(fill["qty"])
+            steps.append((fill["time"], 0 if fill["time"] > order["time"] else 2, order, -qty, side * qty))
+            lots -= qty
+        if order["status"] not in ("NEW", "PARTIALLY_FILLED"):
+            steps.append((order["updateTime"], 0 if order["updateTime"] > order["time"] else 2, order, -lots, 0))
+    steps.sort(key=lambda step: step[:2])
+    open_lots, position, found = {1: 0, -1: 0}, 0, []
+    for _, rank, order, change, filled in steps:
+        side = side_of(order)
+        open_lots[side] += change
+        position += filled
+        if rank == 1 and not order["reduceOnly"] and open_lots[side] > max(0, -side * position):
+            found.append(order)
+    return found
