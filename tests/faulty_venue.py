@@ -346,6 +346,14 @@ class FaultyVenue:
         await asyncio.sleep(self.delay() / 1e9)
         return row
 
+    async def order_by_id(self, symbol: str, venue_order_id: int) -> Order:
+        await self._answer("order_by_id")
+        return self.by_order_id[venue_order_id].row()
+
+    async def income(self, kind: str, start_ms: int, end_ms: int) -> list:
+        await self._answer("income")
+        return []
+
     async def open_orders(self, symbol: str) -> list[Order]:
         await self._answer("open_orders")
         return [order.row() for order in self.open[self.instruments[symbol].symbol_id].values()]

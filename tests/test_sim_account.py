@@ -112,6 +112,16 @@ def test_a_positive_funding_rate_is_paid_by_longs_to_shorts(side, sign):
     assert owner.funding_e8(owner.position(ETHUSDC), 10_000, 1) == 0
 
 
+def test_a_row_of_the_wallets_history_keeps_its_number():
+    owner = account()
+    owner.book_fill(order(ETHUSDC, 1, 640_000, 10), 10, 640_000, False, 1, 5)
+    before = {row["tranId"]: row for row in owner.income_rows()}
+    owner.book_income("FUNDING_FEE", "BTCUSDC", "USDC", -7, 5)
+    owner.book_fill(order(BTCUSDC, 1, 640_000, 10, 2), 10, 640_000, False, 1, 5)
+    after = {row["tranId"]: row for row in owner.income_rows()}
+    assert len(after) == 3 and all(after[number] == row for number, row in before.items())
+
+
 def test_margin_is_needed_for_the_worse_side_only():
     owner = account()
     mark_e8 = 6_400_000_000_000

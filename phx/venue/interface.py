@@ -5,7 +5,7 @@ integers where an instrument is known. So the guardian can cancel without any ta
 does not trade survive too. Sides are ±1, times UTC nanoseconds.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -81,6 +81,17 @@ class Order(Struct, frozen=True):
         return self.status in LIVE
 
 
+class Placement(Struct, frozen=True):
+    """An order to be placed: a limit order, or a market order when price is None."""
+
+    coid: str
+    side: int  # Side
+    qty: str
+    price: str | None
+    time_in_force: str = "GTX"
+    reduce_only: bool = False
+
+
 class Position(Struct, frozen=True):
     symbol: str
     qty: str  # signed
@@ -111,6 +122,17 @@ class UserTrade(Struct, frozen=True):
     ts_event_ns: int
 
 
+class Income(Struct, frozen=True):
+    """One row of what moved the wallet. transaction: unique among those of its kind."""
+
+    kind: str
+    symbol: str
+    amount: str  # received positive
+    asset: str
+    transaction: int
+    ts_ms: int
+
+
 class CommissionRate(Struct, frozen=True):
     symbol: str
     maker: str  # fraction of notional; negative = rebate
@@ -139,6 +161,12 @@ class AccountRest(PublicRest, Protocol):
 
     async def cancel(self, symbol: str, coid: str) -> Order: ...
 
+    async def cancel_batch(self, symbol: str, coids: Sequence[str]) -> list[Order | VenueError]:
+        """Cancel a few orders in one request; return what became of each, in their order.
+
+        An error about one is returned, an error about all is raised.
+        """
+
     async def place(
         self,
         symbol: str,
@@ -151,9 +179,14 @@ class AccountRest(PublicRest, Protocol):
     ) -> Order:
         """Place a limit order, or a market order when price is None."""
 
+    async def place_batch(self, symbol: str, placements: Sequence[Placement]) -> list[Order | VenueError]:
+        """Place a few orders in one request; return what became of each, in their order."""
+
     async def amend(self, symbol: str, coid: str, side: int, qty: str, price: str) -> Order: ...
 
     async def order_status(self, symbol: str, coid: str) -> Order: ...
+
+    async def order_by_id(self, symbol: str, venue_order_id: int) -> Order: ...
 
     async def positions(self) -> list[Position]: ...
 
@@ -162,6 +195,9 @@ class AccountRest(PublicRest, Protocol):
     async def user_trades(
         self, symbol: str, start_ms: int | None = None, from_id: int | None = None, limit: int = 1000
     ) -> list[UserTrade]: ...
+
+    async def income(self, kind: str, start_ms: int, end_ms: int) -> list[Income]:
+        """Return the first thousand rows of one kind between two times, at most seven days apart, oldest first."""
 
     async def commission_rate(self, symbol: str) -> CommissionRate: ...
 

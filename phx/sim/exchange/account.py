@@ -78,6 +78,7 @@ class Fill:
     maker: bool
     fee_e8: int
     realised_e8: int
+    transaction: int  # its number in the history of the wallet
 
 
 @dataclass(slots=True)
@@ -123,6 +124,7 @@ class Income:
     symbol: str
     asset: str
     change_e8: int
+    transaction: int
 
 
 @dataclass(slots=True)
@@ -168,6 +170,7 @@ class Account:
         self.newest_by_client: dict[tuple[str, str], Order] = {}
         self.fills: dict[str, list[Fill]] = {}
         self.incomes: list[Income] = []
+        self.transactions = 0  # numbered so far: a number never moves to another row
         self.margin_changes: list[MarginChange] = []
 
     # ---- positions and orders -----------------------------------------------------------------------------------
@@ -236,7 +239,8 @@ class Account:
         order.update_ms = now_ms
         if not order.is_open:
             opened.remove(order)
-        fill = Fill(order, trade_id, now_ms, price_ticks, lots, maker, fee_e8, realised_e8)
+        self.transactions += 1
+        fill = Fill(order, trade_id, now_ms, price_ticks, lots, maker, fee_e8, realised_e8, self.transactions)
         self.fills.setdefault(order.symbol, []).append(fill)
         return fill
 
@@ -252,7 +256,8 @@ class Account:
         self.wallets_e8[asset] += change_e8
         if position is not None and position.isolated and position.lots:
             position.isolated_e8 += change_e8
-        self.incomes.append(Income(now_ms, kind, symbol, asset, change_e8))
+        self.transactions += 1
+        self.incomes.append(Income(now_ms, kind, symbol, asset, change_e8, self.transactions))
 
     def move_margin(self, position: Position, change_e8: int, now_ms: int) -> None:
         """Move money from the wallet into an isolated position, or back when negative."""
@@ -265,14 +270,14 @@ class Account:
 
     def income_rows(self) -> list[dict]:
         """Return what moved the wallet, oldest first, as the income query shows it."""
-        rows = [(i.time_ms, i.symbol, i.kind, i.change_e8, i.asset, "") for i in self.incomes]
+        rows = [(i.time_ms, i.transaction, i.symbol, i.kind, i.change_e8, i.asset, "") for i in self.incomes]
         for symbol, fills in self.fills.items():
             for fill in fills:
                 asset, trade_id = fill.order.contract.margin_asset, str(fill.trade_id)
                 for kind, amount in (("REALIZED_PNL", fill.realised_e8), ("COMMISSION", -fill.fee_e8)):
                     if amount:
-                        rows.append((fill.time_ms, symbol, kind, amount, asset, trade_id))
-        rows.sort(key=lambda row: row[0])
+                        rows.append((fill.time_ms, fill.transaction, symbol, kind, amount, asset, trade_id))
+        rows.sort(key=lambda row: row[:2])
         return [
             {
                 "symbol": symbol,
@@ -284,7 +289,7 @@ class Account:
                 "tranId": number,
                 "tradeId": trade_id,
             }
-            for number, (time_ms, symbol, kind, amount, asset, trade_id) in enumerate(rows, 1)
+            for time_ms, number, symbol, kind, amount, asset, trade_id in rows
         ]
 
     # ---- margin -------------------------------------------------------------------------------------------------

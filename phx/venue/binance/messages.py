@@ -12,7 +12,7 @@ from msgspec import Raw, Struct, field
 
 from phx._core.enums import ExecKind, Side
 from phx.instruments import Instrument
-from phx.venue.interface import Balance, CommissionRate, Order, Position, UserTrade
+from phx.venue.interface import Balance, CommissionRate, Income, Order, Position, UserTrade
 
 MS_NS = 1_000_000
 UNKNOWN = 255  # an enum byte for a word phx does not know
@@ -401,6 +401,18 @@ class TradeRow(Wire, rename="camel"):
             maker=self.maker,
             ts_event_ns=self.time * MS_NS,
         )
+
+
+class IncomeRow(Wire, rename="camel"):
+    income_type: str
+    income: str
+    asset: str
+    time: int
+    tran_id: int
+    symbol: str = ""
+
+    def row(self) -> Income:
+        return Income(self.income_type, self.symbol, self.income, self.asset, self.tran_id, self.time)
 
 
 class PositionRow(Wire, rename="camel"):

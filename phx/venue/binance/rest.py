@@ -4,35 +4,44 @@ Changing calls are sent once: their VenueUnknown is resolved by evidence, never 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from phx.instruments import Instrument
 from phx.venue.binance import messages
-from phx.venue.binance.errors import Advice
+from phx.venue.binance.errors import Advice, failure
 from phx.venue.binance.http import Http
-from phx.venue.binance.messages import MS_NS, FrameRefused
+from phx.venue.binance.messages import MS_NS, UNREADABLE, FrameRefused
 from phx.venue.interface import (
     Balance,
     CommissionRate,
+    Income,
     Order,
+    Placement,
     Position,
     UserTrade,
     VenueDown,
+    VenueError,
     VenueReject,
     VenueUnknown,
 )
 
 DEPTH_WEIGHTS = ((50, 2), (100, 5), (500, 10), (1000, 20))  # levels up to → weight
+CANCEL_BATCH = 10  # orders in one request, at most
+PLACE_BATCH = 5
+PLACE_BATCH_WEIGHT = 5  # a single order has none; its counts: five of ten seconds', one of the minute's
 SIDE_WORDS = {1: "BUY", -1: "SELL"}
 LARGE_ANSWER_TIMEOUT_S = 15.0
+INCOME_PAGE = 1000  # rows in one answer
 
 _order = msgspec.json.Decoder(messages.OrderRow)
 _orders = msgspec.json.Decoder(list[messages.OrderRow])
+_rows = msgspec.json.Decoder(list[msgspec.Raw])
 _positions = msgspec.json.Decoder(list[messages.PositionRow])
 _balances = msgspec.json.Decoder(list[messages.BalanceRow])
 _trades = msgspec.json.Decoder(list[messages.TradeRow])
+_income = msgspec.json.Decoder(list[messages.IncomeRow], strict=False)  # tranId: a number, or its text
 _commission = msgspec.json.Decoder(messages.CommissionRow)
 _premium_index = msgspec.json.Decoder(messages.PremiumIndex)
 _rate_limits = msgspec.json.Decoder(messages.RateLimits)
@@ -56,6 +65,41 @@ def read_result(decoder, body: bytes, what: str):
         return messages.decode(decoder, body, what)
     except FrameRefused as error:
         raise VenueUnknown(str(error), status=200) from None
+
+
+def read_legs(body: bytes, coids: Sequence[str], what: str) -> list[Order | VenueError]:
+    """Return what became of each order of a batch; unknown where the answer does not say.
+
+    The venue answers in the order of the request, and a refusal names no order: in an answer that does not fit the
+    request refusals belong to nobody, and only orders are known, by their client ids.
+    """
+    rows = [read_leg(row) for row in read_result(_rows, body, what)]
+    stated = {row.coid: row for row in rows if isinstance(row, Order)}
+    fits = len(rows) == len(coids) and all(
+        not isinstance(row, Order) or row.coid == coid for row, coid in zip(rows, coids, strict=True)
+    )
+    if fits:
+        return rows
+    return [stated.get(coid) or VenueUnknown(f"{what}: the answer does not say", status=200) for coid in coids]
+
+
+def read_leg(row: bytes) -> Order | VenueError:
+    try:
+        return _order.decode(row).order()
+    except UNREADABLE:
+        return failure(True, 200, bytes(row), 0.0)
+
+
+def order_params(symbol: str, new: Placement) -> list[tuple[str, str]]:
+    """Return what the venue wants to know of an order to be placed."""
+    params = [("symbol", symbol), ("side", SIDE_WORDS[new.side])]
+    if new.price is None:
+        params += [("type", "MARKET"), ("quantity", new.qty)]
+    else:
+        params += [("type", "LIMIT"), ("timeInForce", new.time_in_force), ("quantity", new.qty), ("price", new.price)]
+    params += [("reduceOnly", "true")] if new.reduce_only else []
+    # The venue's default would let our own taking order kill the quote it meets.
+    return [*params, ("newClientOrderId", new.coid), ("selfTradePreventionMode", "EXPIRE_TAKER")]
 
 
 class Rest(Http):
@@ -113,6 +157,12 @@ class Rest(Http):
         body = await self._repeatable("DELETE", "/fapi/v1/order", params, weight=1)
         return read_result(_order, body, "cancel").order()
 
+    async def cancel_batch(self, symbol: str, coids: Sequence[str]) -> list[Order | VenueError]:
+        """Cancel up to CANCEL_BATCH orders, for the weight of one; return what became of each, in their order."""
+        params = (("symbol", symbol), ("origClientOrderIdList", msgspec.json.encode(list(coids)).decode()))
+        body = await self._repeatable("DELETE", "/fapi/v1/batchOrders", params, weight=1)
+        return read_legs(body, coids, "batch of cancels")
+
     async def place(
         self,
         symbol: str,
@@ -124,16 +174,16 @@ class Rest(Http):
         reduce_only: bool = False,
     ) -> Order:
         """Place a limit order, or a market order when price is None."""
-        params = [("symbol", symbol), ("side", SIDE_WORDS[side])]
-        if price is None:
-            params += [("type", "MARKET"), ("quantity", qty)]
-        else:
-            params += [("type", "LIMIT"), ("timeInForce", time_in_force), ("quantity", qty), ("price", price)]
-        params += [("reduceOnly", "true")] if reduce_only else []
-        # The venue's default would let our own taking order kill the quote it meets.
-        params += [("newClientOrderId", coid), ("selfTradePreventionMode", "EXPIRE_TAKER")]
+        params = order_params(symbol, Placement(coid, side, qty, price, time_in_force, reduce_only))
         body = await self.send("POST", "/fapi/v1/order", params, weight=0, signed=True)
         return read_result(_order, body, "place").order()
+
+    async def place_batch(self, symbol: str, placements: Sequence[Placement]) -> list[Order | VenueError]:
+        """Place up to PLACE_BATCH orders in one request; return what became of each, in their order."""
+        legs = msgspec.json.encode([dict(order_params(symbol, new)) for new in placements]).decode()
+        params = (("batchOrders", legs),)
+        body = await self.send("POST", "/fapi/v1/batchOrders", params, weight=PLACE_BATCH_WEIGHT, signed=True)
+        return read_legs(body, [new.coid for new in placements], "batch of orders")
 
     async def amend(self, symbol: str, coid: str, side: int, qty: str, price: str) -> Order:
         params = (("symbol", symbol), ("side", SIDE_WORDS[side]), ("quantity", qty), ("price", price))
@@ -144,6 +194,12 @@ class Rest(Http):
     async def order_status(self, symbol: str, coid: str) -> Order:
         """Return an order, open or not. VenueReject -2013: no such order (yet)."""
         params = (("symbol", symbol), ("origClientOrderId", coid))
+        body = await self.ask("/fapi/v1/order", params, weight=1, signed=True)
+        return read_answer(_order, body, "order status").order()
+
+    async def order_by_id(self, symbol: str, venue_order_id: int) -> Order:
+        """Return an order by the venue's id, whoever gave it."""
+        params = (("symbol", symbol), ("orderId", venue_order_id))
         body = await self.ask("/fapi/v1/order", params, weight=1, signed=True)
         return read_answer(_order, body, "order status").order()
 
@@ -189,6 +245,12 @@ class Rest(Http):
         params += [] if from_id is None else [("fromId", from_id)]
         body = await self.ask("/fapi/v1/userTrades", params, weight=5, signed=True)
         return [row.trade() for row in read_answer(_trades, body, "user trades")]
+
+    async def income(self, kind: str, start_ms: int, end_ms: int) -> list[Income]:
+        """Return the first thousand rows of one kind between two times, at most seven days apart, oldest first."""
+        params = (("incomeType", kind), ("startTime", start_ms), ("endTime", end_ms), ("limit", INCOME_PAGE))
+        body = await self.ask("/fapi/v1/income", params, weight=30, signed=True)
+        return [row.row() for row in read_answer(_income, body, "income")]
 
     async def commission_rate(self, symbol: str) -> CommissionRate:
         body = await self.ask("/fapi/v1/commissionRate", (("symbol", symbol),), weight=20, signed=True)
