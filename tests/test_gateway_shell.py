@@ -360,9 +360,13 @@ def test_own_orders_are_cancelled_at_once_only_when_no_others_are_there():
     assert asyncio.run(cancel_own(venue, "SYM0", "phxs-")) == 1
     assert ("cancel_all", "SYM0") in venue.asked
     foreign = Order("SYM0", "web_1", 5, 1, "NEW", "9999", "0.01", "0", "LIMIT", "GTC", False, 1)
-    venue = FakeVenue(open_orders=[order_of(1), foreign])
-    assert asyncio.run(cancel_own(venue, "SYM0", "phxs-")) == 1
-    assert [a for a in venue.asked if a[0].startswith("cancel")] == [("cancel", "SYM0", coid(1))]
+    gone = VenueReject(-2011, "Unknown order sent.", 400)
+    venue = FakeVenue(
+        open_orders=[*map(order_of, range(1, 13)), foreign], cancel_batch=lambda symbol, coids: [gone] * len(coids)
+    )
+    assert asyncio.run(cancel_own(venue, "SYM0", "phxs-")) == 12
+    by_tens = [[coid(i) for i in ids] for ids in (range(1, 11), range(11, 13))]
+    assert [a for a in venue.asked if a[0].startswith("cancel")] == [("cancel_batch", "SYM0", b) for b in by_tens]
 
 
 # ---- lives ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from libc.string cimport memset
 from phx._core.orders cimport Order, OrderTable
 from phx._core.records cimport MAX_SYMBOLS, JournalEntry
 from phx._core.risk cimport add_saturating, margin_e8
-from phx._core.throttle cimport THROTTLE_OTHERS, THROTTLE_TIMES, count, expire, used
+from phx._core.throttle cimport THROTTLE_OTHERS, THROTTLE_TIMES, count, expire, forgive, used
 
 cdef double FAR_SHARE = 0.75             # of what adding orders may use: the rest is for layers near the market
 
@@ -80,6 +80,16 @@ cdef class Account:
         missing = max(orders_10s - <int>used(&self.orders_sent, 1), orders_60s - <int>used(&self.orders_sent, 2))
         for _i in range(min(missing, <int>self.orders_60s_limit)):
             count(&self.orders_sent, now_ns, THROTTLE_OTHERS)
+
+    def orders_left_60s(self, int64_t now_ns):
+        """Return how many orders that add may still be sent this minute."""
+        expire(&self.orders_sent, now_ns)
+        return max(0, <int>self.adding_limits[2] - <int>used(&self.orders_sent, 2))
+
+    def note_batch(self, int orders, int64_t now_ns):
+        """Take note that orders, each counted already, go in one request: the venue's minute counts one."""
+        expire(&self.orders_sent, now_ns)
+        forgive(&self.orders_sent, 2, orders - 1)
 
     def set_journal_drained(self, uint64_t seq):
         """Take ops' word which journal entry is safe on disk."""

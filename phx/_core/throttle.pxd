@@ -20,3 +20,5 @@ cdef bint has_room(const Throttle *throttle, const uint32_t *limits) noexcept no
 # Whether a symbol may have one more: within its own share by value, or of what the others keep no claim to.
 cdef bint has_share(const Throttle *throttle, const uint32_t *limits, const int64_t *values, int symbol) noexcept nogil
 cdef void count(Throttle *throttle, int64_t now_ns, int symbol) noexcept nogil
+# Forget so many requests of a window, the oldest: those that stay expire later, so it never counts too few.
+cdef void forgive(Throttle *throttle, int window, int requests) noexcept nogil

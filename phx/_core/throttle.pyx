@@ -79,6 +79,12 @@ cdef void count(Throttle *throttle, int64_t now_ns, int symbol) noexcept nogil:
     throttle.head += 1
 
 
+cdef void forgive(Throttle *throttle, int window, int requests) noexcept nogil:
+    cdef int _i
+    for _i in range(min(requests, <int>used(throttle, window))):
+        drop_oldest(throttle, window)
+
+
 cdef class SlidingWindows:
     """A throttle for tools and tests; the gateway embeds the struct.
 

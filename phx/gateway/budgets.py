@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import time
 
 from phx._core.gateway import GatewayCore
+from phx.gateway.batches import affordable
 from phx.instruments import Instrument
 from phx.venue.binance.rest import Rest
 from phx.venue.binance.standing import symbol_config
@@ -44,6 +46,13 @@ class Budgets:
         while True:
             await asyncio.sleep(ASK_S)
             await self.learn()
+
+    def place_batches(self) -> int:
+        """Return how many batches of orders pay now; what reconciliation may want of the weight is left to it."""
+        now_ns = time.monotonic_ns()
+        kept = int(self.core.weight_limit * self.shares.weight_share_reconciliation)
+        left = self.rest.weights.left(self.rest.clock.venue_ns(now_ns)) - kept
+        return affordable(max(0, left), self.core.account.orders_left_60s(now_ns))
 
     def adopt(self, limits) -> None:
         """Take what exchangeInfo or a reply states: rows of kind, window and limit; -1 = it does not say."""

@@ -29,7 +29,6 @@ from phx.instruments import InstrumentError
 from phx.latches import Latches
 from phx.venue.binance import keys
 from phx.venue.binance.endpoints import endpoints
-from phx.venue.binance.messages import AccountUpdate
 from phx.venue.binance.rest import Rest
 from phx.venue.binance.silence import shared
 from phx.venue.binance.user_stream import BinanceUserStream
@@ -60,7 +59,7 @@ class Gateway:
         self.process = process
         self.config = config = process.config
         # What is newest, and on disk before anything can go wrong: this life may end before its books are whole.
-        self.inherited = lives.read_books(process.run_folder) | inherited
+        self.inherited = lives.newest_books(lives.read_books(process.run_folder), inherited)
         lives.write_books(process.run_folder, self.inherited)
         self.symbol_ids = {symbol: config.instrument_ids()[symbol] for symbol in config.traded()}
         self.locked_ns = time.monotonic_ns()
@@ -172,10 +171,15 @@ class Gateway:
             self.events.foreign,
         )
         self.reconciliation.on_untold = self._on_untold
+        self.events.on_funding = self.reconciliation.funding.told
+        # Fills are in the venue's history; a payment that no book on disk holds is read there once more.
+        self.reconciliation.funding.on_booked = self.books_due.set
         self.surroundings = Surroundings(self.process, self.core, self.instruments)
         self.ringers = {i.symbol_id: self.process.ringers(f"own.{s}") for s, i in self.instruments.items()}
         self.budgets = Budgets(self.core, self.rest, self.instruments, self.config.limits)
         self.connection.on_limits = self.budgets.adopt
+        self.fallback.place_batches = self.budgets.place_batches
+        self.rest.on_order_counts = lambda *used: self.core.account.note_venue_counts(*used, time.monotonic_ns())
         self.limits_written = ()
         for symbol, limits in lives.read_limits(self.process.run_folder).items():
             self._restore_limits(symbol, limits)
@@ -198,6 +202,9 @@ class Gateway:
         if stopping():
             return
         await startup.restore_books(self.reconciliation, self.inherited)
+        # Before anything is published as whole: of funding only the file says what its total holds.
+        lives.write_books(self.process.run_folder, self._books())
+        self.turn()  # the day begins with what the books are worth now
         if not await startup.wait_for(lambda: self.surroundings.proven(time.monotonic_ns()), startup.PROOF_S, stopping):
             log.warning("gateway: the dead man's switch is not armed yet; adding nothing until it is")
         self.core.day_start_s, self.core.day_base_e8 = self.day.start_s, self.day.base_e8
@@ -352,9 +359,6 @@ class Gateway:
     def _on_event(self, event, recv_mono_ns: int, recv_utc_ns: int) -> None:
         try:
             self.events.handle(event, recv_mono_ns)
-            if isinstance(event, AccountUpdate) and event.account.reason == "FUNDING_FEE":
-                # Fills are in the venue's history; a payment that no book on disk holds would be lost with the host.
-                self.books_due.set()
         except ValueError as error:
             # A number that does not fit the instrument: the venue's history will tell what really happened.
             self.process.counters["errors"] += 1
@@ -420,8 +424,11 @@ class Gateway:
         self.rest.limited(banned, 0, until_ms * 1_000_000)
 
     def _books(self) -> lives.Books:
-        ts_ms = time.time_ns() // 1_000_000
-        return {d.symbol: lives.Inherited(d.totals(), set(), d.newest_trade_id, ts_ms) for d in self.core.desks}
+        ts_ms, funding = time.time_ns() // 1_000_000, self.reconciliation.funding.kept
+        return {
+            d.symbol: lives.Inherited(d.totals(), set(), d.newest_trade_id, ts_ms, funding=funding[d.symbol])
+            for d in self.core.desks
+        }
 
     async def _keep_books(self) -> None:
         while True:

@@ -13,8 +13,10 @@ from phx._core import questions
 from phx._core.coid import format_coid, own_prefix
 from phx._core.gateway import GatewayCore
 from phx.gateway.account import Orders, e8, open_cost_ticklots
+from phx.gateway.funding import FundingBooks
 from phx.gateway.replies import Replies
 from phx.instruments import Instrument, InstrumentError
+from phx.venue.binance.rest import CANCEL_BATCH
 from phx.venue.interface import AccountRest, Order, VenueDown, VenueError, VenueLimited, VenueReject
 
 QUESTIONS_S = 0.25
@@ -61,6 +63,7 @@ class Reconciliation:
         self.environment = environment
         self.absent_after_ns = recv_window_ms * 1_000_000 + PROOF_MARGIN_NS
         self.venue_positions = venue_positions
+        self.funding = FundingBooks(core, rest, instruments)
         self.strikes = dict.fromkeys(instruments, 0)
         self.entry_prices: dict[str, str] = {}
         self.read_until_ms = dict.fromkeys(instruments, rest.clock.timestamp_ms())
@@ -82,6 +85,7 @@ class Reconciliation:
                 self._every(OPEN_ORDERS_S, self.compare_open_orders),
                 self._every(POSITIONS_S, self.compare_positions),
                 self._every(TRADES_S, self.read_all_trades),
+                self.funding.run(),
             )
         finally:
             for task in self.asking:
@@ -100,6 +104,7 @@ class Reconciliation:
 
     async def everything(self) -> None:
         """Compare all at once: after the account's stream was down, or this process froze."""
+        self.funding.wanted.set()
         await self.read_all_trades()
         await self.compare_open_orders()
         await self.compare_positions()
@@ -348,11 +353,12 @@ async def cancel_own(rest: AccountRest, symbol: str, prefix: str) -> int:
     if ours and not others:
         await rest.cancel_all(symbol)
     elif ours:
-        for order in ours:
-            try:
-                await rest.cancel(symbol, order.coid)
-            except VenueReject as error:
-                log.info("%s: %s: %s", symbol, order.coid, error)
+        coids = [order.coid for order in ours]
+        for first in range(0, len(coids), CANCEL_BATCH):
+            batch = coids[first : first + CANCEL_BATCH]
+            for coid, answer in zip(batch, await rest.cancel_batch(symbol, batch), strict=True):
+                if isinstance(answer, VenueError):
+                    log.info("%s: %s: %s", symbol, coid, answer)
     return len(ours)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Callable
 
 import msgspec
 from picows import WSError, ws_connect
@@ -15,10 +16,11 @@ from phx._core.coid import format_coid
 from phx._core.edge.order_session import OrderSession
 from phx._core.gateway import GatewayCore
 from phx._core.records import ABSENT_PRICE_TICKS
+from phx.gateway.batches import batched
 from phx.gateway.replies import Replies
 from phx.instruments import Instrument, InstrumentError
 from phx.venue.binance.messages import FrameRefused, api_reply
-from phx.venue.interface import AccountRest, VenueError
+from phx.venue.interface import AccountRest, Order, Placement, VenueError
 
 BACK_OFF_S = (0.05, 5.0)  # first and longest wait before connecting again
 LOGON_S = 3.0
@@ -179,7 +181,10 @@ class OrderConnection:
 
 
 class Fallback:
-    """Sends the core's actions by REST, one task each, cancels first come first served."""
+    """Sends the core's actions by REST, one task for each request.
+
+    place_batches(): how many batches of orders pay now (batches.py).
+    """
 
     def __init__(
         self,
@@ -195,46 +200,63 @@ class Fallback:
         self.replies = replies
         self.environment = environment
         self.turn = turn
+        self.place_batches: Callable[[], int] = lambda: 0
         self.by_id = {i.symbol_id: i for i in instruments.values()}
         self.tasks: set[asyncio.Task] = set()
 
     def send(self) -> int:
         """Start sending everything the core wants sent; return how many."""
-        count = 0
-        while (action := self.core.pop_action()) is not None:
-            task = asyncio.create_task(self._send(action))
+        actions = list(iter(self.core.pop_action, None))
+        for group in batched(actions, self.place_batches()):
+            task = asyncio.create_task(self._send(group))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
-            count += 1
-        return count
+        return len(actions)
 
-    async def _send(self, action: dict) -> None:
-        instrument = self.by_id[action["symbol_id"]]
-        kind, intent_id = action["kind"], action["intent_id"]
-        coid = format_coid(self.environment, instrument.symbol_id, action["epoch"], intent_id)
-        request = self._request(kind, instrument, coid, action)
-        self.core.sent(
-            intent_id,
-            kind,
-            instrument.symbol_id,
-            action["cause_recv_mono_ns"],
-            action["decided_mono_ns"],
-            time.monotonic_ns(),
-        )
+    async def _send(self, actions: list[dict]) -> None:
+        """Send what shares a request, and pass on what became of each."""
+        for action in actions:
+            self.core.sent(
+                action["intent_id"],
+                action["kind"],
+                action["symbol_id"],
+                action["cause_recv_mono_ns"],
+                action["decided_mono_ns"],
+                time.monotonic_ns(),
+            )
         try:
-            order = await request
-            self.replies.done(kind, intent_id, order, time.monotonic_ns())
+            answers = await self._request(actions)
         except VenueError as error:
-            self.replies.failed(kind, intent_id, error, time.monotonic_ns())
+            answers = [error] * len(actions)
+        now_ns = time.monotonic_ns()
+        for action, answer in zip(actions, answers, strict=True):
+            tell = self.replies.failed if isinstance(answer, VenueError) else self.replies.done
+            tell(action["kind"], action["intent_id"], answer, now_ns)
         self.turn()
 
-    def _request(self, kind: int, instrument: Instrument, coid: str, action: dict):
-        if kind == ActionKind.ACTION_CANCEL:
-            return self.rest.cancel(instrument.symbol, coid)
+    async def _request(self, actions: list[dict]) -> list[Order | VenueError]:
+        """Send one request; return what became of each action. Raises VenueError when it is the same for all."""
+        instrument = self.by_id[actions[0]["symbol_id"]]
+        symbol, alone = instrument.symbol, len(actions) == 1
+        if actions[0]["kind"] == ActionKind.ACTION_CANCEL:
+            coids = [self._coid(action) for action in actions]
+            return [await self.rest.cancel(symbol, *coids)] if alone else await self.rest.cancel_batch(symbol, coids)
+        placements = [self._placement(instrument, action) for action in actions]
+        if alone:
+            return [await self.rest.place(symbol, *msgspec.structs.astuple(placements[0]))]
+        self.core.account.note_batch(len(actions), time.monotonic_ns())
+        return await self.rest.place_batch(symbol, placements)
+
+    def _coid(self, action: dict) -> str:
+        return format_coid(self.environment, action["symbol_id"], action["epoch"], action["intent_id"])
+
+    def _placement(self, instrument: Instrument, action: dict) -> Placement:
         priced = action["price_ticks"] != ABSENT_PRICE_TICKS
-        price = instrument.price_text(action["price_ticks"]) if priced else None
-        qty = instrument.qty_text(action["qty_lots"])
-        time_in_force = TIME_IN_FORCE[action["time_in_force"]]
-        return self.rest.place(
-            instrument.symbol, coid, action["side"], qty, price, time_in_force, bool(action["reduce_only"])
+        return Placement(
+            self._coid(action),
+            action["side"],
+            instrument.qty_text(action["qty_lots"]),
+            instrument.price_text(action["price_ticks"]) if priced else None,
+            TIME_IN_FORCE[action["time_in_force"]],
+            bool(action["reduce_only"]),
         )

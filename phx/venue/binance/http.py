@@ -9,6 +9,7 @@ import logging
 import random
 import ssl
 import time
+from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -32,6 +33,7 @@ QUESTION_ATTEMPTS = 3
 FIRST_RETRY_S = 0.1
 KEY_REFUSALS = 3  # in a row, so that a hiccup of the venue's gateway is no lost key
 USED_WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
+ORDER_COUNT_HEADERS = ("X-MBX-ORDER-COUNT-10S", "X-MBX-ORDER-COUNT-1M")  # of the account; answers to orders carry them
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 log = logging.getLogger("phx.venue")
@@ -60,6 +62,7 @@ class Http:
         self.silence = silence or Silence(None)
         self.key_refusals = 0  # in a row: the venue no longer knows our key, or not from this address
         self.clock = VenueClock()
+        self.on_order_counts: Callable[[int, int], None] = lambda in_10s, in_60s: None
         self._session: aiohttp.ClientSession | None = None
 
     def _open_session(self) -> aiohttp.ClientSession:
@@ -145,7 +148,7 @@ class Http:
             raise VenueUnknown(why, closed=isinstance(error, aiohttp.ServerDisconnectedError)) from None
         count_into(self.counters["rest_ns"][0], time.monotonic_ns() - started_ns)
         if not base:  # another API counts another weight
-            self._note_weight(reply_headers)
+            self._note_used(reply_headers)
         if status == 200:
             if signed:
                 self.key_refusals = 0
@@ -203,11 +206,14 @@ class Http:
                 chunks.append(chunk)
             return reply.status, b"".join(chunks), reply.headers
 
-    def _note_weight(self, headers) -> None:
+    def _note_used(self, headers) -> None:
         text = headers.get(USED_WEIGHT_HEADER, "")
         if text.isdecimal():
             self.weights.used(int(text), self.clock.venue_ns(time.monotonic_ns()))
             self.counters["weight_60s"] = int(text)
+        counts = [headers.get(name, "") for name in ORDER_COUNT_HEADERS]
+        if all(text.isdecimal() for text in counts):
+            self.on_order_counts(*map(int, counts))
 
     def _failure(self, method: str, path: str, changes: bool, status: int, body: bytes, headers) -> VenueError:
         wait_s = 0.0

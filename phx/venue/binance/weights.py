@@ -52,6 +52,13 @@ class Weights:
             return next_minute_ns
         return 0
 
+    def left(self, now_ns: int) -> int:
+        """Return what may still be spent this minute on what is not urgent."""
+        self._turn(now_ns)
+        if self.silence_ns(now_ns):
+            return 0
+        return max(0, int(min(self.limit * self.share - self.own, self.limit * (1.0 - RESERVE) - self.all)))
+
     def silence_ns(self, now_ns: int) -> int:
         """Return for how long a limit of the venue forbids whatever is not urgent."""
         return max(0, self.limited_until_ns - now_ns, self.banned_until_ns - now_ns)
