@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from phx import config_checks, config_source
+from phx import canary, config_checks, config_source
 from phx.config_source import ConfigError
 from phx.topology import WATCHED_FROM
 
@@ -60,6 +60,7 @@ class Venue(Strict):
 class Limits(Strict):
     max_gross_notional: Decimal
     max_daily_loss: Decimal
+    canary: Decimal = Decimal(1)
     max_leverage: Positive = 5.0
     max_margin: Fraction = 0.50
     adding_share: Fraction = 0.80
@@ -420,7 +421,7 @@ class Config(Strict):
 
 
 def load(path: Path | str, environ=os.environ) -> Config:
-    """Read and check a configuration file with its PHX__ overrides. Raises ConfigError with all faults at once."""
+    """Read and check a configuration file with its PHX__ overrides, scaled by its canary. Raises ConfigError."""
     try:
         with open(path, "rb") as file:
             text = file.read(config_source.MAX_BYTES + 1)
@@ -428,4 +429,4 @@ def load(path: Path | str, environ=os.environ) -> Config:
         raise ConfigError([f"{path}: {error.strerror}"]) from None
     source = config_source.read_yaml(text, str(path))
     config_source.overlay(source, environ)
-    return config_checks.checked(source, Config)
+    return canary.scaled(config_checks.checked(source, Config))

@@ -306,6 +306,8 @@ def check_limits(source: Source, config) -> None:
     for key in ("max_gross_notional", "max_daily_loss", "max_margin"):
         if getattr(limits, key) <= 0:
             source.refuse(("limits", key), f"expected a positive amount, found {getattr(limits, key)}")
+    if not 0 < limits.canary <= 1:
+        source.refuse(("limits", "canary"), f"expected a share above 0, at most 1, found {limits.canary}")
     if limits.adding_share > limits.reducing_share:
         source.refuse(("limits", "adding_share"), "adding orders may not use more of the budget than reducing ones")
     names = [name for name in limits.__struct_fields__ if name.startswith("weight_share_")]

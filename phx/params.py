@@ -4,6 +4,7 @@ Decimal sizes become lots and prices ticks here, towards less risk, and the rule
 checked here (config_checks.py has those that need the configuration alone). A record is made whole or not at all.
 """
 
+import math
 from decimal import Decimal
 
 import numpy as np
@@ -40,13 +41,19 @@ def params_record(
 
     price_ticks: a recent price; with it the rules that depend on the price are checked too. Raises ParamsError.
     Limits left at 0 are derived: max_order_qty is the largest order a ladder can want (a merged near layer or a far
-    one); max_order_notional is the account's max_gross_notional.
+    one); max_order_notional is the account's max_gross_notional. With a canary, orders too small for the venue are as
+    large as its smallest.
     """
     record = np.zeros((), records.PARAMS)
     fill_sizes(record, symbol_config, instrument)
     fill_model(record, symbol_config, instrument)
     fill_modes(record, symbol_config, instrument)
+    least_lots = smallest_lots(record, symbol_config, price_ticks) if config.limits.canary < 1 else 0
+    for name in ("near_size_lots", "far_size_lots", "pin_far_size_lots"):
+        record[name] = max(int(record[name]), least_lots)
     fill_limits(record, symbol_config, config, instrument)
+    if config.limits.canary < 1:
+        let_pass(record, least_lots, price_ticks or 0)
     record["symbol_id"] = instrument.symbol_id
     record["params_version"] = version
     errors = fill_micro_price(record, symbol_config, instrument)
@@ -68,6 +75,24 @@ def fill_sizes(record, symbol: SymbolConfig, instrument: Instrument) -> None:
     record["geometric_start_ticks"] = ladder.geometric.start / instrument.tick_size
     record["geometric_first_ticks"] = ladder.geometric.first / instrument.tick_size
     record["geometric_max_spacing_ticks"] = ladder.geometric.max_spacing / instrument.tick_size
+
+
+def smallest_lots(record, symbol: SymbolConfig, price_ticks: int | None) -> int:
+    """Return the smallest order that the venue takes on every layer; without a price by its quantity alone."""
+    least_lots = int(record["min_qty_lots"])
+    if price_ticks is None:
+        return least_lots
+    farthest = max(widest_layer(symbol, record, price_ticks) or 0.0, symbol.pin.far_end)
+    worth = float(NOTIONAL_MARGIN) * int(record["min_notional_ticklots"])
+    return max(least_lots, math.ceil(worth / (price_ticks * (1 - farthest))))
+
+
+def let_pass(record, least_lots: int, price_ticks: int) -> None:
+    """Lift the limits of one order, and no other limit, as far as the venue's smallest orders need it."""
+    most_lots = max(int(record["max_order_lots"]), least_lots)
+    worth_e8 = price_ticks * most_lots * int(record["ticklot_e8"])
+    record["max_order_lots"] = most_lots
+    record["max_order_notional_e8"] = max(int(record["max_order_notional_e8"]), int(NOTIONAL_MARGIN * worth_e8))
 
 
 def fill_model(record, symbol: SymbolConfig, instrument: Instrument) -> None:

@@ -335,8 +335,13 @@ def sizes(found: Standing, config: Config, instruments: dict[str, Instrument]) -
         if symbol in found.marks:
             try:
                 price_ticks = instrument.ticks_floor(found.marks[symbol])
-                params_record(config.symbols[symbol], config, instrument, 0, price_ticks)
-                findings.append(Finding(f"sizes {symbol}", Verdict.OK, f"fit at a price of {found.marks[symbol]:f}"))
+                made = params_record(config.symbols[symbol], config, instrument, 0, price_ticks)
+                shown = f"fit at a price of {found.marks[symbol]:f}"
+                if config.limits.canary < 1:
+                    near, far = (instrument.qty_text(int(made[f"{group}_size_lots"])) for group in ("near", "far"))
+                    most = instrument.qty_text(int(made["net_max_lots"]))
+                    shown += f"; canary {config.limits.canary}: layers of {near} and {far}, at most {most} held"
+                findings.append(Finding(f"sizes {symbol}", Verdict.OK, shown))
             except ParamsError as error:
                 findings.append(Finding(f"sizes {symbol}", Verdict.FAIL, "; ".join(error.errors), "sizes that fit"))
     return findings

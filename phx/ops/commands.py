@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from phx import canary
 from phx import config as configuration
 from phx.config import Config, ConfigError
 from phx.process import EXIT_AGAIN, EXIT_OK, EXIT_STAY_DOWN, configure_logging
@@ -304,6 +305,8 @@ def compare(asked, config: Config, path: Path) -> int:
 def config_verb(asked, config: Config, path: Path) -> int:
     if asked.what == "check":
         print(f"{path}: fine: {', '.join(config.traded())} on {config.venue.environment}")
+        for line in canary.lines(config):
+            print(line)
     else:
         import yaml
 

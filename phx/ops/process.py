@@ -150,11 +150,12 @@ class Ops:
         return new
 
     def publish_first(self) -> None:
-        """Publish the parameters as soon as the feeds have told the instruments."""
-        instruments = self.instance.instruments()
-        if all(symbol in instruments for symbol in self.config.traded()):
+        """Publish the parameters as soon as the feeds have told the instruments; with a canary, their prices too."""
+        known, prices_ticks = self.instance.instruments(), self.prices_ticks()
+        needed = known if self.config.limits.canary == 1 else known.keys() & prices_ticks.keys()
+        if all(symbol in needed for symbol in self.config.traded()):
             try:
-                version = self.params.publish(self.config, instruments, self.prices_ticks())
+                version = self.params.publish(self.config, known, prices_ticks)
             except ParamsError as error:
                 raise life.StayDown(f"parameters refused: {error}") from None
             log.info("ops: parameters published, version %d", version)

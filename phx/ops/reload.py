@@ -13,6 +13,7 @@ HOT = (
     "limits.max_daily_loss",
     "limits.max_leverage",
     "limits.max_margin",
+    "limits.canary",
     "ops.snapshot_s",
     "ops.snapshot_max_age_s",
 )
