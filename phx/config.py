@@ -241,9 +241,9 @@ class Risk(Strict):
     worst_case: Fraction = 0.90
     max_equity_loss: Fraction = 0.10
     max_order_qty: Decimal = Decimal(0)
-    max_order_notional: Decimal = Decimal(0)
+    max_order_notional: Decimal = Decimal(4000)
     max_open_orders: Annotated[int, Meta(ge=2, le=128)] = 64
-    max_in_flight: Annotated[int, Meta(ge=1, le=128)] = 64
+    max_in_flight: Annotated[int, Meta(ge=1, le=128)] = 48
     collar_mid: Fraction = 0.03
     collar_mark: Fraction = 0.04
     collar_far: Fraction = 0.13

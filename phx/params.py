@@ -313,6 +313,15 @@ def broken_rules(record, symbol: SymbolConfig, name: str, price_ticks: int | Non
                 f"{NOTIONAL_MARGIN} times the venue's minimum of {least}",
             )
         )
+        largest_lots = max(near_lots, far_lots if ladder.far.layers else 0)
+        worth_e8, most_e8 = price_ticks * largest_lots * int(record["ticklot_e8"]), int(record["max_order_notional_e8"])
+        rules.append(
+            (
+                worth_e8 <= most_e8,
+                "risk.max_order_notional",
+                f"{most_e8 / ONE_E8:.2f}, a layer is worth up to {worth_e8 / ONE_E8:.2f}",
+            )
+        )
     return [f"symbols.{name}.{path}: {sentence}" for holds, path, sentence in rules if not holds]
 
 

@@ -113,15 +113,20 @@ class Symbol:
 
 
 class Rig:
-    """A ready gateway with a market of 99999 / 100001 and mark 100000 on every symbol."""
+    """A ready gateway with a market of 99999 / 100001 and mark 100000 on every symbol.
 
-    def __init__(self, symbols: int = 1, rules: dict | None = None, **params):
+    rules: changes to RULES, or the rules of each symbol. budgets: of the account, as Account takes them.
+    """
+
+    def __init__(self, symbols: int = 1, rules: dict | list[dict] | None = None, budgets: dict | None = None, **params):
         self.now_ns = 1000 * SECOND_NS
         self.journal = Ring(records.JOURNAL, 65536)
         self.account_ring = Ring(records.ACCOUNT, 8)
-        self.account = Account(EPOCH, self.journal.writer, 65536)
+        self.account = Account(EPOCH, self.journal.writer, 65536, **(budgets or {}))
         self.core = GatewayCore(self.account, self.account_ring.writer, self.now_ns)
-        self.symbols = [Symbol(self.account, f"SYM{i}", i, RULES | (rules or {})) for i in range(symbols)]
+        if not isinstance(rules, list):
+            rules = [RULES | (rules or {})] * symbols
+        self.symbols = [Symbol(self.account, f"SYM{i}", i, rules[i]) for i in range(symbols)]
         self.params = PARAMS | params
         for symbol in self.symbols:
             self.core.add(symbol.desk)

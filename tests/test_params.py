@@ -52,7 +52,7 @@ def test_geometric_spacings_become_ticks(tmp_path):
 
 
 def test_limits_left_at_zero_are_derived(tmp_path):
-    found = record(tmp_path)
+    found = record(tmp_path, with_symbol("risk: {max_order_notional: 0}"))
     assert found["max_order_lots"] == 13, "2.3 near sizes, more than a far size of 12"
     assert found["max_order_notional_e8"] == 60_000 * 10**8
 
@@ -154,6 +154,13 @@ def test_the_lowest_layer_must_be_worth_more_than_the_venues_minimum(tmp_path):
     record(tmp_path, price_ticks=enough)
     (found,) = errors(tmp_path, CONFIG, enough - 2)
     assert "1.25 times the venue's minimum" in found
+
+
+def test_a_layer_must_not_be_worth_more_than_one_order_may(tmp_path):
+    # 12 lots of 0.001 at 65,000.0 are worth 780.
+    record(tmp_path, with_symbol("risk: {max_order_notional: 780}"), PRICE_TICKS)
+    (found,) = errors(tmp_path, with_symbol("risk: {max_order_notional: 779.99}"), PRICE_TICKS)
+    assert "risk.max_order_notional: 779.99, a layer is worth up to 780.00" in found
 
 
 def test_a_geometric_ladder_needs_a_price_to_be_compared_with_the_collar(tmp_path):
