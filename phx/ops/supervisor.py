@@ -169,7 +169,6 @@ class Supervisor:
         for name in processes:
             with contextlib.suppress(xmlrpc.client.Fault):  # not running: what was wanted
                 self.call("stopProcess", name, False)
-        # Asking also wakes supervisord, which else looks for ended children once a second.
         while any(info["pid"] for name, info in self.states().items() if name in processes):
             time.sleep(0.02)
 
