@@ -205,20 +205,6 @@ async def test_with_every_answer_in_it_leaves_at_once(tmp_path):
     assert shell.core.no_open_order_proven
 
 
-# ---- the account's stream ------------------------------------------------------------------------------------------
-
-
-def test_a_payment_told_by_both_connections_of_a_roll_is_booked_once():
-    shell = Shell()
-    frame = (
-        '{{"e":"ACCOUNT_UPDATE","T":{0},"E":{0},"a":{{"m":"FUNDING_FEE","S":"SYM0",'
-        '"B":[{{"a":"USDC","wb":"1000","cw":"1000","bc":"-0.5"}}],"P":[]}}}}'
-    )
-    for ts_ms in (1_000, 1_000, 2_000):
-        shell.hear(frame.format(ts_ms))
-    assert shell.core.desk(0).totals()["funding_e8"] == -100_000_000
-
-
 # ---- books ---------------------------------------------------------------------------------------------------------
 
 

@@ -93,6 +93,7 @@ class Shell(Rig):
             2000,
             self.events.venue_positions,
         )
+        self.events.on_funding = self.reconciliation.funding.told
 
     def hear(self, frame: str) -> None:
         self.events.handle(user_event(frame.encode()), self.now_ns)
@@ -157,15 +158,6 @@ def test_the_fast_notice_and_the_full_one_book_a_fill_once_with_its_fee(shell):
     shell.update(order, "TRADE", "FILLED", l="0.01", z="0.01", L="9999", n="-0.002", t=871685788)
     totals = shell.core.desk(0).totals()
     assert (totals["position_lots"], totals["fills"], totals["fees_e8"]) == (10, 1, -200_000)
-
-
-def test_funding_is_booked_where_it_belongs(shell):
-    shell.hear(
-        '{"e":"ACCOUNT_UPDATE","T":1776787203246,"E":1776787203246,"a":{"B":[{"a":"USDC","wb":"38.17806885",'
-        '"cw":"38.17806885","bc":"-0.00085067"}],"P":[],"m":"FUNDING_FEE"}}'
-    )
-    assert shell.core.desk(0).totals()["funding_e8"] == -85_067
-    assert shell.core.wallet_e8 == 3_817_806_885
 
 
 def test_an_order_of_a_former_life_that_appears_is_reported(shell):

@@ -104,12 +104,33 @@ def write_limits(run_folder: Path, limits: dict[str, dict[str, int]]) -> None:
     write_durably(run_folder / "limits.json", msgspec.json.encode(limits).decode())
 
 
+class Payment(msgspec.Struct):
+    """A funding payment that is booked: when the account's stream told it, when and under which number the history
+    does. 0, "": it has not yet."""
+
+    amount_e8: int
+    told_ms: int = 0
+    paid_ms: int = 0
+    number: str = ""
+
+
+class FundingBook(msgspec.Struct):
+    """What a total of funding holds: everything since `since_ms`. payments: those that the history may tell again.
+
+    read_ms: until when it was read.
+    """
+
+    since_ms: int
+    read_ms: int
+    payments: list[Payment] = []
+
+
 class Inherited(msgspec.Struct):
     """One symbol's books as a former life left them: totals, and the trade ids that they hold.
 
     A fill may be in the journal while the record that carries it was never published: trades newer than the totals'
     newest are not booked, wherever else they stand. fees_missing: trades whose fee the totals do not hold, or that had
-    none. ts_ms: when the totals were published, UTC.
+    none. ts_ms: when the totals were published, UTC. funding: None in books that an older phx wrote.
     """
 
     totals: dict[str, int]
@@ -117,6 +138,7 @@ class Inherited(msgspec.Struct):
     newest_trade_id: int
     ts_ms: int
     fees_missing: set[int] = set()
+    funding: FundingBook | None = None
 
 
 Books = dict[str, Inherited]
@@ -128,6 +150,16 @@ def read_books(run_folder: Path) -> Books:
         return msgspec.json.decode((run_folder / "books.json").read_bytes(), type=Books)
     except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return {}
+
+
+def newest_books(on_disk: Books, in_memory: Books) -> Books:
+    """Return each symbol's newest books. Funding is as on disk: shared memory does not say which payments it holds,
+    and the venue's history tells those that are missing again."""
+    for symbol, life in in_memory.items():
+        if symbol in on_disk:
+            life.totals["funding_e8"] = on_disk[symbol].totals["funding_e8"]
+            life.funding = on_disk[symbol].funding
+    return on_disk | in_memory
 
 
 def write_books(run_folder: Path, books: Books) -> None:

@@ -13,7 +13,7 @@ from phx.gateway.account import e8, open_cost_ticklots
 from phx.gateway.epoch import Books
 from phx.gateway.reconcile import Reconciliation, prove_none_open, trades_since
 from phx.instruments import Instrument
-from phx.venue.interface import AccountRest, VenueError
+from phx.venue.interface import AccountRest, VenueError, VenueReject
 
 VENUE_S = 60.0  # how long to wait for a venue that does not answer
 USER_STREAM_S = 30.0
@@ -80,8 +80,8 @@ async def prove_empty(rest: AccountRest, symbols, prefix: str, until_mono_ns: in
 
 
 async def restore_books(reconciliation: Reconciliation, inherited: Books) -> None:
-    """Set every position, with the fills that happened while nobody looked, and check it against the venue's."""
-    rest, core = reconciliation.rest, reconciliation.core
+    """Set every position, with the fills and the funding that nobody heard of, and check it against the venue's."""
+    rest, core, funding = reconciliation.rest, reconciliation.core, reconciliation.funding
     wallet = {balance.asset: balance.wallet for balance in await rest.balances()}
     positions = {p.symbol: p for p in await rest.positions() if p.side == "BOTH"}
     for symbol, instrument in reconciliation.instruments.items():
@@ -95,6 +95,7 @@ async def restore_books(reconciliation: Reconciliation, inherited: Books) -> Non
             cost = open_cost_ticklots(instrument, lots, position.entry_price) if lots else 0
             totals = dict.fromkeys(desk.totals(), 0) | {"position_lots": lots, "open_cost_ticklots": cost}
             desk.restore(totals, max(newest, default=0))
+            funding.restore(symbol, None, rest.clock.timestamp_ms())
             log.info("%s: position %d lots, taken from the venue", symbol, lots)
             continue
         # Trades may be booked out of order: those older than the newest count one by one, as far as ids are known.
@@ -102,6 +103,7 @@ async def restore_books(reconciliation: Reconciliation, inherited: Books) -> Non
         desk.restore(former.totals, before)
         for trade_id in sorted(former.trade_ids):
             desk.know_trade(trade_id, trade_id not in former.fees_missing)
+        funding.restore(symbol, former.funding, former.ts_ms)
         ago_s = min(time.time() - former.ts_ms / 1000 + EARLIER_S, OLDEST_S)
         trades = await trades_since(rest, symbol, rest.clock.timestamp_ms() - int(ago_s * 1000))
         booked = sum(reconciliation.book(instrument, trade) for trade in trades if trade.trade_id > before)
@@ -110,3 +112,7 @@ async def restore_books(reconciliation: Reconciliation, inherited: Books) -> Non
             log.error("%s: position %d lots, the venue says %d", symbol, desk.position_lots, lots)
             core.on_position(instrument.symbol_id, lots, cost, time.monotonic_ns())
         log.info("%s: position %d lots, continued from the former life, %d fills missed", symbol, lots, booked)
+    try:
+        await funding.read()
+    except VenueReject as error:
+        log.error("gateway: the history of funding is not to be had, only what the stream tells is booked: %s", error)

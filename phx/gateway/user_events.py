@@ -1,7 +1,6 @@
 """The account's private stream: what each event tells the core."""
 
 import logging
-from collections import deque
 from collections.abc import Callable
 
 from phx._core.enums import ExecKind
@@ -33,7 +32,8 @@ class UserEvents:
         self.on_expired: Callable[[str, str], None] = lambda symbol, reason: None  # told each order that expired
         self.venue_positions: dict[str, tuple[str, str, int]] = {}
         self.foreign_fee_assets: set[str] = set()
-        self.payments: deque[tuple] = deque(maxlen=64)  # funding booked last
+        # Told each payment of funding: symbol ("" = the venue names none), amount in 1e-8, UTC ms.
+        self.on_funding: Callable[[str, int, int], None] = lambda symbol, amount_e8, ts_ms: None
         self.foreign_orders: set[str] = set()  # client ids of orders that are not ours, told of already
         self.foreign_seen = 0
 
@@ -142,7 +142,8 @@ class UserEvents:
             if any(balance.asset == i.quote_asset for i in self.instruments.values()):
                 self.core.wallet_e8 = e8(balance.wallet)
                 if account.reason == "FUNDING_FEE":
-                    self._funding(account, e8(balance.change), event.ts_event_ns, now_ns)
+                    named = [account.symbol] if account.symbol else [p.symbol for p in account.positions]
+                    self.on_funding(next(iter(named), ""), e8(balance.change), event.ts_event_ns // 1_000_000)
         for position in account.positions:
             if position.symbol in self.instruments and position.side == "BOTH":
                 self.venue_positions[position.symbol] = (position.qty, position.entry_price, now_ns)
@@ -152,14 +153,3 @@ class UserEvents:
         if setting is not None and setting.symbol in self.instruments and setting.leverage > 0:
             log.info("%s: leverage %d", setting.symbol, setting.leverage)
             self.core.account.set_leverage(self.instruments[setting.symbol].symbol_id, setting.leverage)
-
-    def _funding(self, account, amount_e8: int, ts_ns: int, now_ns: int) -> None:
-        symbols = [account.symbol] if account.symbol else [p.symbol for p in account.positions]
-        payment = (ts_ns, amount_e8, *symbols)
-        if payment in self.payments:  # both connections of a roll tell it
-            return
-        self.payments.append(payment)
-        known = [self.instruments[symbol].symbol_id for symbol in symbols if symbol in self.instruments]
-        # Where the venue names no symbol the payment belongs to the largest position; totals stay exact.
-        known = known or [max(self.core.desks, key=lambda desk: abs(desk.position_lots)).symbol_id]
-        self.core.on_funding(known[0], amount_e8, ts_ns, now_ns)
