@@ -157,9 +157,9 @@ cdef class GatewayCore:
                 desk.proof_period_ns = proof["period_ns"]
 
     def turn_day(self, int64_t utc_s):
-        """Begin a new UTC day if it is one; return whether it was."""
+        """Begin a new UTC day if it is a later one; return whether it was."""
         cdef int64_t start_s = utc_s - utc_s % DAY_S
-        if start_s == self.day_start_s:
+        if start_s <= self.day_start_s:
             return False
         # Yesterday's profit is not today's: the totals go on, the day begins at zero.
         self.day_start_s, self.day_base_e8 = start_s, -self.profit_e8()

@@ -15,7 +15,7 @@ from phx._core.account import Account
 from phx._core.desk import Desk
 from phx._core.gateway import GatewayCore
 from phx._core.ring import RingWriter
-from phx.gateway import checks, startup
+from phx.gateway import checks, patience, startup
 from phx.gateway import epoch as lives
 from phx.gateway.account import Orders
 from phx.gateway.budgets import Budgets
@@ -120,10 +120,11 @@ class Gateway:
         """Recover, work until asked to stop, leave nothing open."""
         process = self.process
         log.info("gateway: epoch %d, the former life ended %s", self.epoch, "cleanly" if self.clean else "uncleanly")
-        await startup.reach(self.rest, lambda: process.stopping)
+        await patience.reach(self.rest, self._stopping, patience.FIRST_PAUSE_S)
+        self.instruments = await self._patiently("exchangeInfo", lambda: self.rest.exchange_info(self.symbol_ids))
         if process.stopping:
+            await self.rest.close()
             return
-        self.instruments = await self.rest.exchange_info(self.symbol_ids)
         startup.check_tables(process.folder, self.instruments)
         self._put_together()
         self._start_turning()
@@ -184,31 +185,38 @@ class Gateway:
         for symbol, limits in lives.read_limits(self.process.run_folder).items():
             self._restore_limits(symbol, limits)
 
+    def _stopping(self) -> bool:
+        return self.process.stopping
+
+    async def _patiently(self, what: str, question):
+        return await patience.patiently(self.rest, what, question, self._stopping)
+
     async def _recover(self) -> None:
-        stopping = lambda: self.process.stopping  # noqa: E731
+        stopping = self._stopping
         prefix = self.endpoints.coid_prefix
         await checks.admit(self.rest, self.config, self.instruments, self.endpoints, stopping)
         if stopping():
             return
-        await self.budgets.learn()
-        await startup.learn_fees(self.rest, self.core, self.instruments)
+        while not await self.budgets.learn() and not stopping():
+            await patience.pause(patience.AFTER_ANSWER_S, stopping)
+            await patience.reach(self.rest, stopping)
+        await self._patiently("fees", lambda: startup.learn_fees(self.rest, self.core, self.instruments))
         self._start(self.stream.run())
         if not self.by_rest:
             self._start(self.connection.run())
         until_ns = 0 if self.clean else self.locked_ns + self.absent_after_ns
-        await startup.prove_empty(self.rest, self.instruments, prefix, until_ns)
-        if not await startup.wait_for(lambda: self.stream.up, startup.USER_STREAM_S, stopping) and not stopping():
-            raise TimeoutError(f"gateway: no user stream within {startup.USER_STREAM_S:.0f} s")
+        await startup.prove_empty(self.rest, self.instruments, prefix, until_ns, stopping)
+        await startup.wait_for_stream(lambda: self.stream.up, stopping)
+        await self._patiently("books", lambda: startup.restore_books(self.reconciliation, self.inherited))
         if stopping():
             return
-        await startup.restore_books(self.reconciliation, self.inherited)
         # Before anything is published as whole: of funding only the file says what its total holds.
         lives.write_books(self.process.run_folder, self._books())
         self.turn()  # the day begins with what the books are worth now
         if not await startup.wait_for(lambda: self.surroundings.proven(time.monotonic_ns()), startup.PROOF_S, stopping):
             log.warning("gateway: the dead man's switch is not armed yet; adding nothing until it is")
         self.core.day_start_s, self.core.day_base_e8 = self.day.start_s, self.day.base_e8
-        self._turn_day(time.time())
+        self._turn_day()
 
     async def _work(self) -> None:
         if not self.process.stopping:
@@ -223,7 +231,7 @@ class Gateway:
         while not self.process.stopping:
             await asyncio.sleep(0.1)
             self._keep_limits()
-            self._turn_day(time.time())
+            self._turn_day()
         await self._leave()
         if self.failed:
             raise RuntimeError("gateway: ended because a part of it failed; to be started anew")
@@ -464,8 +472,9 @@ class Gateway:
             lives.write_limits(self.process.run_folder, {d.symbol: d.limits_in_force for d in self.core.desks})
             self.limits_written = versions
 
-    def _turn_day(self, utc_s: float) -> None:
-        if self.core.turn_day(int(utc_s)):
+    def _turn_day(self) -> None:
+        # The venue's day: a step of our wall clock begins none.
+        if self.core.turn_day(self.rest.clock.venue_ns(time.monotonic_ns()) // 1_000_000_000):
             lives.write_day(self.process.run_folder, lives.Day(self.core.day_start_s, self.core.day_base_e8))
 
     def _start(self, work) -> None:

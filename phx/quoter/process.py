@@ -43,7 +43,8 @@ def last_state(config, symbol: str) -> np.ndarray | None:
     except (SegmentMissing, SegmentRefused):
         return None
     state = RingReader(segment.memory, QUOTER_STATE).read_newest()
-    if state is None or not 0 <= time.time_ns() - int(state["ts_ns"]) <= config.ops.snapshot_max_age_s * 1e9:
+    # A segment of another boot is refused, so its monotonic time is ours: the wall clock may have been set meanwhile.
+    if state is None or time.monotonic_ns() - int(state["now_mono_ns"]) > config.ops.snapshot_max_age_s * 1e9:
         return None
     return np.array([state])
 

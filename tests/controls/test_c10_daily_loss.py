@@ -61,6 +61,7 @@ def test_a_new_day_begins_at_zero():
     rig = losing(1_500)
     assert rig.core.turn_day(86_400 * 20_000 + 5)
     assert not rig.core.turn_day(86_400 * 20_001 - 1)
+    assert not rig.core.turn_day(86_400 * 20_000 - 1)  # a clock set back begins no other day
     assert (rig.core.day_start_s, rig.core.day_base_e8) == (86_400 * 20_000, 75 * 10**8)
     for mark, stopped in ((96_500, False), (96_499, True)):  # 2000 and 2001 ticks below where the day began
         rig.market(mark - 1, mark + 1, mark)
