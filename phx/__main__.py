@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     book.add_argument("--once", action="store_true", help="once, as text")
     for name, text in (OPERATOR_VERBS | GUARDIAN_VERBS).items():
         stop = verb(name, text)
-        stop.add_argument("symbol", nargs="?", default="", help="default: all")
+        stop.add_argument("symbol", nargs="?", default="", type=scope, help="default: all")
         if name == "enable":
             stop.add_argument("--confirm", metavar="WORD", default="", help="the word that `phx enable` shows first")
     backtest = verb("backtest", "quote on recordings in virtual time, without the other processes, and sum up")
@@ -82,6 +82,11 @@ def parser() -> argparse.ArgumentParser:
             if name == "sim":
                 add_venue_options(process)
     return top
+
+
+def scope(word: str) -> str:
+    """Return the symbol that a word of a human stands for, "" = all of them."""
+    return "" if word.lower() == "all" else word.upper()
 
 
 def share(text: str) -> str:

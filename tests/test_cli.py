@@ -1,9 +1,12 @@
 """The command line: verbs, exit statuses, one clear line for what cannot be done."""
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -213,3 +216,51 @@ def test_kill_latches_even_when_nobody_answers(file, instance_config):
     (latch,) = Latches(instance_config.run_folder()).all()
     assert (latch.process, latch.symbol) == ("operator", "ETHUSDC")
     assert b'"command":"kill"' in (instance_config.run_folder() / "audit.log").read_bytes()
+
+
+@contextlib.contextmanager
+def hung(config, name: str):
+    """Have a process that took up its socket and hangs: what is asked is taken, nothing answered."""
+    path = config.socket_path(name)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        yield
+    path.unlink()
+
+
+def test_a_hung_guardian_delays_no_latch(file, instance_config):
+    latches = Latches(instance_config.run_folder())
+    with hung(instance_config, "guardian"):
+        arguments = [sys.executable, "-m", "phx", "--config", str(file), "kill"]
+        asking = subprocess.Popen(arguments, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + 10  # it is patient with the guardian for longer
+            while not latches.all() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert latches.all() and asking.poll() is None
+        finally:
+            asking.kill()
+            asking.wait()
+
+
+def test_a_hung_ops_delays_no_cancel_and_the_status_tells(file, instance_config):
+    with hung(instance_config, "control"):
+        begin = time.monotonic()
+        done = phx("--config", file, "cancel-all")
+        took_s = time.monotonic() - begin
+    assert done.returncode == 1 and took_s < 10  # ops alone would be waited for longer
+    assert "not paused" in done.stderr and "NOT VERIFIED at the venue" in done.stderr
+
+
+def test_whom_ops_does_not_answer_is_told_of_other_ways_to_stop(file):
+    said = phx("--config", file, "pause").stderr
+    assert "pause: ops does not do it" in said and "`phx kill`" in said
+
+
+@pytest.mark.parametrize("word", ["all", "ALL", ""])
+def test_all_means_all_for_every_way_to_stop(word):
+    for verb in (*cli.OPERATOR_VERBS, *cli.GUARDIAN_VERBS):
+        assert cli.parser().parse_args([verb, *filter(None, [word])]).symbol == ""
+    assert cli.parser().parse_args(["kill", "btcusdc"]).symbol == "BTCUSDC"

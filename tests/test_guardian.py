@@ -364,7 +364,7 @@ def test_kill_latches_first_and_enable_clears_with_an_audit_line(guarded):
     guarded.venue.orders["BTCUSDC"] = ["phxs-00-1-1"]
     assert guarded.ask("kill", reason="test of the red button").ok
     (latch,) = Latches(guarded.config.run_folder()).all()
-    assert (latch.process, latch.symbol, latch.reason) == ("guardian", "", "test of the red button")
+    assert (latch.process, latch.symbol, latch.reason) == ("operator", "", "test of the red button")
     assert latch.who == f"uid {os.geteuid()}"
     assert latch.ts_ns < time.time_ns() and not guarded.venue.orders["BTCUSDC"]
     assert any("red button" in line for line in guarded.ask("status").status["latches"])
@@ -374,7 +374,7 @@ def test_kill_latches_first_and_enable_clears_with_an_audit_line(guarded):
     refused = guarded.ask("enable")
     assert not refused.ok and "red button" in refused.status["latches"][0]
     assert not guarded.ask("enable", confirm="another").ok
-    assert guarded.ask("enable", confirm=refused.status["confirm"][0]).text == "cleared guardian"
+    assert guarded.ask("enable", confirm=refused.status["confirm"][0]).text == "cleared operator"
     assert Latches(guarded.config.run_folder()).all() == []
     lines = [json.loads(line) for line in (guarded.config.run_folder() / "audit.log").read_text().splitlines()]
     assert [(line["command"], line["ok"]) for line in lines] == [
@@ -382,8 +382,8 @@ def test_kill_latches_first_and_enable_clears_with_an_audit_line(guarded):
         *[("enable", False)] * 2,
         ("enable", True),
     ]
-    assert lines[2]["latches_after"] == ["guardian"]
-    assert lines[3]["latches_before"] == ["guardian"] and lines[3]["latches_after"] == []
+    assert lines[2]["latches_after"] == ["operator"]
+    assert lines[3]["latches_before"] == ["operator"] and lines[3]["latches_after"] == []
     assert {line["uid"] for line in lines} == {os.geteuid()}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 
 import msgspec
 import pytest
@@ -63,7 +64,7 @@ def test_the_screen_tells_mode_reason_and_three_profits(written):
     written.quoting()
     written.publish("state.BTCUSDC", mode=Mode.MODE_PINNING, reason=Reason.REASON_RATIO_ROSE, ratio=0.62)
     assert View(written.instance).screen()[3:5] == [
-        "BTCUSDC   pinning   60,010.05    60,000.00    60,020.00    +0.03       -0.20     3      2+1     "
+        "BTCUSDC   pinning    60,010.05   60,000.00    60,020.00    +0.03       -0.20     3      2+1     "
         "1.0       10.1 us/1.01 ms      -",
         "          ratio rose; inventory +62.0% of net_max, gap 20; PnL without fees +1.80, at base fees +1.61, "
         "by the mark price -0.23",
@@ -101,6 +102,20 @@ def test_the_reason_for_not_quoting_is_said(written):
     assert why_not_quoting(figures(written.instance, "BTCUSDC")) == "no order on sell"
     written.publish("state.BTCUSDC", mode=Mode.MODE_PAUSED, reason=Reason.REASON_BOOK_STALE)
     assert why_not_quoting(figures(written.instance, "BTCUSDC")) == "book stale"
+
+
+def test_whoever_is_silent_is_named_before_what_was_said_last(written):
+    written.quoting()
+    written.publish("own.BTCUSDC", ready=1, orders=0)
+    lives = ("feed.main", "quoter.BTCUSDC", "gateway", "guardian")
+    for name in lives:
+        written.segment(f"process.{name}").beat(time.monotonic_ns() + 10**12)
+    view, found = View(written.instance), figures(written.instance, "BTCUSDC")
+    assert view.why_not_quoting(found) == "no order on buy and sell"
+    for name in lives:
+        written.segment(f"process.{name}").beat(1)
+        assert view.why_not_quoting(found).startswith(f"{name} silent")
+        written.segment(f"process.{name}").beat(time.monotonic_ns() + 10**12)
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ class Control:
             # The latch first: the gateway adds nothing behind the cancel's back.
             latch = self.actions.latches.set
             try:
-                await asyncio.to_thread(latch, "guardian", request.reason or "kill", request.symbol, who)
+                await asyncio.to_thread(latch, "operator", request.reason or "kill", request.symbol, who)
             except OSError as error:  # cancelled all the same
                 unlatched = f"; NOT LATCHED, `phx down` keeps it down: {error}"
         symbols = [request.symbol] if request.symbol else self.actions.symbols

@@ -1,5 +1,6 @@
 """What the verbs of the command line do, each in a few lines, with one clear line when it cannot be done."""
 
+import contextlib
 import json
 import os
 import sys
@@ -18,6 +19,8 @@ from phx.recording import RecordingError
 PROCESSES = ("feed", "quoter", "gateway", "guardian", "ops", "sim")
 OPERATOR = ("pause", "flatten", "resume")
 GATEWAY_CANCELS_S = 3.0  # at most so long `phx kill` waits for the gateway when no guardian answers
+OPS_ANSWERS_S = 5.0  # ops does at once what it is asked; later, it hangs
+PAUSED_WITHIN_S = 1.0  # a hung ops keeps nobody waiting longer for the cancels behind the pause
 
 
 def dispatch(asked, path: Path) -> int:
@@ -165,7 +168,13 @@ def doctor(asked, config: Config, path: Path) -> int:
 
 
 def operator(asked, config: Config, path: Path) -> int:
-    return ask(config, "control", asked.verb, "" if asked.symbol == "all" else asked.symbol)
+    from phx.control import ControlError
+
+    try:
+        return ask(config, "control", asked.verb, asked.symbol, patience_s=OPS_ANSWERS_S)
+    except ControlError as error:
+        way_out = "" if asked.verb == "resume" else "; `phx kill` and `phx down` stop without ops"
+        raise ControlError(f"{asked.verb}: ops does not do it: {error}{way_out}") from None
 
 
 def cancel_all(asked, config: Config, path: Path) -> int:
@@ -173,28 +182,38 @@ def cancel_all(asked, config: Config, path: Path) -> int:
     from phx.control import ControlError
 
     try:
-        ask(config, "control", "pause", asked.symbol)
+        paused = ask(config, "control", "pause", asked.symbol, patience_s=PAUSED_WITHIN_S)
     except ControlError as error:
         print(f"not paused, orders may come back (`phx kill` keeps them away): {error}", file=sys.stderr)
-    return ask(config, "guardian", "cancel-all", asked.symbol)
+        paused = EXIT_AGAIN
+    try:
+        return max(paused, ask(config, "guardian", "cancel-all", asked.symbol))
+    except ControlError as error:
+        print(f"phx: NOT VERIFIED at the venue: {error}; {open_orders_seen(config, asked.symbol)}", file=sys.stderr)
+        return EXIT_AGAIN
 
 
 def kill(asked, config: Config, path: Path) -> int:
-    """Have the guardian latch, cancel and verify; without one latch here, which the gateway sees by itself."""
+    """Latch here, which the gateway sees by itself, whoever hangs; then have the guardian cancel and verify."""
     from phx.control import AuditLog, ControlError
     from phx.latches import Latches
 
     if asked.symbol and asked.symbol not in config.symbols:
         raise UnknownSymbol(f"{asked.symbol} is not traded; traded: {', '.join(config.traded())}")
     try:
+        Latches(config.run_folder()).set("operator", "kill", asked.symbol, f"uid {os.getuid()}")
+        latched = "latched"
+    except OSError as error:
+        latched = f"NOT LATCHED, `phx down` keeps it down: {error}"
+    try:
         return ask(config, "guardian", "kill", asked.symbol)
     except ControlError as error:
-        latch = Latches(config.run_folder()).set("operator", "kill", asked.symbol, f"uid {os.getuid()}")
-        text = f"latched; NOT VERIFIED at the venue: {error}"
-        AuditLog(config.run_folder()).write(
-            command="kill", symbol=asked.symbol, uid=os.getuid(), pid=os.getpid(), ok=False, text=text
-        )
-        print(f"phx: {latch.name} {text}; {open_orders_seen(config, asked.symbol)}", file=sys.stderr)
+        text = f"{latched}; NOT VERIFIED at the venue: {error}"
+        with contextlib.suppress(OSError):  # a full disk: the human is told all the same
+            AuditLog(config.run_folder()).write(
+                command="kill", symbol=asked.symbol, uid=os.getuid(), pid=os.getpid(), ok=False, text=text
+            )
+        print(f"phx: {text}; {open_orders_seen(config, asked.symbol)}", file=sys.stderr)
         return EXIT_AGAIN
 
 
@@ -278,12 +297,12 @@ def release_without_guardian(config: Config, request):
     return answer
 
 
-def ask(config: Config, socket: str, command: str, symbol: str = "", reason: str = "") -> int:
+def ask(config: Config, socket: str, command: str, symbol: str = "", reason: str = "", patience_s: float = 15.0) -> int:
     """Send a command to a control socket and print what it did."""
     from phx.control import Request
     from phx.control import ask as send
 
-    answer = send(config.socket_path(socket), Request(command, symbol, reason))
+    answer = send(config.socket_path(socket), Request(command, symbol, reason), patience_s)
     print(answer.text, file=sys.stdout if answer.ok else sys.stderr)
     for line in (line for lines in (answer.status or {}).values() for line in lines):
         print(f"  {line}")

@@ -50,6 +50,7 @@ class Ops:
         self.params = ParamsPublisher(process)
         self.operator = OperatorPublisher(process)
         self.audit = AuditLog(process.run_folder)
+        self.latches = Latches(process.run_folder)
         self.control = ControlServer(self.config.socket_path("control"), self.handle)
         self.said: dict[str, str] = {}  # the last complaint of each kind
         self.unconfirmed: list[str] = []  # raised limits that the gateway does not take yet
@@ -133,7 +134,7 @@ class Ops:
             if self.complain("journal", f"journal not written: {error}"):
                 self.operator.hold()
                 with contextlib.suppress(OSError):
-                    Latches(self.process.run_folder).set("ops", f"journal not written: {error}")
+                    self.latches.set("ops", f"journal not written: {error}")
             return
         self.process.counters["journal_seq"] = self.journal.written_seq
         if self.journal.lost != self.journal_lost:
@@ -213,6 +214,9 @@ class Ops:
             after = self.status()["wanted"]
             changes = [f"{s}: {before[s]} -> {after[s]}" for s in symbols if before[s] != after[s]]
             text = f"{request.command}: {', '.join(symbols)}"
+            if request.command != "pause":
+                held = [f"{s}: {latch.reason}" for s in symbols if (latch := self.latches.stops(s)) is not None]
+                text += f"; latched until `phx enable`: {', '.join(held)}" if held else ""
             answer = Answer(not forgotten, f"{text}; {forgotten}" if forgotten else text)
             self.record(request, peer, answer, changes)
             return answer

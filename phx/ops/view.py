@@ -10,7 +10,7 @@ from phx.process import HUNG_NS
 
 CLEAR = "\x1b[H\x1b[2J"
 COLUMNS = (
-    "symbol    mode      mid          own bid      own ask      position    PnL       fills  orders  "
+    "symbol    mode       mid         own bid      own ask      position    PnL       fills  orders  "
     "canc/min  tick-ladder p50/p99  tick-wire p50/p99"
 )
 
@@ -28,7 +28,7 @@ class View:
         for symbol in self.config.traded():
             found = figures(self.instance, symbol)
             lines.append(self.row(found))
-            lines.append(f"{'':10}{second_row(found)}")
+            lines.append(f"{'':10}{second_row(found, self.why_not_quoting(found))}")
         lines += ["", self.process_line()]
         latched = Latches(self.config.run_folder()).all()
         return lines + [f"latched: {latch.name}: {latch.reason}; phx enable clears it" for latch in latched]
@@ -46,7 +46,7 @@ class View:
     def row(self, f: Figures) -> str:
         minutes = max(self.age_s(), 60.0) / 60
         return (
-            f"{f.symbol:<10}{f.mode.lower():<10}{price(f.mid):<13}{price(f.own_bid):<13}{price(f.own_ask):<13}"
+            f"{f.symbol:<10}{f.mode.lower():<11}{price(f.mid):<12}{price(f.own_bid):<13}{price(f.own_ask):<13}"
             f"{f.position:<+12.6g}{f.pnl:<+10.2f}{f.fills:<7}{f'{f.buy_orders}+{f.sell_orders}':<8}"
             f"{f.cancels / minutes:<10.1f}{f.tick_to_ladder.text():<21}{f.tick_to_wire.text()}"
         )
@@ -56,7 +56,7 @@ class View:
         parts = []
         for symbol in self.config.traded():
             f = figures(self.instance, symbol)
-            why = f" ({why})" if (why := why_not_quoting(f)) else ""
+            why = f" ({why})" if (why := self.why_not_quoting(f)) else ""
             parts.append(
                 f"{symbol} {f.mode.lower()}{why} mid {price(f.mid)} orders {f.buy_orders}+{f.sell_orders} "
                 f"fills {f.fills} position {f.position:+.6g} PnL {f.pnl:+.2f}, without fees {f.pnl_no_fees:+.2f}, "
@@ -68,19 +68,28 @@ class View:
         words = []
         restarts = self.instance.restarts()
         for name in topology.processes(self.config):
-            age_ns = self.instance.heartbeat_age_ns(name)
-            state = "not ready" if age_ns is None else "ok" if age_ns < HUNG_NS else f"silent {age_ns / 1e9:.1f} s"
             again = f", {restarts[name]} restarts" if name in restarts else ""
-            words.append(f"{name} {state}{again}")
+            words.append(f"{name} {self.life_of(name)}{again}")
         return "   ".join(words)
+
+    def life_of(self, process: str) -> str:
+        age_ns = self.instance.heartbeat_age_ns(process)
+        return "not ready" if age_ns is None else "ok" if age_ns < HUNG_NS else f"silent {age_ns / 1e9:.1f} s"
+
+    def why_not_quoting(self, f: Figures) -> str:
+        """Return why a symbol is not quoted: who does not live, since what it last said is old, else what is said."""
+        said = why_not_quoting(f)
+        feeds = [f"feed.{group}" for group, symbols in self.config.feed_groups().items() if f.symbol in symbols]
+        lives = {name: self.life_of(name) for name in (*feeds, f"quoter.{f.symbol}", "gateway", "guardian")}
+        return ", ".join(f"{name} {life}" for name, life in lives.items() if life != "ok") or said if said else ""
 
     def age_s(self) -> float:
         return self.instance.age_s("gateway") or 0.0
 
 
-def second_row(f: Figures) -> str:
+def second_row(f: Figures, why: str) -> str:
     """Return why it is in its mode, how full it is, and what it earned under other fees and by the mark price."""
-    why = why_not_quoting(f) or ("quoting" if f.reason == "NONE" else f.reason.lower().replace("_", " "))
+    why = why or ("quoting" if f.reason == "NONE" else f.reason.lower().replace("_", " "))
     ratio = "-" if math.isnan(f.ratio) else f"{f.ratio:+.1%}"
     gap = "-" if math.isnan(f.gap) else f"{f.gap:.6g}"
     by_mark = f.pnl - f.unrealised + f.unrealised_mark

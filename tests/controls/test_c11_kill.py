@@ -68,12 +68,12 @@ def test_the_command_line_presses_it_and_only_enable_releases_it(venue):
     assert "no order of ours is open" in venue.phx("kill").stdout
     assert venue.open_count() == 0 and Latches(venue.config.run_folder()).all()
     shown = venue.phx("enable", check=False)
-    assert shown.returncode == 1 and "latched: guardian: kill" in shown.stdout
+    assert shown.returncode == 1 and "latched: operator: kill" in shown.stdout
     assert Latches(venue.config.run_folder()).all()
     assert "not confirmed" in venue.phx("enable", "--confirm", "000000", check=False).stderr
     assert Latches(venue.config.run_folder()).all()
     # No supervisord here to start what a latch kept down, so only the clearing can succeed.
-    assert "cleared guardian" in venue.phx("enable", "--confirm", shown.stderr.split()[-1], check=False).stdout
+    assert "cleared operator" in venue.phx("enable", "--confirm", shown.stderr.split()[-1], check=False).stdout
     assert Latches(venue.config.run_folder()).all() == []
     lines = [json.loads(line) for line in (venue.config.run_folder() / "audit.log").read_text().splitlines()]
     assert [(line["command"], line["ok"]) for line in lines] == [
@@ -91,4 +91,4 @@ def test_a_latch_survives_the_guardian_s_death(venue):
     venue.config.socket_path("guardian").unlink()
     venue.launch("guardian")
     wait_until(venue.config.socket_path("guardian").exists, 30, "the guardian")
-    assert any("guardian" in line for line in press(venue, "status").status["latches"])
+    assert any("operator" in line for line in press(venue, "status").status["latches"])
