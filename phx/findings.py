@@ -16,7 +16,8 @@ class Verdict(StrEnum):
 
 
 class Finding(Struct, frozen=True):
-    """heals: a failure that may pass by itself, so that waiting is worth while."""
+    """heals: a failure that may pass by itself, so that waiting is worth while. reduces: one that says nothing against
+    closing what is open: with a position trading begins, but only to reduce it."""
 
     name: str
     verdict: Verdict
@@ -24,6 +25,7 @@ class Finding(Struct, frozen=True):
     expected: str = ""
     advice: str = ""
     heals: bool = False
+    reduces: bool = False
 
     @property
     def line(self) -> str:
@@ -33,9 +35,11 @@ class Finding(Struct, frozen=True):
         return text + (f"; {self.advice}" if self.advice and self.verdict != Verdict.OK else "")
 
 
-def judged(name: str, good: bool, found, expected="", advice: str = "", worst=Verdict.FAIL, heals=False) -> Finding:
+def judged(
+    name: str, good: bool, found, expected="", advice: str = "", worst=Verdict.FAIL, heals=False, reduces=False
+) -> Finding:
     """Return a finding that is ok if `good`, else `worst`."""
-    return Finding(name, Verdict.OK if good else worst, str(found), str(expected), advice, heals)
+    return Finding(name, Verdict.OK if good else worst, str(found), str(expected), advice, heals, reduces)
 
 
 def table(findings: list[Finding]) -> list[str]:

@@ -1,9 +1,7 @@
 """The venue's limits as they are now: adopted while trading, shared with the other processes, kept over restarts."""
 
-import asyncio
 from types import SimpleNamespace
 
-import msgspec
 import pytest
 from gateway_rig import Rig, places
 
@@ -11,8 +9,7 @@ from phx._core.enums import JournalKind, RejectReason
 from phx.config import Limits
 from phx.gateway import epoch as lives
 from phx.gateway.budgets import Budgets
-from phx.gateway.process import Gateway
-from phx.venue.binance.messages import AccountUpdate, RateLimit
+from phx.venue.binance.messages import RateLimit
 from phx.venue.binance.silence import Silence
 from phx.venue.binance.weights import FIREWALL_NS, Weights
 
@@ -127,28 +124,3 @@ def test_every_order_in_the_journal_says_which_limits_it_was_checked_against():
     rig.quote([(99_980, 10)])
     found = [e for e in rig.journal.all() if e["kind"] == JournalKind.JOURNAL_PLACE]
     assert [int(e["params_version"]) for e in found] == [41, 42]
-
-
-def test_a_funding_payment_is_on_disk_at_once_and_not_with_the_next_round(tmp_path):
-    """Fills come again from the venue's history; a payment that was only in memory is lost when the host is."""
-    rig = Rig()
-    gateway = object.__new__(Gateway)
-    gateway.process, gateway.core = SimpleNamespace(run_folder=tmp_path, counters=None), rig.core
-    gateway.events = SimpleNamespace(handle=lambda event, now_ns: rig.core.on_funding(0, -700, 1, now_ns))
-    gateway.turn = lambda: None
-
-    async def life():
-        gateway.books_due = asyncio.Event()
-        writing = asyncio.create_task(gateway._keep_books())
-        for written in (0, -700):
-            for _ in range(200):
-                await asyncio.sleep(0.01)
-                books = lives.read_books(tmp_path)
-                if books and books["SYM0"].totals["funding_e8"] == written:
-                    break
-            assert books["SYM0"].totals["funding_e8"] == written
-            event = msgspec.json.decode(FUNDING, type=AccountUpdate)
-            gateway._on_event(event, rig.now_ns, 0)
-        writing.cancel()
-
-    asyncio.run(life())

@@ -272,12 +272,97 @@ async def test_what_is_not_known_is_asked_again_until_it_is(desk, answers, monke
     assert sum("waiting: account: not known" in record.message for record in caplog.records) == 1
 
 
-async def test_what_does_not_heal_in_time_ends_this_life_and_not_for_good(desk, answers, monkeypatch):
-    monkeypatch.setattr(checks, "AGAIN_S", 0.01)
-    monkeypatch.setattr(checks, "HEALS_WITHIN_S", 0.05)
+async def test_what_may_heal_is_waited_for_until_asked_to_stop(desk, answers, monkeypatch):
+    monkeypatch.setattr(checks, "AGAIN_S", 0.001)
     answers(ACCOUNT, lambda call: {})
-    with pytest.raises(TimeoutError, match="not fit to trade"):
-        await asyncio.wait_for(checks.admit(desk.rest, desk.config, desk.instruments, desk.where, lambda: False), 30)
+    looks = []
+    monkeypatch.setattr(checks.patience, "reach", lambda *asked: looks.append(1) or asyncio.sleep(0))
+    await asyncio.wait_for(admitted(desk, lambda: len(looks) > 3), 60)
+
+
+# ---- fit to be left ------------------------------------------------------------------------------------------------
+
+POSITIONS = ("GET", "/fapi/v3/positionRisk")
+
+
+def admitted(desk, stopping=lambda: False, **changes):
+    config = msgspec.structs.replace(desk.config, **changes)
+    return checks.admit(desk.rest, config, desk.instruments, desk.where, stopping)
+
+
+def holding(qty: str, symbol: str = "BTCUSDC"):
+    row = {"symbol": symbol, "positionAmt": qty, "entryPrice": "64000", "positionSide": "BOTH"}
+    return lambda call: [row]
+
+
+def poor(call):
+    return [{"asset": "USDC", "balance": "100.0", "availableBalance": "100.0"}]
+
+
+LASTING = {
+    "equity": (("GET", "/fapi/v3/balance"), poor),
+    "margin type": (CONTRACT, {"marginType": "ISOLATED"}),
+    "asset mode": (ACCOUNT, {"multiAssetsMargin": True}),
+    "order BTCUSDC": (TRY, refusing(-4164)),
+}
+
+
+@pytest.mark.parametrize("name", LASTING)
+async def test_with_a_position_open_an_unfit_account_may_be_left(desk, answers, name):
+    endpoint, handler = LASTING[name]
+    answers(endpoint, changed(endpoint, **handler) if isinstance(handler, dict) else handler)
+    for flat in (holding("0"), holding("5", "XRPUSDC")):
+        answers(POSITIONS, flat)
+        with pytest.raises(StayDown):
+            await admitted(desk)
+    answers(POSITIONS, holding("-0.012"))
+    why = await admitted(desk)
+    assert "\n" not in why and why.endswith("Open, and may only be reduced: BTCUSDC -0.012")
+    assert name.split()[0] in why or "a stop at full inventory" in why
+
+
+@pytest.mark.parametrize(
+    "endpoint, handler",
+    [
+        (ACCOUNT, {"dualSidePosition": True}),
+        (ACCOUNT, {"canTrade": False}),
+        (TRY, refusing(-4061)),
+        (TRY, refusing(-4088)),
+    ],
+)
+async def test_what_forbids_closing_keeps_it_down_and_names_what_is_open(desk, answers, endpoint, handler):
+    answers(POSITIONS, holding("0.3"))
+    answers(("GET", "/fapi/v3/balance"), poor)
+    answers(endpoint, changed(endpoint, **handler) if isinstance(handler, dict) else handler)
+    with pytest.raises(StayDown, match=r"Open, to be closed at the venue: BTCUSDC 0\.3"):
+        await admitted(desk)
+
+
+@pytest.mark.parametrize("right, left", [("enableWithdrawals", True), ("enableFutures", False)])
+async def test_a_key_that_may_too_much_can_still_close_and_one_without_futures_cannot(desk, answers, right, left):
+    where = msgspec.structs.replace(desk.where, account_api=desk.where.rest)
+    answers(RESTRICTIONS, lambda call: GOOD_RIGHTS | {right: left})
+    answers(POSITIONS, holding("0.3"))
+    asked = checks.admit(desk.rest, desk.config, desk.instruments, where, lambda: False)
+    if left:
+        assert "may only be reduced" in await asked
+    else:
+        with pytest.raises(StayDown):
+            await asked
+
+
+async def test_nothing_is_decided_before_the_positions_are_known(desk, answers, monkeypatch):
+    monkeypatch.setattr(checks, "AGAIN_S", 0.001)
+    asked = []
+
+    def sometimes(call):
+        asked.append(1)
+        return {} if len(asked) < 20 else holding("0.3")(call)
+
+    answers(("GET", "/fapi/v3/balance"), poor)
+    answers(CONTRACT, changed(CONTRACT, marginType="ISOLATED"))
+    answers(POSITIONS, sometimes)
+    assert "may only be reduced: BTCUSDC 0.3" in await admitted(desk)
 
 
 async def test_the_gateway_stays_down_with_one_line_of_everything_that_is_wrong(desk, answers):

@@ -28,18 +28,22 @@ class Budgets:
         self.orders: dict[int, int] = {}  # window, s → orders, as last adopted
         core.weight_limit = rest.weights.limit
 
-    async def learn(self) -> None:
-        """Ask for all of it; what the venue does not answer stays as it was."""
+    async def learn(self) -> bool:
+        """Ask for all of it; what the venue does not answer stays as it was. Returns whether it answered everything."""
+        answered = True
         try:
             self.adopt(await self.rest.rate_limits())
         except VenueError as error:
             log.warning("rate limits: %s", error)
+            answered = False
         for symbol, instrument in self.instruments.items():
             try:
                 self.core.account.set_leverage(instrument.symbol_id, (await symbol_config(self.rest, symbol)).leverage)
             except (VenueError, ValueError) as error:
                 # Not known counts as none: the careful side.
                 log.warning("%s: leverage: %s", symbol, error)
+                answered = False
+        return answered
 
     async def run(self) -> None:
         """Ask again and again until cancelled."""

@@ -4,7 +4,6 @@ The gateway runs them before its first order and `phx doctor` for people; both s
 is a pure function of what was read (standing.py), the configuration and the venue's instruments.
 """
 
-import asyncio
 import logging
 import time
 from collections import defaultdict
@@ -12,16 +11,16 @@ from decimal import Decimal
 
 from phx.config import Config
 from phx.findings import Finding, Verdict, judged
+from phx.gateway import patience
 from phx.instruments import Instrument
 from phx.params import ParamsError, params_record
 from phx.process import StayDown
-from phx.venue.binance.errors import KEY_REFUSED, Advice
+from phx.venue.binance.errors import BAD_SIGNATURE, KEY_REFUSED, Advice
 from phx.venue.binance.rest import Rest
 from phx.venue.binance.standing import Standing, standing
 from phx.venue.binance.weights import WEIGHT_PER_MINUTE
 from phx.venue.interface import AccountRest, VenueError, VenueReject
 
-BAD_SIGNATURE = -1022
 USUAL_ORDER_LIMITS = {10: 300, 60: 1200}  # window, s → orders, of an account without a special agreement
 WEIGHT_HEADROOM = 0.5  # of the limit: more used by others at this address is a bad start
 OFFSET_WARN_NS, OFFSET_FAIL_NS = 250_000_000, 1_000_000_000
@@ -44,8 +43,8 @@ PASSING = (
     Advice.FULL,
     Advice.CLOCK,
 )
+HOPELESS = (Advice.NOT_ALLOWED, Advice.MODE)  # refusals that a reducing order would meet, too
 MONTH_MS = 30 * 86_400_000
-HEALS_WITHIN_S = 60.0
 AGAIN_S = 2.0
 
 log = logging.getLogger("phx.gateway")
@@ -61,26 +60,45 @@ async def examine(
     return findings
 
 
-async def admit(rest: Rest, config: Config, instruments: dict[str, Instrument], where, stopping) -> None:
-    """Return when the account may be traded on; wait for what may heal. Raises StayDown for what does not."""
-    deadline_s, said = time.monotonic() + HEALS_WITHIN_S, ""
+async def admit(rest: Rest, config: Config, instruments: dict[str, Instrument], where, stopping) -> str:
+    """Return why the account may only be left, not added to; "" when it may be traded on. Waits for what may heal.
+
+    Raises StayDown for what lasts; but when a position is open, and nothing that was found forbids closing it, a
+    gateway that is not there would help nobody.
+    """
+    said = ""
     while not stopping():
+        await patience.reach(rest, stopping)
         findings = await examine(rest, config, instruments, where, thorough=False)
         refused = refusals(findings)
-        text = ". ".join(finding.line for finding in refused)
-        if lasting := [finding.line for finding in refused if not finding.heals]:
-            raise StayDown(". ".join(lasting))
         if not refused:
             for finding in findings:
                 if finding.verdict == Verdict.WARN:
                     log.warning("gateway: %s", finding.line)
-            return
-        if time.monotonic() > deadline_s:
-            raise TimeoutError(f"gateway: not fit to trade after {HEALS_WITHIN_S:.0f} s: {text}")
+            return ""
+        lasting = [finding for finding in refused if not finding.heals]
+        text = ". ".join(finding.line for finding in lasting or refused)
+        held = await positions_held(rest, instruments) if lasting else None
+        if any(not finding.reduces for finding in lasting):
+            raise StayDown(f"{text}. Open, to be closed at the venue: {held}" if held else text)
+        if lasting and held == "":
+            raise StayDown(text)
+        if held and len(lasting) == len(refused):
+            return f"{text}. Open, and may only be reduced: {held}"
         if text != said:
             said = text
             log.warning("gateway: waiting: %s", text)
-        await asyncio.sleep(AGAIN_S)
+        await patience.pause(AGAIN_S, stopping)
+    return ""
+
+
+async def positions_held(rest: AccountRest, instruments: dict[str, Instrument]) -> str | None:
+    """Return the open positions in these symbols, for people; None when they are not known."""
+    try:
+        held = [p for p in await rest.positions() if p.symbol in instruments and Decimal(p.qty) != 0]
+    except VenueError:
+        return None
+    return ", ".join(f"{p.symbol} {p.qty}" for p in held)
 
 
 def judge(found: Standing, config: Config, instruments: dict[str, Instrument], thorough: bool) -> list[Finding]:
@@ -125,7 +143,9 @@ def permissions(found: Standing, config: Config, instruments) -> list[Finding]:
     wrong = [f"{name} on" for name in FORBIDDEN if getattr(rights, name)]
     wrong += [f"{name} off" for name in NEEDED if not getattr(rights, name)]
     advice = "make a key that can read and trade futures from fixed addresses, and nothing else"
-    return [judged("key permissions", not wrong, ", ".join(wrong) or "read, futures, fixed addresses", "none", advice)]
+    shown = ", ".join(wrong) or "read, futures, fixed addresses"
+    reduces = rights.enable_reading and rights.enable_futures
+    return [judged("key permissions", not wrong, shown, "none", advice, reduces=reduces)]
 
 
 def expiry(found: Standing, config: Config, instruments) -> list[Finding]:
@@ -159,7 +179,8 @@ def asset_mode(found: Standing, config: Config, instruments) -> list[Finding]:
         return []
     multi = found.account.multi_assets_margin
     advice = "switch it with POST /fapi/v1/multiAssetsMargin: the limits count the quote currency alone"
-    return [judged("asset mode", not multi, "multi-assets" if multi else "single-asset", "single-asset", advice)]
+    shown = "multi-assets" if multi else "single-asset"
+    return [judged("asset mode", not multi, shown, "single-asset", advice, reduces=True)]
 
 
 # ---- contracts --------------------------------------------------------------------------------------------------
@@ -173,7 +194,7 @@ def margin_type(found: Standing, config: Config, instruments) -> list[Finding]:
             continue
         kind = found.symbols[symbol].margin_type
         advice = "switch it with POST /fapi/v1/marginType: isolated margin is liquidated while the account has money"
-        findings.append(judged(f"margin type {symbol}", kind == "CROSSED", kind, "CROSSED", advice))
+        findings.append(judged(f"margin type {symbol}", kind == "CROSSED", kind, "CROSSED", advice, reduces=True))
     return findings
 
 
@@ -221,7 +242,8 @@ def order_accepted(found: Standing, config: Config, instruments) -> list[Finding
         if isinstance(error, VenueReject) and error.code not in (*KEY_REFUSED, BAD_SIGNATURE):
             verdict = Verdict.WARN if error.advice in PASSING else Verdict.FAIL
             shown = f"refused on trial, code {error.code}: {error.msg}"
-            findings.append(Finding(name, verdict, shown, "accepted", str(error.advice)))
+            reduces = error.advice not in HOPELESS
+            findings.append(Finding(name, verdict, shown, "accepted", str(error.advice), reduces=reduces))
         else:
             findings += unanswered(found, fact, name)
     return findings
@@ -237,9 +259,8 @@ def grid(found: Standing, config: Config, instruments: dict[str, Instrument]) ->
             findings.append(Finding(f"filters {symbol}", Verdict.OK, found_))
         except ParamsError as error:
             advice = "correct the configuration to the venue's filters"
-            findings.append(
-                Finding(f"filters {symbol}", Verdict.FAIL, "; ".join(error.errors), "sizes that fit", advice)
-            )
+            wrong = "; ".join(error.errors)
+            findings.append(judged(f"filters {symbol}", False, wrong, "sizes that fit", advice, reduces=True))
     return findings
 
 
@@ -286,7 +307,7 @@ async def equity(rest: Rest, config: Config, instruments: dict[str, Instrument])
     try:
         await check_equity(rest, config, instruments)
     except StayDown as error:
-        return Finding("equity", Verdict.FAIL, str(error))
+        return Finding("equity", Verdict.FAIL, str(error), reduces=True)
     except VenueError as error:
         return Finding(
             "equity", Verdict.FAIL, f"not known: {error}", "an answer", "the venue is asked again", heals=True

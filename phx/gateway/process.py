@@ -48,6 +48,7 @@ QUIET_SYMBOLS = 4  # or, with more symbols than this, in proportion: each costs 
 CLOCK_S = 60.0
 BOOKS_S = 30.0  # the books are on disk at least this often
 STOP_S = 8.0
+FITNESS_S = 0.5  # a latch on an unfit account that a human clears is set again so soon
 
 log = logging.getLogger("phx.gateway")
 
@@ -121,6 +122,9 @@ class Gateway:
         process = self.process
         log.info("gateway: epoch %d, the former life ended %s", self.epoch, "cleanly" if self.clean else "uncleanly")
         await patience.reach(self.rest, self._stopping, patience.FIRST_PAUSE_S)
+        if not self.clean:
+            # Before anything is asked whose answer may be long in coming: nobody else may be there to do it.
+            await startup.clear(self.rest, list(self.symbol_ids), self.endpoints.coid_prefix)
         self.instruments = await self._patiently("exchangeInfo", lambda: self.rest.exchange_info(self.symbol_ids))
         if process.stopping:
             await self.rest.close()
@@ -194,7 +198,9 @@ class Gateway:
     async def _recover(self) -> None:
         stopping = self._stopping
         prefix = self.endpoints.coid_prefix
-        await checks.admit(self.rest, self.config, self.instruments, self.endpoints, stopping)
+        if why := await self._admit():
+            self._only_reduce(why)
+            self._start(self._mind_fitness())
         if stopping():
             return
         while not await self.budgets.learn() and not stopping():
@@ -217,6 +223,30 @@ class Gateway:
             log.warning("gateway: the dead man's switch is not armed yet; adding nothing until it is")
         self.core.day_start_s, self.core.day_base_e8 = self.day.start_s, self.day.base_e8
         self._turn_day()
+
+    async def _admit(self) -> str:
+        return await checks.admit(self.rest, self.config, self.instruments, self.endpoints, self._stopping)
+
+    def _only_reduce(self, why: str) -> None:
+        self.surroundings.may_add = False
+        self.surroundings.latches.set("gateway", why)
+        log.error("latched, positions may only be reduced: %s", why)
+
+    async def _mind_fitness(self) -> None:
+        """Add nothing until a human has cleared the latch and the account is fit to trade: only both together count."""
+        while not self.surroundings.may_add:
+            await asyncio.sleep(FITNESS_S)
+            if self.surroundings.latches.stops("") is not None:
+                continue
+            try:
+                why = await self._admit()
+            except life.StayDown as error:
+                why = str(error)
+            if why:
+                self._only_reduce(why)
+            else:
+                self.surroundings.may_add = True
+                log.info("gateway: the account is fit to trade again")
 
     async def _work(self) -> None:
         if not self.process.stopping:

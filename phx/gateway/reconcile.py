@@ -12,6 +12,7 @@ from collections.abc import Callable
 from phx._core import questions
 from phx._core.coid import format_coid, own_prefix
 from phx._core.gateway import GatewayCore
+from phx.gateway import patience
 from phx.gateway.account import Orders, e8, open_cost_ticklots
 from phx.gateway.funding import FundingBooks
 from phx.gateway.replies import Replies
@@ -364,7 +365,7 @@ async def cancel_own(rest: AccountRest, symbol: str, prefix: str) -> int:
 
 async def prove_none_open(rest: AccountRest, symbols, prefix: str, until_mono_ns: int, give_up_mono_ns: int) -> bool:
     """Cancel and ask until no order of ours is open on any symbol and `until_mono_ns` has passed."""
-    wait_s = 0.05
+    wait_s, said = 0.05, ""
     while True:
         try:
             left = sum([await cancel_own(rest, symbol, prefix) for symbol in symbols])
@@ -372,7 +373,7 @@ async def prove_none_open(rest: AccountRest, symbols, prefix: str, until_mono_ns
                 return True
             wait_s = 0.05 if left else 0.25
         except VenueError as error:
-            log.warning("cancelling own orders: %s", error)
+            said = patience.tell("cancelling own orders", error, said)
             wait_s = min(2.0, 2 * wait_s)
         if time.monotonic_ns() > give_up_mono_ns:
             return False

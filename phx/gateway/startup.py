@@ -1,6 +1,6 @@
 """The one recovery path, for cold start, crash and reconnect alike: nothing is assumed, everything is proven.
 
-lock → epoch + 1 → clock → account checks → dead man's switch armed → own orders cancelled → user stream → no open order
+lock → epoch + 1 → clock → own orders cancelled → account checks → dead man's switch armed → user stream → no open order
 proven → positions and fills → ready. The lock is taken by the process, the books are the feed's and quoter's business.
 """
 
@@ -11,36 +11,18 @@ import time
 from phx import instruments as tables
 from phx.gateway.account import e8, open_cost_ticklots
 from phx.gateway.epoch import Books
-from phx.gateway.reconcile import Reconciliation, prove_none_open, trades_since
+from phx.gateway.reconcile import Reconciliation, cancel_own, prove_none_open, trades_since
 from phx.instruments import Instrument
 from phx.venue.interface import AccountRest, VenueError, VenueReject
 
-VENUE_S = 60.0  # how long to wait for a venue that does not answer
-USER_STREAM_S = 30.0
+USER_STREAM_S = 30.0  # a user stream that takes longer is worth a line
 PROOF_S = 10.0
-PROVE_S = 60.0
+PROVE_S = 5.0  # between two looks whether to go on proving
 EARLIER_S = 120.0  # trades are read from this long before the former life's last word,
 OLDEST_S = 6.9 * 86_400  # and from no earlier than the venue tells
 LARGEST_PAGE = 1000  # trades in one answer
 
 log = logging.getLogger("phx.gateway")
-
-
-async def reach(rest: AccountRest, stopping) -> None:
-    """Synchronise with the venue's clock, waiting for a venue that is not there yet."""
-    deadline = time.monotonic() + VENUE_S
-    said = False
-    while not stopping():
-        try:
-            await rest.server_time()
-            return
-        except VenueError as error:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"gateway: waited {VENUE_S:.0f} s for the venue: {error}") from None
-            if not said:
-                log.info("gateway: waiting for the venue: %s", error)
-                said = True
-        await asyncio.sleep(0.1)
 
 
 async def learn_fees(rest: AccountRest, core, instruments: dict[str, Instrument]) -> None:
@@ -72,11 +54,31 @@ async def wait_for(condition, timeout_s: float, stopping) -> bool:
     return True
 
 
-async def prove_empty(rest: AccountRest, symbols, prefix: str, until_mono_ns: int) -> None:
-    """Cancel every own order and prove that none is open and none can come any more."""
-    give_up_ns = time.monotonic_ns() + int(PROVE_S * 1e9)
-    if not await prove_none_open(rest, symbols, prefix, until_mono_ns, give_up_ns):
-        raise TimeoutError(f"gateway: own orders still open after {PROVE_S:.0f} s of cancelling")
+async def clear(rest: AccountRest, symbols, prefix: str) -> None:
+    """Cancel what a life that died left open, on all symbols at once; what fails here is done again by the proof."""
+    work = (cancel_own(rest, symbol, prefix) for symbol in symbols)
+    for symbol, outcome in zip(symbols, await asyncio.gather(*work, return_exceptions=True), strict=True):
+        if isinstance(outcome, VenueError):
+            log.warning("gateway: cancelling what the former life left of %s: %s", symbol, outcome)
+        elif isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def prove_empty(rest: AccountRest, symbols, prefix: str, until_mono_ns: int, stopping) -> None:
+    """Cancel every own order and prove that none is open and none can come any more, however long that takes."""
+    said = False
+    while not stopping():
+        if await prove_none_open(rest, symbols, prefix, until_mono_ns, time.monotonic_ns() + int(PROVE_S * 1e9)):
+            return
+        if not said:
+            log.warning("gateway: not proven yet that no own order is open; cancelling and asking until it is")
+            said = True
+
+
+async def wait_for_stream(is_up, stopping) -> None:
+    """Wait for the account's stream, which connects by itself, however long that takes."""
+    while not await wait_for(is_up, USER_STREAM_S, stopping) and not stopping():
+        log.warning("gateway: no user stream yet; nothing is traded without it")
 
 
 async def restore_books(reconciliation: Reconciliation, inherited: Books) -> None:

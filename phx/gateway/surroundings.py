@@ -50,7 +50,7 @@ def wants_latch(desk) -> bool:
 
 
 class Surroundings:
-    """Looks around each turn and tells the core's desks. `quoter_lost_ns` says since when a quoter is missing."""
+    """Looks around each turn and tells the core's desks. `may_add`: no latch is needed to keep them from adding."""
 
     def __init__(self, process: Process, core, instruments: dict[str, Instrument]):
         self.process = process
@@ -67,6 +67,7 @@ class Surroundings:
         self.ops = Followed(process, "process.ops")
         self.operator_reader = self.proof_reader = None
         self.attach_due_ns = self.latches_due_ns = 0
+        self.may_add = True
         self.quoter_was_alive = dict.fromkeys(instruments, False)
 
     def look(self, now_ns: int) -> None:
@@ -110,7 +111,8 @@ class Surroundings:
     def _look_at_latches(self) -> None:
         stopped = {latch.symbol for latch in self.latches.all()}
         for symbol, desk in self.desks.items():
-            was_latched, desk.latched = desk.latched, "" in stopped or symbol in stopped
+            was_latched = desk.latched
+            desk.latched = not self.may_add or "" in stopped or symbol in stopped
             if was_latched and not desk.latched:
                 desk.enable()
             elif desk.latch_wanted and not desk.latched:

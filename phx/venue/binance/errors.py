@@ -64,6 +64,7 @@ ADVICE = _table(
     UNKNOWN="1000 1001 1006 1007 1008",
 )
 
+BAD_SIGNATURE = -1022
 KEY_REFUSED = (-2014, -2015)  # the key itself, its address or its permissions
 REQUEST_TIMEOUT = 408
 LIMITED_STATUS = 429
