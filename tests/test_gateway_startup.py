@@ -1,6 +1,7 @@
 """Before anything trades: a stop loss must be bearable for the account, and what it pays must be known."""
 
 import asyncio
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -8,9 +9,9 @@ from gateway_rig import Rig
 from quoting import INSTRUMENT, config
 
 from phx.gateway.checks import check_equity
-from phx.gateway.startup import learn_fees
+from phx.gateway.startup import clear, learn_fees
 from phx.process import StayDown
-from phx.venue.interface import Balance, CommissionRate, Position
+from phx.venue.interface import Balance, CommissionRate, Position, VenueDown
 
 
 class Venue:
@@ -78,3 +79,24 @@ def test_the_commission_rates_of_the_account_reach_the_quoter():
     rig.core.step(rig.now_ns)
     own = rig.symbols[0].own.newest()
     assert (own["maker_fee_e8"], own["taker_fee_e8"]) == (-5_000, 43_200)
+
+
+class Left:
+    """A venue with an order of ours on each symbol; one symbol's list cannot be had."""
+
+    def __init__(self):
+        self.cancelled = []
+
+    async def open_orders(self, symbol):
+        if symbol == "BTCUSDC":
+            raise VenueDown("no answer")
+        return [SimpleNamespace(coid="phxs-00-1-1")]
+
+    async def cancel_all(self, symbol):
+        self.cancelled.append(symbol)
+
+
+def test_what_a_dead_life_left_is_cancelled_on_every_symbol_that_answers_and_the_proof_does_the_rest():
+    venue = Left()
+    asyncio.run(clear(venue, ["BTCUSDC", "ETHUSDC"], "phxs-"))
+    assert venue.cancelled == ["ETHUSDC"]
