@@ -1,5 +1,6 @@
 """Build the compiled core in place and put the command `phx` beside this interpreter; quiet unless something fails."""
 
+import compileall
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,8 @@ if done.returncode:
     sys.stderr.write(done.stdout + done.stderr)
     sys.exit(done.returncode)
 
+# Also where the environment forbids writing byte code (containers): without it every restart of a process compiles phx.
+compileall.compile_dir(ROOT / "phx", quiet=2)
 command = Path(sys.executable).with_name("phx")
 command.write_text(COMMAND)
 command.chmod(0o755)
