@@ -1,11 +1,15 @@
 """Instruments: the only place (with the venue's decoder) where decimal text, ticks and lots meet."""
 
+import math
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 
+from phx._core.records import fnv1a
+
 ONE_E8 = 10**8
+FINEST = 12  # decimals; no price or quantity of the venue has more
 
 
 class InstrumentError(ValueError):
@@ -16,6 +20,9 @@ class Instrument(msgspec.Struct, frozen=True):
     """One instrument as the venue describes it: filters as exact decimals, plus our small integer for it.
 
     symbol_id: index used in records; traded symbols from 0, watched ones from 32 (topology.py).
+    tick_size, lot_size: the units that records count in. price_step, qty_step: so many of them lie between two prices
+    or quantities that the venue accepts; more than 1 once its grid was made coarser than what rests there and what we
+    hold (in_units).
     percent_up, percent_down: PERCENT_PRICE multipliers against the mark price.
     """
 
@@ -36,6 +43,8 @@ class Instrument(msgspec.Struct, frozen=True):
     base_asset: str = ""
     quote_asset: str = "USDC"
     status: str = "TRADING"
+    price_step: int = 1
+    qty_step: int = 1
 
     def __post_init__(self):
         for name in ("tick_size", "lot_size", "min_qty", "max_qty"):
@@ -74,12 +83,27 @@ class Instrument(msgspec.Struct, frozen=True):
         return int(self.tick_size * self.lot_size * ONE_E8)
 
     @property
+    def price_grid(self) -> Decimal:
+        """What orders' prices are multiples of."""
+        return self.tick_size * self.price_step
+
+    @property
+    def qty_grid(self) -> Decimal:
+        """What orders' quantities are multiples of."""
+        return self.lot_size * self.qty_step
+
+    @property
+    def units_hash(self) -> int:
+        """What segments carry whose records count in these ticks and lots; never 0."""
+        return fnv1a(f"{self.tick_size.normalize()} {self.lot_size.normalize()}".encode()) or 1
+
+    @property
     def min_qty_lots(self) -> int:
-        return self.lots(self.min_qty)
+        return -int(-self.min_qty // self.qty_grid) * self.qty_step
 
     @property
     def max_qty_lots(self) -> int:
-        return int(self.max_qty / self.lot_size)
+        return int(self.max_qty / self.qty_grid) * self.qty_step
 
     @property
     def min_notional_ticklots(self) -> int:
@@ -95,6 +119,8 @@ class Instrument(msgspec.Struct, frozen=True):
             "min_notional_ticklots": self.min_notional_ticklots,
             "min_price_ticks": max(1, self.ticks_floor(self.min_price)),
             "max_price_ticks": self.ticks_floor(self.max_price),
+            "price_step_ticks": self.price_step,
+            "qty_step_lots": self.qty_step,
             "percent_up_e6": int(self.percent_up * 10**6),
             "percent_down_e6": int(self.percent_down * 10**6),
             "max_orders": self.max_orders,
@@ -120,6 +146,11 @@ class Instrument(msgspec.Struct, frozen=True):
     def lots_floor(self, qty) -> int:
         """Return a quantity as lots, rounded towards zero: for configured sizes."""
         return int(Decimal(qty) / self.lot_size)
+
+    def order_lots(self, qty) -> int:
+        """Return decimal text as lots that one order may have, rounded towards zero: for configured layers."""
+        lots = self.lots_floor(qty)
+        return lots - lots % self.qty_step
 
     def price_text(self, ticks: int) -> str:
         """Return ticks as the decimal text the venue expects."""
@@ -148,6 +179,66 @@ class Instrument(msgspec.Struct, frozen=True):
         if count != int(count):
             raise InstrumentError(f"{self.symbol}: {what} {value} is no multiple of {step}")
         return int(count)
+
+
+class Units(msgspec.Struct, frozen=True):
+    """What prices and quantities are counted in."""
+
+    tick_size: Decimal
+    lot_size: Decimal
+
+    @classmethod
+    def of(cls, instrument: Instrument) -> "Units":
+        return cls(instrument.tick_size, instrument.lot_size)
+
+    def within(self, finer: "Units") -> tuple[int, int]:
+        """Return how many of the finer ticks and lots make one of ours. InstrumentError when they make no whole one."""
+        factors = self.tick_size / finer.tick_size, self.lot_size / finer.lot_size
+        if any(factor != int(factor) for factor in factors):
+            raise InstrumentError(f"tick and lot {self.tick_size}, {self.lot_size} are no multiples of {finer}")
+        return int(factors[0]), int(factors[1])
+
+
+def in_units(listed: Instrument, *others: Units) -> Instrument:
+    """Return a listed instrument counted in units that its grid and all others are multiples of.
+
+    Units only ever become finer: orders that rest at the venue stay on the grid they were placed on, and so does what
+    we hold. What was counted in coarser units is counted in these without a remainder.
+    InstrumentError when the units would be too fine to count money in.
+    """
+    # A price with more decimals than the venue prints is refused, however fine its tick is.
+    price_grid = common_multiple(listed.price_grid, Decimal(1).scaleb(-listed.price_precision))
+    qty_grid = common_multiple(listed.qty_grid, Decimal(1).scaleb(-listed.qty_precision))
+    tick = common_divisor(price_grid, *(units.tick_size for units in others))
+    lot = common_divisor(qty_grid, *(units.lot_size for units in others))
+    return msgspec.structs.replace(
+        listed,
+        tick_size=tick,
+        lot_size=lot,
+        price_step=int(price_grid / tick),
+        qty_step=int(qty_grid / lot),
+    )
+
+
+def common_divisor(*steps: Decimal) -> Decimal:
+    """Return the largest step that all are multiples of."""
+    return Decimal(math.gcd(*(int(step.scaleb(FINEST)) for step in steps))).scaleb(-FINEST).normalize()
+
+
+def common_multiple(*steps: Decimal) -> Decimal:
+    """Return the smallest step that is a multiple of all."""
+    return Decimal(math.lcm(*(int(step.scaleb(FINEST)) for step in steps))).scaleb(-FINEST).normalize()
+
+
+def converted(name: str, value, price_factor: int, qty_factor: int):
+    """Return a number counted in finer units; its name says what it counts (…_ticks, …_lots, …_ticklots)."""
+    if name.endswith("_ticklots"):
+        return value * price_factor * qty_factor
+    if name.endswith("_ticks"):
+        return value * price_factor
+    if name.endswith("_lots"):
+        return value * qty_factor
+    return value / price_factor if name.endswith("_per_tick") else value
 
 
 def write_table(path: Path, instruments) -> None:

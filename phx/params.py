@@ -67,8 +67,9 @@ def fill_sizes(record, symbol: SymbolConfig, instrument: Instrument) -> None:
     """Fill in what has the instrument's units: lots, and spacings of the geometric shape in ticks."""
     ladder = symbol.ladder
     record["net_max_lots"] = instrument.lots_floor(symbol.net_max)
-    record["near_size_lots"] = instrument.lots_floor(ladder.near.size)
-    record["far_size_lots"] = instrument.lots_floor(ladder.far.size)
+    record["near_size_lots"] = instrument.order_lots(ladder.near.size)
+    record["far_size_lots"] = instrument.order_lots(ladder.far.size)
+    record["price_step_ticks"], record["qty_step_lots"] = instrument.price_step, instrument.qty_step
     record["min_qty_lots"] = instrument.min_qty_lots
     record["min_notional_ticklots"] = instrument.min_notional_ticklots
     record["ticklot_e8"] = instrument.ticklot_e8
@@ -149,7 +150,7 @@ def fill_model(record, symbol: SymbolConfig, instrument: Instrument) -> None:
         "queue_model": QUEUE_MODELS.index(symbol.keep.queue_model),
         "queue_power": symbol.keep.queue_power,
         "keep_queue_value": symbol.keep.queue_value,
-        "post_only_step_ticks": symbol.keep.post_only_step_ticks,
+        "post_only_step_ticks": symbol.keep.post_only_step_ticks * instrument.price_step,
         "post_only_half_life_s": symbol.keep.post_only_half_life_s,
         "worst_case": symbol.risk.worst_case,
     }
@@ -191,10 +192,10 @@ def fill_modes(record, symbol: SymbolConfig, instrument: Instrument) -> None:
         "pin_size": pin.size,
         "pin_improve": pin.improve,
         "pin_min_requote_ns": pin.min_requote_ms * 1_000_000,
-        "pin_back_ticks": pin.back_ticks,
+        "pin_back_ticks": pin.back_ticks * instrument.price_step,
         "pin_patience_ns": nanoseconds(pin.patience_s),
         "pin_far_layers": pin.far_layers,
-        "pin_far_size_lots": instrument.lots_floor(pin.far_size or symbol.ladder.far.size),
+        "pin_far_size_lots": instrument.order_lots(pin.far_size or symbol.ladder.far.size),
         "pin_far_start": pin.far_start,
         "pin_far_end": pin.far_end,
         "pin_far_shape": FAR_SHAPES.index(pin.far_shape),

@@ -147,6 +147,15 @@ class Segment:
         """The writer's last sign of life; 0 until it is ready."""
         return int(self.header["heartbeat_mono_ns"][0])
 
+    @property
+    def units_hash(self) -> int:
+        """In which ticks and lots its records count (instruments.units_hash); 0 when in none, or not said yet."""
+        return int(self.header["units_hash"][0])
+
+    def count_in(self, units_hash: int) -> None:
+        """Say in which ticks and lots the records count (writer only); before the first of them."""
+        self.header["units_hash"] = units_hash
+
     def beat(self, now_mono_ns: int) -> None:
         """Leave a sign of life (writer only)."""
         self.header["heartbeat_mono_ns"] = now_mono_ns

@@ -23,6 +23,8 @@ RULES = {
     "max_qty_lots": 1_000_000,
     "min_notional_ticklots": 500_000,
     "min_price_ticks": 1,
+    "price_step_ticks": 1,
+    "qty_step_lots": 1,
     "max_price_ticks": 10_000_000,
     "percent_up_e6": 1_050_000,
     "percent_down_e6": 950_000,

@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memset
 
 from phx._core.enums cimport BUY, MODE_NORMAL, REASON_NONE, REASON_WORST_CASE, SELL
+from phx._core.grid cimport away, whole
 from phx._core.ladder_finish cimport (
     KeepBand, LadderSide, capacity_lots, clamp_post_only, drop_own_cross, drop_small, keep_prices, match_orders,
     merge_ticks, round_away, trim_worst_case, widen_refused,
@@ -69,9 +70,8 @@ cdef bint make_side(
     cdef const LiveSide *opposite = &live.sides[side_index(-side.side)]
     cdef const ModelQuote *quote = &verdict.quote
     cdef int64_t best_opposite = market.ask_price_ticks if side.side == BUY else market.bid_price_ticks
-    cdef int64_t capacity = capacity_lots(
-        side.side, live.position_lots, live.allowance_lots[s], params
-    )
+    cdef int64_t capacity = whole(
+        capacity_lots(side.side, live.position_lots, live.allowance_lots[s], params), params.qty_step_lots)
     cdef int before
     cdef KeepBand band
     band.reservation_ticks = quote.reservation_ticks
@@ -86,7 +86,7 @@ cdef bint make_side(
         min(quote.half_spread_ticks, params.min_spread * market.mid_ticks / 2 * quote.scale),
         NEAREST_SHARE * quote.distance_0_ticks,
     )
-    band.limit_ticks = best_opposite - side.side
+    band.limit_ticks = away(side.side, best_opposite - side.side, params.price_step_ticks)
 
     if side.side * verdict.ratio > 0:
         layers = adding_layers(layers, verdict.ratio, params.adding_layer_cut)
@@ -94,8 +94,9 @@ cdef bint make_side(
     if clamp_post_only(side, band.limit_ticks):
         verdict.clamped_layers += side.layers
     if learned.refused_ticks[s] != NULL:
-        widen_refused(side, learned.refused_ticks[s])
-    verdict.merged_layers += merge_ticks(side, <int64_t>(params.max_merge * params.near_size_lots))
+        widen_refused(side, learned.refused_ticks[s], params.price_step_ticks)
+    verdict.merged_layers += merge_ticks(
+        side, whole(<int64_t>(params.max_merge * params.near_size_lots), params.qty_step_lots))
     verdict.dropped_layers += drop_small(side, params.min_qty_lots, params.min_notional_ticklots)
     verdict.queue_kept_layers += match_orders(side, own, learned.place[s], &band)
     before = side.layers

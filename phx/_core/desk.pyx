@@ -18,6 +18,7 @@ from phx._core.enums cimport (
     REJECT_NOT_READY, REJECT_OLD_LADDER, REJECT_OPERATOR, REJECT_POSITION, REJECT_PROTECTION, REJECT_STALE_LADDER,
     REJECT_STALE_MARKET, REJECT_TABLE_FULL, REJECT_THROTTLE, REJECT_UNKNOWN_ORDER, REJECT_USER_STREAM,
     REJECT_VENUE_RULE)
+from phx._core.grid cimport whole
 from phx._core.measure cimport add_order
 from phx._core.orders cimport ORDER_CANCEL_SENT, ORDER_UNANSWERED, Order, is_leaving, remaining_lots
 from phx._core.protection cimport count_cycle
@@ -284,14 +285,14 @@ cdef class Desk(DeskBooks):
         cdef uint8_t reason
         cdef int64_t reducible = self.reducible_lots(intent.side)
         if intent.reduce_only:
-            intent.qty_lots = min(intent.qty_lots, reducible)
+            intent.qty_lots = whole(min(intent.qty_lots, reducible), self.rules.qty_step_lots)
             if intent.qty_lots == 0:
                 return REJECT_POSITION
             if intent.layer == NO_LAYER:
                 # A way out is cut to the limits of one order, never refused for them: the rest follows.
-                intent.qty_lots = min(intent.qty_lots, largest_lots(
+                intent.qty_lots = whole(min(intent.qty_lots, largest_lots(
                     intent.price_ticks if intent.price_ticks != NO_PRICE else max(<int64_t>0, self.market.value_ticks),
-                    &self.limits, &self.rules))
+                    &self.limits, &self.rules)), self.rules.qty_step_lots)
         intent.adding_lots = max(<int64_t>0, intent.qty_lots - reducible)
         if intent.reduce_only and self.ladder.mode == MODE_GRINDING and not self.has_seen_all():
             return REJECT_OLD_LADDER

@@ -81,6 +81,10 @@ cdef class DeskBooks:
         """The fields of risk.Limits, for the next life: what was not confirmed in this one is not adopted by it."""
         return self.limits
 
+    def adopt_rules(self, dict rules):
+        """Trade by other filters of the venue (fields of risk.Rules) from now on, in the same ticks and lots."""
+        self.rules = rules
+
     def restore_limits(self, dict limits):
         """Begin with the limits of a former life. ValueError, TypeError, OverflowError when they are no limits."""
         self.limits = limits

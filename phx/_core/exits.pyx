@@ -13,6 +13,7 @@ from phx._core.enums cimport (
     BUY, MODE_FLATTENING, MODE_GRINDING, MODE_PAUSED, MODE_PINNING, ORDER_CLOSED, ORDER_NONE, ORDER_UNKNOWN, SELL,
 )
 from phx._core.flattening cimport begin_flattening, escalate, note_slice, slice_due
+from phx._core.grid cimport away, through, whole
 from phx._core.grinding cimport (
     depth_lots, grind_maker_price, safety, safety_scale, slice_limit, slice_lots,
 )
@@ -40,6 +41,11 @@ cdef inline int reducing_side(const Live *live) noexcept nogil:
 cdef inline int64_t touch_of(const Market *market, int side) noexcept nogil:
     """Return the price that an order of this side would take first."""
     return market.ask_price_ticks if side > 0 else market.bid_price_ticks
+
+
+cdef inline int64_t take_limit(const Surroundings *s, int side, double slip) noexcept nogil:
+    """Return the worst price of a take, on the venue's grid."""
+    return through(side, slice_limit(side, touch_of(s.market, side), slip), s.params.price_step_ticks)
 
 
 cdef inline int64_t largest_order(int64_t price_ticks, const Params *params) noexcept nogil:
@@ -195,7 +201,7 @@ cdef class Exits:
         cost = self.worst_cost(s)
         self.reserved_ticklots = self.reserved(s, cost)
         room = self.allowed_ticklots - self.used_ticklots
-        limit_ticks = slice_limit(side, touch_of(s.market, side), s.params.grind_max_slip)
+        limit_ticks = take_limit(s, side, s.params.grind_max_slip)
         if room < s.params.min_qty_lots * loss_per_lot(-side, cost, limit_ticks, self.taker_fee):
             self.exhausted = True
         elif room >= REARM * self.allowed_ticklots:
@@ -208,7 +214,8 @@ cdef class Exits:
         cdef int64_t bid = s.touch.bids.price_ticks[0], ask = s.touch.asks.price_ticks[0]
         cdef int64_t foreign = bid if side > 0 else ask
         cdef int64_t limit = touch_of(s.market, side) - side
-        cdef int64_t target = pin_target(side, foreign, ask if side > 0 else bid, limit, s.params.pin_improve)
+        cdef int64_t improve_ticks = max(<int64_t>1, s.params.price_step_ticks) if s.params.pin_improve else 0
+        cdef int64_t target = pin_target(side, foreign, ask if side > 0 else bid, limit, improve_ticks)
         cdef int64_t price = pin_price(&self.pin, side, target, foreign, limit, s.params, s.now_ns)
         add_reducing(
             reducing, s.live, PINNED, price, <int64_t>(s.params.pin_size * s.params.near_size_lots), s.params
@@ -243,7 +250,7 @@ cdef class Exits:
         cdef int64_t price, qty
         cdef int i
         for layer in range(min(<int>s.params.pin_far_layers, LADDER_LAYERS - FIRST_FAR)):
-            price = far_price(side, self.pin.far_mid_ticks, layer, s.params)
+            price = away(side, far_price(side, self.pin.far_mid_ticks, layer, s.params), s.params.price_step_ticks)
             qty = s.params.pin_far_size_lots
             for i in range(live.orders):
                 if live.price_ticks[i] == price and live.keepable[i]:
@@ -281,7 +288,7 @@ cdef class Exits:
         if self.take.wanted:
             lots = self.take.qty_lots
         else:
-            limit = slice_limit(side, touch_of(s.market, side), s.params.grind_max_slip)
+            limit = take_limit(s, side, s.params.grind_max_slip)
             slice_ticklots = slice_lots(<int64_t>held, s.params) * loss_per_lot(
                 -side, cost, limit, self.taker_fee)
         begin_reducing(&reducing, s.live)
@@ -318,7 +325,7 @@ cdef class Exits:
             return
         if self.take.wanted or self.takes_live or self.unknown or self.adding_lots or self.exhausted:
             return
-        limit = slice_limit(side, touch_of(s.market, side), s.params.grind_max_slip)
+        limit = take_limit(s, side, s.params.grind_max_slip)
         per_lot = loss_per_lot(-side, cost_ticks, limit, self.taker_fee)
         lots = min(slice_lots(held, s.params), depth_lots(s.book, side, limit))
         lots = min(lots, largest_order(touch_of(s.market, side), s.params))
@@ -326,6 +333,7 @@ cdef class Exits:
         lots = affordable_lots(
             lots, per_lot, self.allowed_ticklots - self.used_ticklots - self.reserved(s, cost_ticks)
         )
+        lots = whole(max(lots, <int64_t>0), s.params.qty_step_lots)
         if lots <= 0 or lots < s.params.min_qty_lots:
             return
         self.slice_mono_ns = s.now_ns
@@ -349,8 +357,9 @@ cdef class Exits:
         else:
             lots = min(lots, largest_order(<int64_t>s.market.mid_ticks, s.params))
         if self.flattening.step < FLATTEN_STEPS:
-            limit = slice_limit(side, touch_of(s.market, side), s.params.flatten_slip[self.flattening.step])
+            limit = take_limit(s, side, s.params.flatten_slip[self.flattening.step])
             lots = min(lots, depth_lots(s.book, side, limit))
+        lots = whole(max(lots, <int64_t>0), s.params.qty_step_lots)
         if lots <= 0 or lots < s.params.min_qty_lots or not s.own.ready:
             return
         self.takes += 1

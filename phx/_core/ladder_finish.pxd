@@ -24,14 +24,14 @@ cdef struct KeepBand:                        # which live prices a layer may reu
     double nearest_ticks                     # from the reservation: never nearer than this
     int64_t limit_ticks                      # the post-only limit
 
-# 1. away from the market to the tick
+# 1. away from the market to the venue's grid
 cdef void round_away(
     LadderSide *side, double reservation_ticks, const double *distance_ticks, int layers, const Params *params
 ) noexcept nogil
 # 2. post-only; returns the ticks by which the whole side was shifted
 cdef int64_t clamp_post_only(LadderSide *side, int64_t limit_ticks) noexcept nogil
 # and farther out by ticks[rung] where the venue refused
-cdef void widen_refused(LadderSide *side, const int64_t *ticks) noexcept nogil
+cdef void widen_refused(LadderSide *side, const int64_t *ticks, int64_t price_step_ticks) noexcept nogil
 # 3. one layer per tick, none below the venue's minima (reduce-only orders have no smallest value: min_ticklots 0);
 # both return the layers that went
 cdef int merge_ticks(LadderSide *side, int64_t most_lots) noexcept nogil

@@ -8,6 +8,7 @@ from libc.math cimport floor, isfinite
 from libc.stdint cimport int16_t, int64_t, uint8_t
 from libc.stdlib cimport llabs
 
+from phx._core.grid cimport away
 from phx._core.ladder_shape cimport layer_lots
 from phx._core.live cimport Live, LiveSide, side_index, sort_live
 from phx._core.records cimport LADDER_LAYERS, OWN_ORDERS, Own, Params
@@ -18,13 +19,13 @@ from phx._core.records cimport LADDER_LAYERS, OWN_ORDERS, Own, Params
 cdef void round_away(
     LadderSide *side, double reservation_ticks, const double *distance_ticks, int layers, const Params *params
 ) noexcept nogil:
-    """Bids down, asks up, to the tick. A price of zero or less is no price: that layer and all behind it go."""
+    """Bids down, asks up, to the venue's grid. A price of zero or less is no price: it and all layers behind it go."""
     cdef int s = side.side
     cdef int layer
-    cdef double price
+    cdef double price, step = max(<int64_t>1, params.price_step_ticks)
     side.layers = 0
     for layer in range(layers):
-        price = s * floor(s * reservation_ticks - distance_ticks[layer])
+        price = s * step * floor((s * reservation_ticks - distance_ticks[layer]) / step)
         if not isfinite(price) or price < 1:
             return
         side.layer[layer] = <uint8_t>layer
@@ -51,11 +52,12 @@ cdef int64_t clamp_post_only(LadderSide *side, int64_t limit_ticks) noexcept nog
     return beyond
 
 
-cdef void widen_refused(LadderSide *side, const int64_t *ticks) noexcept nogil:
+cdef void widen_refused(LadderSide *side, const int64_t *ticks, int64_t price_step_ticks) noexcept nogil:
     """Move the layers that the venue refused farther out, after the clamp: it would bring them back to the touch."""
     cdef int layer, at
     for layer in range(side.layers):
-        side.price_ticks[layer] -= side.side * ticks[side.layer[layer]]
+        side.price_ticks[layer] = away(
+            side.side, side.price_ticks[layer] - side.side * ticks[side.layer[layer]], price_step_ticks)
     for layer in range(1, side.layers):
         at = layer
         while at > 0 and side.side * (side.price_ticks[at] - side.price_ticks[at - 1]) > 0:
@@ -335,7 +337,7 @@ cdef class Draft:
         cdef int64_t[LADDER_LAYERS] widened
         for i in range(LADDER_LAYERS):
             widened[i] = ticks[i] if i < len(ticks) else 0
-        widen_refused(&self.side, widened)
+        widen_refused(&self.side, widened, 1)
 
     def match_orders(self, KeepBand band, places=()):
         """places: how well each live order stands in its queue, 0..1, nearest first; the rest stand last."""

@@ -12,7 +12,7 @@ cdef struct Pin:
     int64_t patience_mono_ns                 # since when; 0 = not pinning
 
 cdef int64_t pin_target(
-    int side, int64_t foreign_ticks, int64_t foreign_opposite_ticks, int64_t limit_ticks, bint improve
+    int side, int64_t foreign_ticks, int64_t foreign_opposite_ticks, int64_t limit_ticks, int64_t improve_ticks
 ) noexcept nogil
 cdef int64_t pin_price(
     Pin *pin, int side, int64_t target_ticks, int64_t foreign_ticks, int64_t limit_ticks, const Params *params,

@@ -10,16 +10,16 @@ cdef double FAR_FOLLOWS = 0.1                # of pin_far_start: the far layers 
 
 
 cdef int64_t pin_target(
-    int side, int64_t foreign_ticks, int64_t foreign_opposite_ticks, int64_t limit_ticks, bint improve
+    int side, int64_t foreign_ticks, int64_t foreign_opposite_ticks, int64_t limit_ticks, int64_t improve_ticks
 ) noexcept nogil:
-    """Return the price that joins the best of others, or improves it by a tick; never beyond the post-only limit.
+    """Return the price that joins the best of others, or improves it; never beyond the post-only limit.
 
     foreign: best prices without our own orders, on the order's side and opposite. limit: one tick short of the
-    venue's best opposite price.
+    venue's best opposite price. improve: 0 = join.
     """
     cdef int64_t price = foreign_ticks
-    if improve and side * (foreign_opposite_ticks - foreign_ticks) >= 2:
-        price += side
+    if side * (foreign_opposite_ticks - foreign_ticks) >= 2 * improve_ticks:
+        price += side * improve_ticks
     return side * min(side * price, side * limit_ticks)
 
 

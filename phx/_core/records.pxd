@@ -41,7 +41,8 @@ cdef struct SegmentHeader:
     uint64_t writer_pid
     uint64_t writer_start_ticks           # field 22 of /proc/<pid>/stat: a reused pid is not the writer
     uint64_t scope_hash                   # instance and segment name: a renamed or foreign file is refused
-    uint64_t reserved0[7]                 # zero
+    uint64_t units_hash                   # of the tick and lot its records count in; 0 = none, or not said yet
+    uint64_t reserved0[6]                 # zero
     uint64_t cursor                       # newest published sequence number
     uint64_t reserved1[7]                 # zero; keeps the cursor on its own cache line
     int64_t heartbeat_mono_ns             # "still alive"; 0 until the writer is ready
@@ -329,7 +330,9 @@ cdef struct Params:
     uint8_t intensity_fitted              # 1 = A and k follow the trades
     uint8_t queue_model                   # QueueModel of the keep rule
     uint8_t queue_valued                  # 1 = the keep rule weighs the place in the queue
-    uint8_t reserved1[30]                 # zero
+    uint8_t reserved1[14]                 # zero
+    int64_t price_step_ticks              # orders' prices are multiples of it; 0 counts as 1
+    int64_t qty_step_lots                 # their quantities likewise
 
 cdef struct Operator:
     uint64_t seq                          # ring sequence; 0 while the slot is being written

@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport llabs
 
 from phx._core.enums cimport BUY, ORDER_OPEN, ORDER_PENDING_AMEND, ORDER_PENDING_NEW, SELL
+from phx._core.grid cimport away, whole
 from phx._core.live cimport Live, LiveSide, side_index
 from phx._core.loss_budget cimport affordable_lots, loss_per_lot
 from phx._core.records cimport LADDER_LAYERS, Ladder, Params
@@ -39,24 +40,26 @@ cdef int64_t standing_lots(const LiveSide *live, int64_t price_ticks) noexcept n
 cdef bint add_reducing(
     Reducing *reducing, const Live *live, int layer, int64_t price_ticks, int64_t lots, const Params *params
 ) noexcept nogil:
-    """Add a layer, cut to what still fits; one whose price is taken goes a tick outward. Returns whether it fits."""
+    """Add a layer, cut to what still fits; one whose price is taken goes a step outward. Returns whether it fits."""
     cdef int at = reducing.layers, i
     cdef int side = reducing.side
     cdef int64_t qty = min(lots, reducing.room_lots), standing
     cdef double per_lot = 0
+    price_ticks = away(side, price_ticks, params.price_step_ticks)
     for i in range(reducing.layers):          # nearest first, so one look outward meets each taken price in turn
         if reducing.price_ticks[i] == price_ticks:
-            price_ticks -= side
+            price_ticks -= side * max(<int64_t>1, params.price_step_ticks)
     standing = min(qty, standing_lots(&live.sides[side_index(side)], price_ticks))
     if reducing.budgeted:
         per_lot = loss_per_lot(-side, reducing.cost_ticks, price_ticks, reducing.fee)
         qty = affordable_lots(qty, per_lot, reducing.room_ticklots)
         standing = min(standing, qty)
         qty = standing + affordable_lots(qty - standing, per_lot, reducing.fresh_ticklots)
-    qty = standing + min(qty - standing, reducing.fresh_lots)
+    qty = whole(standing + min(qty - standing, reducing.fresh_lots), params.qty_step_lots)
     if qty <= 0 or qty < params.min_qty_lots or reducing.layers == LADDER_LAYERS or price_ticks <= 0:
         return False
     reducing.room_lots -= qty
+    standing = min(standing, qty)
     reducing.fresh_lots -= qty - standing
     reducing.room_ticklots -= qty * per_lot
     reducing.fresh_ticklots -= (qty - standing) * per_lot

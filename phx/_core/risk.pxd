@@ -41,6 +41,8 @@ cdef struct Rules:                      # what the venue says about the instrume
     int64_t max_price_ticks
     int64_t percent_up_e6               # PERCENT_PRICE against the mark price
     int64_t percent_down_e6
+    int64_t price_step_ticks            # prices are multiples of it, where the venue's grid is coarser than a tick here
+    int64_t qty_step_lots               # quantities likewise
     uint32_t max_orders
 
 cdef struct Intent:                     # one order phx would like to send

@@ -93,6 +93,10 @@ cdef uint8_t is_sane(IntentPtr intent, SituationPtr now, LimitsPtr limits, Rules
         return REJECT_NOT_FINITE
     if priced and not rules.min_price_ticks <= intent.price_ticks <= rules.max_price_ticks:
         return REJECT_NOT_FINITE
+    if intent.qty_lots % max(<int64_t>1, rules.qty_step_lots):
+        return REJECT_NOT_FINITE
+    if priced and intent.price_ticks % max(<int64_t>1, rules.price_step_ticks):
+        return REJECT_NOT_FINITE
     # Only a take may be a market order or come without post-only (C28).
     if intent.layer != NO_LAYER and (not priced or not intent.post_only):
         return REJECT_NOT_FINITE
