@@ -273,6 +273,16 @@ def test_an_operators_flatten_closes_the_position_then_stays_paused_until_resume
     assert after(state, NOW + 3600 * SECOND_NS, flat=True)["mode"] == Mode.MODE_NORMAL
 
 
+def test_an_operators_flatten_closes_the_position_under_a_latch_too_then_halts_again():
+    asked = {"operator_wants": OperatorState.OPERATOR_FLATTEN, "latched": True}
+    halted = after(NORMAL, latched=True)
+    state = after(halted, **asked)
+    assert (state["mode"], state["reason"]) == (Mode.MODE_FLATTENING, Reason.REASON_OPERATOR)
+    assert after(halted, measured=False, **asked)["mode"] == Mode.MODE_HALTED
+    state = after(state, NOW + SECOND_NS, flat=True, **asked)
+    assert (state["mode"], state["reason"]) == (Mode.MODE_HALTED, Reason.REASON_LATCH)
+
+
 def test_without_an_own_record_nothing_is_concluded():
     stopped = after(NORMAL, stop=Reason.REASON_STOP_LOSS)
     blind = after(stopped, NOW + 1, measured=False, known=False, flat=True)

@@ -25,15 +25,17 @@ cdef int64_t PAUSE_DWELL_NS = 1_000_000_000
 
 cdef bint advance(ModeState *state, const Conditions *c, const Params *params, int64_t now_ns) noexcept nogil:
     cdef uint8_t halt, pause = pause_reason(c)
+    cdef bint leaves = c.operator_wants == OPERATOR_FLATTEN and c.measured and not c.flat
     follow_stop(state, c, params, now_ns)
     if state.stop == REASON_NONE and c.measured:
         follow_inventory(state, c, params, now_ns)
     halt = halt_reason(state, c)
-    if halt != REASON_NONE:
+    # A latch stops quoting, not leaving: what a human has flattened is closed under it, too.
+    if halt != REASON_NONE and not (halt == REASON_LATCH and leaves):
         return move(state, MODE_HALTED, halt, now_ns)
     if state.stop != REASON_NONE and state.cooling_until_mono_ns == 0:
         return move(state, MODE_FLATTENING, state.stop, now_ns)
-    if c.operator_wants == OPERATOR_FLATTEN and c.measured and not c.flat:
+    if leaves:
         return move(state, MODE_FLATTENING, REASON_OPERATOR, now_ns)
     if state.stop != REASON_NONE:
         return move(state, MODE_COOLING, REASON_FLAT, now_ns)
