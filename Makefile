@@ -3,6 +3,7 @@
 # make bench  the quick set of benchmarks; make campaign-ring: 3 x 10^8 reads of a ring under fire
 # make campaign-unknown  orders with unknown outcomes, a million of them in virtual time (N=1e6)
 # make campaign-limits  hostile intents against quoter and gateway each alone (N=1e7)
+# make campaign-storm  every price of eight symbols changes several times a second, on a venue that counts (STORM=150 s)
 # make campaign  real processes killed at named stages, judged by the venue's ledger (KILLS=300 SEED=1): docs/campaigns.md
 # make compare  the table of docs/comparison.md, in minutes
 # make external    the official SDK, ccxt and other clients against the simulated venue
@@ -13,7 +14,7 @@ PY := $(VENV)/bin/python
 SECONDS :=
 RECORDING :=
 
-.PHONY: run test build lint bench docs compare instructions campaign campaign-ring campaign-limits campaign-unknown external clean
+.PHONY: run test build lint bench docs compare instructions campaign campaign-ring campaign-limits campaign-storm campaign-unknown external clean
 .SILENT:
 
 build: $(VENV)/.installed
@@ -67,6 +68,10 @@ campaign-ring: build
 
 campaign-limits: build
 	$(PY) scripts/campaign_limits.py $(N)
+
+STORM := 150
+campaign-storm: build
+	$(PY) scripts/campaign_storm.py $(STORM)
 
 campaign-unknown: build
 	PYTHONPATH=. $(PY) scripts/campaign_unknown.py $(N)

@@ -1,0 +1,45 @@
+"""Storm the real gateway with eight symbols' ladders at the venue's own limits, for minutes: make campaign-storm.
+
+SECONDS by the WebSocket API and as many by REST (default 150), judged by what the venue counted. Exit status 1 when it
+refused anything for a limit, or a take waited.
+"""
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from conftest import free_ports
+from storming import Storm, judge, storm_config
+
+
+async def storm(folder: Path, orders_by: str, seconds: float) -> int:
+    config = storm_config(folder, f"storm-{os.getpid()}", free_ports(2), 8, orders_by=orders_by)
+    try:
+        async with Storm(config) as made:
+            await made.blow(seconds, take_every=5)
+            print(f"{orders_by}: {judge(made, 300, 1200)}", flush=True)
+            await made.calm()
+        return 0
+    except AssertionError as failure:
+        print(f"{orders_by}: FAILED: {failure}", flush=True)
+        return 1
+    finally:
+        shutil.rmtree(config.shm_folder(), ignore_errors=True)
+
+
+def main(seconds: float) -> int:
+    failed = 0
+    for orders_by in ("ws_api", "rest"):
+        with tempfile.TemporaryDirectory() as folder:
+            failed |= asyncio.run(storm(Path(folder), orders_by, seconds))
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(float, sys.argv[1:] or [150])))
