@@ -16,6 +16,7 @@ cdef struct Conditions:              # what the mode depends on, as the quoter k
     int64_t data_age_ns              # of the newest market data
     int64_t data_max_age_ns
     bint two_sided                   # somebody else's orders on both sides
+    bint wide                        # farther apart than collar_mid: nobody makes a market
     bint toxic                       # vpin asks for a pause
     bint measured                    # the gateway's books and parameters are there: ratio, flat and stop say something
     double ratio                     # |inventory / net_max|

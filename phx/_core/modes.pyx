@@ -86,6 +86,8 @@ cdef uint8_t pause_reason(const Conditions *c) noexcept nogil:
         return REASON_BOOK_CROSSED
     if c.book_flags & BOOK_ONE_SIDED or not c.two_sided:
         return REASON_BOOK_ONE_SIDED
+    if c.wide:
+        return REASON_VOLATILITY
     if not c.gateway_ready:
         return REASON_GATEWAY_NOT_READY
     if c.gateway_blocked == REJECT_PROTECTION or c.gateway_blocked == REJECT_THROTTLE:

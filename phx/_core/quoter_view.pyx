@@ -215,6 +215,7 @@ cdef class QuoterView(QuoterInputs):
     # ---- what modes and exits go by
 
     cdef void look(self, Conditions *now, int64_t now_ns) noexcept nogil:
+        cdef int64_t bid_ticks = self.touch.bids.price_ticks[0], ask_ticks = self.touch.asks.price_ticks[0]
         cdef uint8_t wants = self.operator.wanted[self.symbol_id] if self.operator.seq else <uint8_t>OPERATOR_NONE
         now.latched = self.latched
         now.operator_wants = wants
@@ -233,6 +234,8 @@ cdef class QuoterView(QuoterInputs):
         now.data_age_ns = now_ns - max(self.bbo.recv_mono_ns, self.book.recv_mono_ns)
         now.data_max_age_ns = self.params.book_max_age_ns
         now.two_sided = self.two_sided
+        # C17: between prices so far apart is no market, and we would be the only ones in it.
+        now.wide = self.two_sided and 2 * (ask_ticks - bid_ticks) > self.params.collar_mid * (bid_ticks + ask_ticks)
         now.toxic = self.signals.toxic(now_ns)
         # A gateway that still restores its books says nothing about the position.
         now.measured = self.own.seq != 0 and self.own.ready and self.params.net_max_lots > 0
