@@ -214,7 +214,7 @@ class Ops:
             after = self.status()["wanted"]
             changes = [f"{s}: {before[s]} -> {after[s]}" for s in symbols if before[s] != after[s]]
             text = f"{request.command}: {', '.join(symbols)}"
-            if request.command != "pause":
+            if request.command == "resume":  # a flattening works under a latch
                 held = [f"{s}: {latch.reason}" for s in symbols if (latch := self.latches.stops(s)) is not None]
                 text += f"; latched until `phx enable`: {', '.join(held)}" if held else ""
             answer = Answer(not forgotten, f"{text}; {forgotten}" if forgotten else text)
