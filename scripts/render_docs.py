@@ -70,6 +70,7 @@ def metrics_page() -> str:
         rows = [(fields.metric_name(kind, f), type_of(f), f.comment) for f in fields.counter_fields(kind)]
         if kind == "process":
             rows.append(("phx_heartbeat_age_seconds", "gauge", metrics.HEARTBEAT_TEXT))
+            rows.append(("phx_alerts_total", "counter", metrics.ALERTS_TEXT))
         tables.append((f"Counters of each {kind}", "process" if kind == "process" else "symbol", rows))
     for title, label, rows in tables:
         lines += ["", f"## {title}", ""]

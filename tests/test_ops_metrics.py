@@ -22,7 +22,7 @@ def written(instance_config):
 @pytest.fixture
 def served(written):
     """A served instance: get(path, host) returns (status, text)."""
-    metrics = Metrics(written.config, {"BTCUSDC": Watched(0.0, 4.5)})
+    metrics = Metrics(written.config, {"BTCUSDC": Watched(0.0, 4.5)}, {"latched": 2})
     server = serve(metrics, 0)
 
     def get(path: str = "/metrics", host: str | None = None):
@@ -107,7 +107,7 @@ def test_modes_and_mark_outs_are_served_for_what_happened(written, served):
 
 def test_drawdown_comes_from_who_watches(written, served):
     written.quoting()
-    metrics = Metrics(written.config, {"BTCUSDC": Watched(0.0, 4.5)})
+    metrics = Metrics(written.config, {"BTCUSDC": Watched(0.0, 4.5)}, {})
     metrics.watched["BTCUSDC"].cancels.append((0.0, 0))
     assert metrics.figures_of("BTCUSDC").max_drawdown == 4.5
 

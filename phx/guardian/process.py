@@ -143,7 +143,9 @@ class Guardian:
         elif seen == Seen.HUNG:
             self.process.counters["interventions"] += 1
         elif seen == Seen.ABSENT:
-            if before != Seen.HUNG and not self._stopping():  # a hung one was counted already
+            self.account.look()
+            in_order = self._stopping() or self.account.no_open_order_proven
+            if before != Seen.HUNG and not in_order:  # a hung one was counted already
                 self.process.counters["interventions"] += 1
             # Anew: a sweep for an earlier life does not look long enough for what this one left.
             self._start("sweep", self._sweep_after_gateway(), anew=True)

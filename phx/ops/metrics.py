@@ -82,6 +82,7 @@ MARK_OUT_GAUGES = (
 )
 DEADMAN_TEXT = "until the venue cancels all if phx falls silent"
 HEARTBEAT_TEXT = "age of a process's last sign of life; absent when not ready"
+ALERTS_TEXT = "alerts raised since ops began, label class; their lines are in run/alerts.jsonl"
 ACCOUNT_GAUGES = (
     ("total_notional", "positions and orders over all symbols, quote currency", "gross_notional_e8", 1e8),
     ("worst_notional", "the same if every live order filled, quote currency", "worst_notional_e8", 1e8),
@@ -95,12 +96,14 @@ ACCOUNT_GAUGES = (
 
 
 class Metrics:
-    """The collector. watched: symbol → what ops has followed over time; shared with its loop, read only here."""
+    """The collector. watched: symbol → what ops has followed over time, alerts: class → how many; both shared with its
+    loop, read only here."""
 
-    def __init__(self, config, watched: dict):
+    def __init__(self, config, watched: dict, alerts: dict[str, int]):
         self.instance = Instance(config)  # its own attachments: it runs in the server's threads
         self.config = config
         self.watched = watched
+        self.alerts = alerts
         self.lock = threading.Lock()
 
     def describe(self):
@@ -165,6 +168,10 @@ class Metrics:
             if (age_ns := self.instance.heartbeat_age_ns(name)) is not None:
                 family.add_metric([name], age_ns / 1e9)
         yield family
+        alerts = CounterMetricFamily("phx_alerts", ALERTS_TEXT, labels=["class"])
+        for name, count in self.alerts.items():
+            alerts.add_metric([name], count)
+        yield alerts
 
 
 def mode_families(read: list[Figures]):

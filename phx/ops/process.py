@@ -13,6 +13,7 @@ from phx._core.records import ABSENT_PRICE_TICKS
 from phx.config import Config, ConfigError
 from phx.control import Answer, AuditLog, ControlError, ControlServer, Peer, Request
 from phx.latches import Latches
+from phx.ops.alerts import Alerts
 from phx.ops.figures import figures
 from phx.ops.instance import Instance
 from phx.ops.journal import JournalDrain, JournalRefused
@@ -27,6 +28,7 @@ log = logging.getLogger("phx")
 
 TURN_S = 0.01
 PERIOD_S = 1.0
+ALERTS_S = 0.25
 COMMANDS = {
     "pause": OperatorState.OPERATOR_PAUSE,
     "flatten": OperatorState.OPERATOR_FLATTEN,
@@ -60,10 +62,11 @@ class Ops:
         self.snapshots = Snapshots(self.config)
         self.watched = {symbol: Watched() for symbol in self.config.traded()}
         self.restore()
-        self.metrics = Metrics(self.config, self.watched)
+        self.alerts = Alerts(self.instance)
+        self.metrics = Metrics(self.config, self.watched, self.alerts.log.counts)
         self.server = None
-        now_s = time.monotonic()
-        self.due_s = {self.poll_config: now_s, self.watch: now_s, self.snapshot: now_s, self.serve_metrics: now_s}
+        tasks = (self.raise_alerts, self.poll_config, self.watch, self.snapshot, self.serve_metrics)
+        self.due_s = dict.fromkeys(tasks, time.monotonic())
 
     def run(self) -> None:
         self.process.ready()
@@ -88,7 +91,8 @@ class Ops:
         self.drain_journal()
         for task, due_s in self.due_s.items():
             if now_s >= due_s:
-                self.due_s[task] = now_s + (self.config.ops.snapshot_s if task == self.snapshot else PERIOD_S)
+                own_s = {self.snapshot: self.config.ops.snapshot_s, self.raise_alerts: ALERTS_S}
+                self.due_s[task] = now_s + own_s.get(task, PERIOD_S)
                 task()
 
     def poll_config(self) -> None:
@@ -101,6 +105,12 @@ class Ops:
         now_s = time.monotonic()
         for symbol, watched in self.watched.items():
             watched.look(now_s, figures(self.instance, symbol))
+
+    def raise_alerts(self) -> None:
+        try:
+            self.alerts.look()
+        except OSError as error:
+            self.complain("alerts", f"alerts not written, the metrics count them: {error}")
 
     def serve_metrics(self) -> None:
         """Open the metrics port; a taken one is no reason not to trade, only to try again."""

@@ -5,9 +5,11 @@ import time
 
 from phx import topology
 from phx.latches import Latches
+from phx.ops import alert_log
 from phx.ops.figures import Figures, figures
 from phx.process import HUNG_NS
 
+ALERTS, ALERTS_NS = 5, 3_600_000_000_000  # so many of the last hour are shown
 CLEAR = "\x1b[H\x1b[2J"
 COLUMNS = (
     "symbol    mode       mid         own bid      own ask      position    PnL       fills  orders  "
@@ -31,7 +33,9 @@ class View:
             lines.append(f"{'':10}{second_row(found, self.why_not_quoting(found))}")
         lines += ["", self.process_line()]
         latched = Latches(self.config.run_folder()).all()
-        return lines + [f"latched: {latch.name}: {latch.reason}; phx enable clears it" for latch in latched]
+        lines += [f"latched: {latch.name}: {latch.reason}; phx enable clears it" for latch in latched]
+        shown = alert_log.newest(self.config.run_folder(), ALERTS, time.time_ns() - ALERTS_NS)
+        return lines + [alert_line(alert) for alert in shown]
 
     def headline(self) -> str:
         parts = [f"phx {self.config.global_.instance}", self.config.venue.environment, clock(self.age_s())]
@@ -85,6 +89,12 @@ class View:
 
     def age_s(self) -> float:
         return self.instance.age_s("gateway") or 0.0
+
+
+def alert_line(alert: dict) -> str:
+    at = time.strftime("%H:%M:%S", time.gmtime(alert["ts_ns"] / 1e9))
+    symbol = f" {alert['symbol']}" if alert["symbol"] else ""
+    return f"alert {at} UTC {alert['severity']} {alert['class']}{symbol}: {alert['text']}"
 
 
 def second_row(f: Figures, why: str) -> str:

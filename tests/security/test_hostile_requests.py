@@ -96,7 +96,7 @@ HOSTILE_HTTP = [
 
 
 def test_s07_the_metrics_port_outlives_nonsense(instance_config):
-    server = metrics.serve(metrics.Metrics(instance_config, {}), 0)
+    server = metrics.serve(metrics.Metrics(instance_config, {}, {}), 0)
     port = server.server_address[1]
     try:
         for data in HOSTILE_HTTP:
