@@ -16,6 +16,8 @@ from phx._core.ring import RingWriter
 from phx.feed import connection
 from phx.feed.connection import Connection
 from phx.segment import private_memory
+from phx.venue.binance.endpoints import Endpoints
+from phx.venue.binance.rest import Rest
 
 STREAMS = (f"{LOWER}@depth@100ms", f"{LOWER}@bookTicker")
 
@@ -31,6 +33,7 @@ class Kept:
         self.core.add(SYMBOL, 0, (1, 1, 3, 1), *rings, self.counters)
         self.said = []
         self.connection = Connection(
+            Rest(Endpoints("sim", "http://127.0.0.1:1", "", ""), None, share=1.0),
             "public",
             f"ws://127.0.0.1:{port + 1}/public/stream?streams={'/'.join(STREAMS)}",
             lambda on_end: MarketListener(self.core, [[]], on_end),

@@ -5,7 +5,6 @@ import base64
 import hashlib
 import hmac
 import time
-from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -18,7 +17,9 @@ from test_gateway_shell import INSTRUMENT, Shell
 from phx._core import records
 from phx._core.enums import OrderState
 from phx.gateway.session import OrderConnection
+from phx.venue.binance.endpoints import Endpoints
 from phx.venue.binance.keys import Credentials
+from phx.venue.binance.rest import Rest
 
 SECRET = b"a secret"
 
@@ -62,11 +63,10 @@ async def connected(credentials, body):
     server, shell = Server(), Shell()
     listening = await ws_create_server(lambda _: FakeApi(server), "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
-    clock = SimpleNamespace(ahead_of_mono_ns=0, timestamp_ms=lambda: 123)
     counters = np.zeros(1, records.PROCESS_COUNTERS)
-    connection = OrderConnection(
-        shell.core, f"ws://127.0.0.1:{port}/ws-fapi/v1", credentials, clock, 2000, "s", counters
-    )
+    rest = Rest(Endpoints("sim", "http://127.0.0.1:1", "", ""), credentials, share=1.0, counters=counters)
+    url = f"ws://127.0.0.1:{port}/ws-fapi/v1"
+    connection = OrderConnection(shell.core, url, credentials, rest, 2000, "s", counters)
     connection.instruments, connection.replies = {"SYM0": INSTRUMENT}, shell.replies
     task = asyncio.create_task(connection.run())
     try:

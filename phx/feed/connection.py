@@ -8,6 +8,7 @@ import time
 from picows import WSError, ws_connect
 
 from phx._core.edge.market_listener import MarketListener
+from phx.venue.binance.rest import Rest
 
 ROLL_S = 23 * 3600.0  # the venue closes a connection after 24 h
 OVERLAP_S = 2.0  # old and new connection deliver both, so that no delta falls between them
@@ -23,10 +24,12 @@ logging.getLogger("picows").setLevel(logging.WARNING)  # one line per connection
 class Connection:
     """Keeps one URL connected. on_up() and on_down() say when its streams are to be expected, and when they are gone.
 
-    new_listener(on_end): makes the listener of a connection. counters: of the process.
+    rest: knows of limits at this address, and is told of those that a handshake meets. new_listener(on_end): makes the
+    listener of a connection. counters: of the process.
     """
 
-    def __init__(self, path: str, url: str, new_listener, counters, on_up, on_down):
+    def __init__(self, rest: Rest, path: str, url: str, new_listener, counters, on_up, on_down):
+        self.rest = rest
         self.path = path
         self.url = url
         self.new_listener = new_listener
@@ -46,10 +49,12 @@ class Connection:
         """Connect and reconnect until cancelled."""
         back_off_s = BACK_OFF_S[0]
         while True:
+            await self.rest.wait_out()
             started_s = time.monotonic()
             try:
                 why = await self._live()
             except (WSError, OSError, TimeoutError) as error:
+                self.rest.handshake_failed(error)
                 why = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             if time.monotonic() - started_s > STEADY_S:
                 back_off_s = BACK_OFF_S[0]
@@ -100,6 +105,7 @@ class Connection:
         try:
             following = await self._connect()
         except (WSError, OSError, TimeoutError) as error:
+            self.rest.handshake_failed(error)
             log.warning("/%s: no new connection for the daily roll: %s", self.path, type(error).__name__)
             return
         leaving, self._listener = self._listener, following

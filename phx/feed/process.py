@@ -183,6 +183,7 @@ class Feed:
                 self._lose(f"/{path} is down", time.monotonic_ns())
 
         return Connection(
+            self.rest,
             path,
             streams.combined_url(self.endpoints, path, names),
             lambda on_end: MarketListener(self.core, self.bells, on_end),

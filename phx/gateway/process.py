@@ -95,7 +95,7 @@ class Gateway:
             self.core,
             self.endpoints.ws_api,
             credentials,
-            self.rest.clock,
+            self.rest,
             config.venue.recv_window_ms,
             self.endpoints.coid_letter,
             process.counters,
@@ -176,6 +176,7 @@ class Gateway:
             self.events.foreign,
         )
         self.reconciliation.on_untold = self._on_untold
+        self.reconciliation.on_forced = self._on_forced
         self.events.on_funding = self.reconciliation.funding.told
         # Fills are in the venue's history; a payment that no book on disk holds is read there once more.
         self.reconciliation.funding.on_booked = self.books_due.set

@@ -20,6 +20,7 @@ from phx.gateway.batches import batched
 from phx.gateway.replies import Replies
 from phx.instruments import Instrument, InstrumentError
 from phx.venue.binance.messages import FrameRefused, api_reply
+from phx.venue.binance.rest import Rest
 from phx.venue.interface import AccountRest, Order, Placement, VenueError
 
 BACK_OFF_S = (0.05, 5.0)  # first and longest wait before connecting again
@@ -36,11 +37,14 @@ log = logging.getLogger("phx.gateway")
 class OrderConnection:
     """`up` says whether requests go by WebSocket; `down_since_ns` since when not. counters: a PROCESS_COUNTERS row."""
 
-    def __init__(self, core: GatewayCore, url: str, credentials, clock, recv_window_ms: int, letter: str, counters):
+    def __init__(
+        self, core: GatewayCore, url: str, credentials, rest: Rest, recv_window_ms: int, letter: str, counters
+    ):
         self.core = core
         self.url = url
         self.credentials = credentials
-        self.clock = clock
+        self.rest = rest  # knows of limits at this address, and is told of those that a handshake meets
+        self.clock = rest.clock
         self.recv_window_ms = recv_window_ms
         self.letter = letter
         self.counters = counters
@@ -70,12 +74,14 @@ class OrderConnection:
         wait_s = BACK_OFF_S[0]
         try:
             while True:
+                await self.rest.wait_out()
                 try:
                     await self._connect()
                     wait_s = BACK_OFF_S[0]
                     await self._ended.wait()
                     why = "disconnected"
                 except (VenueError, WSError, OSError, TimeoutError) as error:
+                    self.rest.handshake_failed(error)
                     why = type(error).__name__
                 self._lost()
                 log.warning("order session: %s; connecting again in %.2f s", why, wait_s)

@@ -6,6 +6,7 @@ Strict as the venue: a stream asked for on a path that does not carry it is ackn
 import logging
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import msgspec
 import picows
 
 from phx.sim.api import control
@@ -172,11 +173,12 @@ class ShutDoor(picows.WSListener):
             transport.disconnect(graceful=False)
 
 
-def refused(how: str) -> picows.WSListener | picows.WSUpgradeResponseWithListener | None:
-    """Return what becomes of a handshake that fails. how: a status, "close" or "reset"."""
+def refused(how: str, body: bytes = b"", wait_s: int = 0) -> picows.WSListener | picows.WSUpgradeResponseWithListener:
+    """Return what becomes of a handshake that fails. how: a status, "close" or "reset"; the rest goes with a status."""
     if how in ("close", "reset"):
         return ShutDoor(how == "reset")
-    answer = picows.WSUpgradeResponse.create_error_response(int(how), f"{how}".encode())
+    headers = {"Retry-After": str(wait_s)} if wait_s else None
+    answer = picows.WSUpgradeResponse.create_error_response(int(how), body or how.encode(), headers)
     return picows.WSUpgradeResponseWithListener(answer, None)
 
 
@@ -191,8 +193,8 @@ def route(venue: Venue, target: str, timing: Timing = Timing()):  # noqa: B008
             return refused(how)
         try:
             venue.exchange.limits.use_weight(venue.now_ms(), HANDSHAKE_WEIGHT)
-        except Refused:
-            return None
+        except Refused as limit:
+            return refused(str(limit.status), msgspec.json.encode(limit.body()), limit.retry_after_s)
         return ApiListener(venue, dict(query).get("returnRateLimits") != "false", timing)
     parts = [unquote(part) for part in path.split("/")[1:]]
     category = parts.pop(0) if parts and parts[0] in CATEGORIES else ""

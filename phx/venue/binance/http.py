@@ -31,6 +31,8 @@ KEEP_ALIVE_S = 60.0
 CONNECTIONS = 16
 QUESTION_ATTEMPTS = 3
 FIRST_RETRY_S = 0.1
+LONGEST_NAP_S = 5.0  # a silence may end early: an operator may remove the file, a human may stop the process
+LATER_S = 0.5  # whoever waited for the same moment comes within this after it
 KEY_REFUSALS = 3  # in a row, so that a hiccup of the venue's gateway is no lost key
 USED_WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 ORDER_COUNT_HEADERS = ("X-MBX-ORDER-COUNT-10S", "X-MBX-ORDER-COUNT-1M")  # of the account; answers to orders carry them
@@ -179,6 +181,37 @@ class Http:
         self.silence.tell(self.weights.limited_until_ns, self.weights.banned_until_ns)
         return wait_ns
 
+    def handshake_failed(self, error: Exception) -> None:
+        """Take note of what a refused WebSocket handshake says of a limit: it counts for the address, as any other."""
+        answer = getattr(error, "response", None)
+        if answer is not None:
+            self._limit_told("handshake", int(answer.status), getattr(error, "raw_body", None) or b"", answer.headers)
+
+    async def wait_out(self) -> None:
+        """Wait until no limit keeps this address from connecting; then a moment, not to come with all others."""
+        while wait_s := self._silent_s():
+            await asyncio.sleep(min(wait_s, LONGEST_NAP_S) + random.uniform(0.0, LATER_S))
+
+    def _silent_s(self) -> float:
+        now_ns = self.clock.venue_ns(time.monotonic_ns())
+        self.mind_others(now_ns)
+        return self.weights.silence_ns(now_ns) / 1e9
+
+    def _limit_told(self, what: str, status: int, body: bytes, headers) -> float:
+        """Take note of a limit if an answer tells one; return how long to be silent, s."""
+        if status not in (errors.LIMITED_STATUS, errors.BANNED_STATUS, errors.FIREWALL_STATUS):
+            return 0.0
+        self.counters["rate_limited"] += 1
+        retry_after = headers.get("Retry-After", "")
+        retry_after_ns = int(retry_after) * 1_000_000_000 if retry_after.isdecimal() else 0
+        until_ns = errors.banned_until_ms(body[:1000].decode(errors="replace")) * 1_000_000
+        if status == errors.FIREWALL_STATUS:
+            # Not the venue but the wall before it: it hears nothing, so nothing is worth sending.
+            retry_after_ns = max(retry_after_ns, FIREWALL_NS)
+        wait_s = self.limited(status != errors.LIMITED_STATUS, retry_after_ns, until_ns) / 1e9
+        log.warning("%s: HTTP %d, silent for %.1f s", what, status, wait_s)
+        return wait_s
+
     def _spend(self, path: str, weight: int, urgent: bool) -> None:
         now_ns = self.clock.venue_ns(time.monotonic_ns())
         self.mind_others(now_ns)
@@ -216,23 +249,7 @@ class Http:
             self.on_order_counts(*map(int, counts))
 
     def _failure(self, method: str, path: str, changes: bool, status: int, body: bytes, headers) -> VenueError:
-        wait_s = 0.0
-        if status == errors.FIREWALL_STATUS:
-            # Not the venue but the wall before it: it hears nothing, so nothing is worth sending.
-            self.counters["rate_limited"] += 1
-            wait_s = self.limited(True, FIREWALL_NS, 0) / 1e9
-            log.error("%s %s: HTTP 403, silent for %.0f s", method, path, wait_s)
-        if status in (errors.LIMITED_STATUS, errors.BANNED_STATUS):
-            self.counters["rate_limited"] += 1
-            retry_after = headers.get("Retry-After", "")
-            banned = status == errors.BANNED_STATUS
-            wait_ns = self.limited(
-                banned,
-                int(retry_after) * 1_000_000_000 if retry_after.isdecimal() else 0,
-                errors.banned_until_ms(body[:1000].decode(errors="replace")) * 1_000_000,
-            )
-            wait_s = wait_ns / 1e9
-            log.warning("%s %s: HTTP %d, silent for %.1f s", method, path, status, wait_s)
+        wait_s = self._limit_told(f"{method} {path}", status, body, headers)
         failure = errors.failure(changes, status, body, wait_s)
         if isinstance(failure, VenueReject) and failure.code in errors.KEY_REFUSED:
             self.key_refusals += 1

@@ -122,10 +122,12 @@ class BinanceUserStream:
         back_off_s = BACK_OFF_S[0]
         try:
             while True:
+                await self.rest.wait_out()
                 connected_s = time.monotonic()
                 try:
                     why = await self._live()
                 except CONNECT_ERRORS as error:
+                    self.rest.handshake_failed(error)
                     why = told(error)
                 self._say(False)
                 if time.monotonic() - connected_s > STEADY_S:
@@ -174,6 +176,7 @@ class BinanceUserStream:
                 try:
                     old, listener = listener, await self._connect()
                 except CONNECT_ERRORS as error:
+                    self.rest.handshake_failed(error)
                     log.warning("user stream: not rolled yet: %s", told(error))
                     roll_in_s = ROLL_RETRY_S
                     continue
