@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from written_instance import Written
 
-from phx._core.enums import Mode, Reason
+from phx._core.enums import Mode, Reason, RejectReason
 from phx.ops import summary as report
 from phx.ops.figures import Latency, duration, figures
 from phx.ops.view import View, book_lines, book_tree, price, why_not_quoting
@@ -100,6 +100,12 @@ def test_the_reason_for_not_quoting_is_said(written):
     written.quoting()
     written.publish("own.BTCUSDC", ready=1, orders=1, side=[1])
     assert why_not_quoting(figures(written.instance, "BTCUSDC")) == "no order on sell"
+    for reason, said in (
+        (RejectReason.REJECT_USER_STREAM, "account's stream"),
+        (RejectReason.REJECT_LATCHED, "latched"),
+    ):
+        written.publish("own.BTCUSDC", ready=1, orders=1, side=[1], blocked=reason)
+        assert said in why_not_quoting(figures(written.instance, "BTCUSDC"))
     written.publish("state.BTCUSDC", mode=Mode.MODE_PAUSED, reason=Reason.REASON_BOOK_STALE)
     assert why_not_quoting(figures(written.instance, "BTCUSDC")) == "book stale"
 

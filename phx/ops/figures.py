@@ -6,7 +6,7 @@ import numpy as np
 from msgspec import Struct
 
 from phx import earnings
-from phx._core.enums import Mode, OrderState, Reason
+from phx._core.enums import Mode, OrderState, Reason, RejectReason
 from phx._core.histogram import quantile_ns
 from phx._core.records import ABSENT_PRICE_TICKS
 from phx.instruments import ONE_E8
@@ -39,6 +39,7 @@ class Figures(Struct):
     mode: str = "NONE"
     reason: str = "NONE"
     ready: bool = False
+    blocked: str = "NONE"  # why the gateway lets no quote stand
     mid: float = NAN
     spread: float = NAN
     own_bid: float = NAN  # our nearest live orders
@@ -153,6 +154,7 @@ def read_own(found: Figures, instance, instrument) -> None:
         return
     lots, cost_ticklots = int(own["position_lots"]), int(own["open_cost_ticklots"])
     found.ready = bool(own["ready"])
+    found.blocked = word(RejectReason, own["blocked"], "REJECT_")
     found.position = instrument.qty(lots)
     found.realised = instrument.quote(int(own["realised_ticklots"]))
     found.fees = int(own["fees_e8"]) / ONE_E8

@@ -11,6 +11,11 @@ from phx.process import HUNG_NS
 
 ALERTS, ALERTS_NS = 5, 3_600_000_000_000  # so many of the last hour are shown
 CLEAR = "\x1b[H\x1b[2J"
+BLOCKED = {
+    "USER_STREAM": "the account's stream is down or not caught up with",
+    "NO_PROOF": "the dead man's switch is not armed",
+    "STALE_LADDER": "no fresh ladder from the quoter",
+}
 COLUMNS = (
     "symbol    mode       mid         own bid      own ask      position    PnL       fills  orders  "
     "canc/min  tick-ladder p50/p99  tick-wire p50/p99"
@@ -117,6 +122,8 @@ def why_not_quoting(f: Figures) -> str:
         return f.reason.lower().replace("_", " ")
     if not f.ready:
         return "gateway not ready"
+    if f.blocked != "NONE":
+        return BLOCKED.get(f.blocked, f.blocked.lower().replace("_", " "))
     return "no order on " + " and ".join(s for s, n in (("buy", f.buy_orders), ("sell", f.sell_orders)) if not n)
 
 
