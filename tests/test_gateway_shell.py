@@ -65,7 +65,8 @@ class FakeVenue:
 class Shell(Rig):
     def __init__(self, **answers):
         super().__init__()
-        self.venue = FakeVenue(**answers)
+        unknown = {"order_by_id": VenueReject(-2013, "Order does not exist.", 400)}
+        self.venue = FakeVenue(**unknown | answers)
         self.instruments = {"SYM0": INSTRUMENT}
         self.orders = Orders("s", {"SYM0": 0}, EPOCH)
         self.zombies, self.forced, self.clocks, self.limits = [], [], [], []

@@ -23,6 +23,7 @@ cdef class GatewayCore:
     cdef public bint no_open_order_proven
     cdef readonly uint64_t unknown_orders           # with an unknown outcome, as last published
     cdef dict unattributed                          # (symbol id, venue's order id) → lots booked of an unknown order
+    cdef readonly dict fees_missing                 # (symbol id, trade id) → when it was booked without its fee
     cdef readonly uint64_t zombies                  # orders that appeared after their absence was proven
     cdef bint account_dirty
     cdef int64_t account_written_mono_ns

@@ -47,7 +47,7 @@ cdef class GatewayCore:
         self.account_writer = account_writer
         self.desks = []
         self.desk_by_id = {}
-        self.unattributed = {}
+        self.unattributed, self.fees_missing = {}, {}
         self.user_stream_up = False
         self.account_dirty = True
         cdef JournalEntry entry
@@ -458,10 +458,14 @@ cdef class GatewayCore:
             raise ValueError(f"fill {trade_id}: side {side}, price {price_ticks} ticks, quantity {qty_lots} lots")
         if order != NULL and order.symbol_id != symbol_id:
             order = NULL
+        if fee_e8 is not None and self.fees_missing:
+            self.fees_missing.pop((symbol_id, trade_id), None)
         seen = desk.trades.note(trade_id, fee_e8 is not None)
         if seen == TRADE_DONE:
             desk.counters.fills_duplicate += 1
             return False
+        if fee_e8 is None:
+            self.fees_missing[symbol_id, trade_id] = now_ns
         desk.position.fees_e8 += fee
         desk.dirty = True
         memset(&entry, 0, sizeof(entry))

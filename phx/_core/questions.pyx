@@ -18,6 +18,9 @@ cdef int64_t STUCK_NS = 7_000_000_000           # one that cancels did not bring
 cdef int64_t FILLS_SETTLE_NS = 500_000_000      # a fill may be so much later than the count that holds it
 cdef int64_t FILLS_LATE_NS = 5_000_000_000      # the venue's history holds a fill sooner than this
 
+FEE_SETTLE_NS = 1_000_000_000                   # a fee may be so much later than its fill;
+FEE_GIVEN_UP_NS = 20_000_000_000                # one that the history does not show by then comes when it comes
+
 
 def open_questions(GatewayCore core, int64_t now_ns):
     """Return the orders to ask the venue about, unknown or long on their way out: [(intent_id, symbol_id)]."""
@@ -87,6 +90,13 @@ def missing_fills(GatewayCore core, int64_t now_ns):
                 and now_ns - order.reported_mono_ns > FILLS_SETTLE_NS):
             found.setdefault(order.symbol_id, []).append((intent_id, order.reported_lots - order.filled_lots))
     return found
+
+
+def missing_fees(GatewayCore core, int64_t now_ns):
+    """Return the symbol ids with fills whose fee has not followed."""
+    for key in [key for key, since_ns in core.fees_missing.items() if now_ns - since_ns > FEE_GIVEN_UP_NS]:
+        del core.fees_missing[key]
+    return {symbol_id for (symbol_id, _), since_ns in core.fees_missing.items() if now_ns - since_ns > FEE_SETTLE_NS}
 
 
 def fills_accounted(GatewayCore core, int symbol_id, int64_t now_ns):

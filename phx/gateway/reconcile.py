@@ -16,12 +16,15 @@ from phx.gateway import patience
 from phx.gateway.account import Orders, e8, open_cost_ticklots
 from phx.gateway.funding import FundingBooks
 from phx.gateway.replies import Replies
+from phx.gateway.user_events import FORCED
 from phx.instruments import Instrument, InstrumentError
 from phx.venue.binance.rest import CANCEL_BATCH
 from phx.venue.interface import AccountRest, Order, VenueDown, VenueError, VenueLimited, VenueReject
 
 QUESTIONS_S = 0.25
 QUESTIONS_AT_ONCE = 16
+STRANGERS_S = 0.25
+STRANGERS = 256  # orders to be asked about because the history holds fills of them
 ROUND_S = 0.5  # questions without an answer for so long are left behind, the next ones asked
 SILENT_ROUNDS = 3  # in a row without any answer: then the venue is down,
 PROBE_NS = 1_000_000_000  # and gets one question in this time
@@ -72,6 +75,8 @@ class Reconciliation:
         self.looked_ns = dict.fromkeys(self.names, 0)  # for missing fills, by symbol id
         self.cleared_ns = dict.fromkeys(self.names, 0)
         self.on_foreign = on_foreign
+        self.on_forced: Callable[[str, str], None] = lambda symbol, coid: None  # the venue acted on the position
+        self.strangers: dict[tuple[str, int], None] = {}  # symbol and venue's id of orders nobody knows, in order
         self.asking: set[asyncio.Task] = set()
         self.asked_ns = 0
         self.silent_rounds = 0  # of questions without any answer
@@ -83,6 +88,7 @@ class Reconciliation:
         try:
             await asyncio.gather(
                 self._every(QUESTIONS_S, self.ask_questions),
+                self._every(STRANGERS_S, self.attribute),
                 self._every(OPEN_ORDERS_S, self.compare_open_orders),
                 self._every(POSITIONS_S, self.compare_positions),
                 self._every(TRADES_S, self.read_all_trades),
@@ -146,10 +152,10 @@ class Reconciliation:
             log.info("reconciliation: %s", task.exception())
 
     async def _fetch_missing(self) -> None:
-        """Read the history of symbols with fills that the stream did not bring."""
+        """Read the history of symbols with fills, or fees of fills, that the stream did not bring."""
         now_ns = time.monotonic_ns()
         missing = questions.missing_fills(self.core, now_ns)
-        for symbol_id in missing.keys() | self._drifting():
+        for symbol_id in missing.keys() | self._drifting() | questions.missing_fees(self.core, now_ns):
             if now_ns - self.looked_ns[symbol_id] < FILLS_AGAIN_NS:
                 continue
             self.looked_ns[symbol_id] = now_ns
@@ -272,7 +278,25 @@ class Reconciliation:
         )
         if booked and not intent_id:
             self.core.note_unattributed(instrument.symbol_id, trade.venue_order_id, lots)
+            if len(self.strangers) < STRANGERS:
+                self.strangers[instrument.symbol, trade.venue_order_id] = None
         return booked
+
+    async def attribute(self) -> None:
+        """Ask whose orders they were whose fills only the history told: ours after all, others', or the venue's own."""
+        for symbol, venue_order_id in list(self.strangers):
+            try:
+                order = await self.rest.order_by_id(symbol, venue_order_id)
+            except VenueReject as error:
+                log.warning("%s: whose order %d was is not to be had: %s", symbol, venue_order_id, error)
+            else:
+                if order.coid.startswith(FORCED):
+                    self.on_forced(symbol, order.coid)
+                elif self.orders.intent(symbol, order.coid) == (0, 0):
+                    self.on_foreign(symbol, order.coid)
+                else:
+                    self.replies.stated(order, time.monotonic_ns())
+            del self.strangers[symbol, venue_order_id]
 
     def _drifting(self) -> set[int]:
         """Return the symbols whose position the stream reported differently for longer than a fill may take."""

@@ -114,6 +114,7 @@ async def restore_books(reconciliation: Reconciliation, inherited: Books) -> Non
             log.error("%s: position %d lots, the venue says %d", symbol, desk.position_lots, lots)
             core.on_position(instrument.symbol_id, lots, cost, time.monotonic_ns())
         log.info("%s: position %d lots, continued from the former life, %d fills missed", symbol, lots, booked)
+    await reconciliation.attribute()
     try:
         await funding.read()
     except VenueReject as error:
