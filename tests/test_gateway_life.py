@@ -15,7 +15,7 @@ from phx.gateway import process, startup
 from phx.gateway.process import Gateway
 from phx.gateway.surroundings import GUARDIAN_GONE_NS, Surroundings
 from phx.latches import Latches
-from phx.process import HUNG_NS
+from phx.process import HUNG_NS, StayDown
 from phx.venue.binance.weights import Weights
 from phx.venue.interface import Balance, Position, VenueDown
 
@@ -179,6 +179,45 @@ def test_a_guardian_that_is_gone_is_told_to_every_desk_long_before_its_timer_end
     assert shell.core.desk(0).guardian_alive
     around._look_at_guardian(SECOND_NS - HUNG_NS + GUARDIAN_GONE_NS + 1)
     assert not shell.core.desk(0).guardian_alive
+
+
+# ---- an account that may only be left ------------------------------------------------------------------------------
+
+
+async def test_it_adds_again_only_when_a_human_has_said_so_and_the_account_is_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "FITNESS_S", 0.001)
+    gateway = Life(Shell(), tmp_path)
+    answers = ["still poor", StayDown("still poor, and flat"), ""]
+
+    async def admit():
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    gateway._admit = admit
+    latches = gateway.surroundings.latches
+    gateway._only_reduce("poor")
+    minding = asyncio.create_task(gateway._mind_fitness())
+    for told in ("poor", "still poor", "still poor, and flat"):
+        async with asyncio.timeout(5):
+            while latches.stops("") is None:
+                await asyncio.sleep(0.001)
+        asked = len(answers)
+        await asyncio.sleep(0.02)
+        assert latches.stops("").reason == told and not gateway.surroundings.may_add and len(answers) == asked
+        latches.clear()
+    await asyncio.wait_for(minding, 5)
+    assert gateway.surroundings.may_add and latches.all() == []
+
+
+def test_without_any_latch_a_desk_that_may_not_add_stays_latched(tmp_path):
+    shell = Shell()
+    around = object.__new__(Surroundings)
+    around.desks, around.latches = {"SYM0": shell.core.desk(0)}, Latches(tmp_path)
+    for around.may_add in (False, True):
+        around._look_at_latches()
+        assert shell.core.desk(0).latched is not around.may_add
 
 
 # ---- leaving -------------------------------------------------------------------------------------------------------
