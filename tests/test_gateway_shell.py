@@ -295,6 +295,37 @@ def test_no_such_order_about_an_acknowledged_one_is_believed_only_with_the_list_
     assert bool(shell.live()) == listed
 
 
+def test_many_acknowledged_orders_that_are_gone_cost_one_look_at_list_and_history():
+    class Slow(FakeVenue):
+        def __getattr__(self, name):
+            answer = super().__getattr__(name)
+
+            async def call(*args, **kwargs):
+                await asyncio.sleep(0.01)
+                return await answer(*args, **kwargs)
+
+            return call
+
+    shell = Shell()
+    shell.reconciliation.rest = venue = Slow(order_status=VenueReject(-2013, "Order does not exist.", 400))
+    shell.now_ns = time.monotonic_ns() - 10 * SECOND_NS
+    shell.market()
+    shell.prove()
+    orders = shell.quote([(99_990 - i, 10) for i in range(3)])
+    for order in orders:
+        shell.core.on_unknown(order["intent_id"], shell.now_ns)
+        shell.core.on_accept(order["intent_id"], 77 + order["intent_id"], 1, shell.now_ns)
+    assert len(shell.live()) == 3
+
+    async def ask_all():
+        await asyncio.gather(*(shell.reconciliation.ask(order["intent_id"], 0) for order in orders))
+
+    asyncio.run(ask_all())
+    assert shell.live() == {}
+    asked = [name for name, *_ in venue.asked]
+    assert (asked.count("order_status"), asked.count("open_orders"), asked.count("user_trades")) == (3, 1, 1)
+
+
 def test_no_such_order_soon_after_the_send_proves_nothing():
     shell = Shell(order_status=VenueReject(-2013, "Order does not exist.", 400))
     shell.now_ns = time.monotonic_ns()

@@ -77,6 +77,8 @@ class Reconciliation:
         self.on_foreign = on_foreign
         self.on_forced: Callable[[str, str], None] = lambda symbol, coid: None  # the venue acted on the position
         self.strangers: dict[tuple[str, int], None] = {}  # symbol and venue's id of orders nobody knows, in order
+        self.looking = {symbol: asyncio.Lock() for symbol in instruments}
+        self.listed: dict[str, tuple[set[str], int]] = dict.fromkeys(instruments, (set(), 0))  # ids, asked for when
         self.asking: set[asyncio.Task] = set()
         self.asked_ns = 0
         self.silent_rounds = 0  # of questions without any answer
@@ -205,9 +207,22 @@ class Reconciliation:
         if known["ts_ack_ns"] == 0 and known["filled_lots"] == 0:
             return True
         # It was acknowledged or filled, so it did exist: the list and the history of trades must agree that it is gone.
-        listed = {order.coid for order in await self.rest.open_orders(symbol)}
-        await self.read_trades(symbol)
-        return coid not in listed
+        return coid not in await self._listed(symbol, asked_ns)
+
+    async def _listed(self, symbol: str, since_ns: int) -> set[str]:
+        """Return the ids of the open orders with every trade read, both asked for later than a moment.
+
+        One look serves all who wait for it: together they weigh six times a question, and after an outage of the venue
+        every order that was open is asked about.
+        """
+        async with self.looking[symbol]:
+            listed, begun_ns = self.listed[symbol]
+            if begun_ns < since_ns:
+                begun_ns = time.monotonic_ns()
+                listed = {order.coid for order in await self.rest.open_orders(symbol)}
+                await self.read_trades(symbol)
+                self.listed[symbol] = listed, begun_ns
+            return listed
 
     async def compare_open_orders(self) -> None:
         """Cancel orders of ours that the table does not hold; ask about those that the venue does not list."""
