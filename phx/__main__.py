@@ -46,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
     verb("down", "cancel own orders and stop everything")
     reload = verb("reload", "adopt the changed configuration; restart only what a new symbol concerns")
     reload.add_argument("--raise", dest="raise_limits", action="store_true", help="confirm that limits may rise")
+    until = "with --raise: for 90s, 15m or 2h, then as before"
+    reload.add_argument("--for", dest="for_s", type=duration_s, default=0.0, metavar="TIME", help=until)
     status = verb("status", "one screen: modes, quotes, positions, why not quoting")
     status.add_argument("--json", action="store_true")
     verb("top", "the same, live")
@@ -94,6 +96,14 @@ def share(text: str) -> str:
     if not 0 < float(text) <= 1:
         raise ValueError(text)
     return text
+
+
+def duration_s(text: str) -> float:
+    """Return a time such as 90s, 15m or 2h in seconds. Raises ValueError."""
+    seconds = float(text[:-1]) * {"s": 1, "m": 60, "h": 3600}.get(text[-1:], 0)
+    if not 0 < seconds < float("inf"):
+        raise ValueError(text)
+    return seconds
 
 
 def add_venue_options(sim) -> None:

@@ -25,13 +25,15 @@ class ControlError(Exception):
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is asked. symbol: "" = all of them. reason: for the audit log, or an option where the command knows one.
 
-    confirm: the word without which `enable` clears nothing (latches.py).
+    confirm: the word without which `enable` clears nothing (latches.py). for_s: of a `reload` that raises limits, for
+    how long; 0 = for good.
     """
 
     command: str
     symbol: str = ""
     reason: str = ""
     confirm: str = ""
+    for_s: float = 0.0
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):

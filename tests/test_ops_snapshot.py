@@ -11,7 +11,7 @@ import pytest
 
 from phx._core.records import JOURNAL
 from phx._core.ring import RingWriter
-from phx.ops import durable
+from phx import durable
 from phx.ops.instance import Instance
 from phx.ops.journal import JournalDrain, JournalRefused, read_journal
 from phx.ops.snapshot import Body, Snapshots

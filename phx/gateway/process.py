@@ -20,6 +20,7 @@ from phx.gateway import epoch as lives
 from phx.gateway.account import Orders
 from phx.gateway.budgets import Budgets
 from phx.gateway.contracts import Contracts
+from phx.gateway.ended_override import EndedOverride
 from phx.gateway.reconcile import Reconciliation, prove_none_open
 from phx.gateway.replies import Replies
 from phx.gateway.session import Fallback, OrderConnection
@@ -196,6 +197,7 @@ class Gateway:
     async def _patiently(self, what: str, question):
         return await patience.patiently(self.rest, what, question, self._stopping)
 
+        self.ended_override = EndedOverride(self.process.run_folder, self._restore_limits)
     async def _recover(self) -> None:
         stopping = self._stopping
         prefix = self.endpoints.coid_prefix
@@ -270,6 +272,8 @@ class Gateway:
     async def _leave(self) -> None:
         """No new order, cancel all own, prove that none is open."""
         was_working, self.working, self.core.ready = self.working, False, False
+            if self.ended_override.mind({d.symbol: d.limits_in_force for d in self.core.desks}):
+                self.limits_written = ()
         self.turn()
         answered = await startup.wait_for(lambda: not self._live_orders(), 1.0, lambda: False)
         now_ns = time.monotonic_ns()
@@ -363,6 +367,7 @@ class Gateway:
         counters = self.process.counters[0]
         self.core.weight_60s = int(counters["weight_60s"])
         counters["unknown_outcomes"] = self.core.unknown_orders
+        self.budgets.mind_weight(venue_ns)
         counters["foreign_orders"], counters["zombies"] = self.events.foreign_seen, self.core.zombies
 
     def _suspect_silence(self, now_ns: int) -> None:

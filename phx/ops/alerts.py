@@ -67,6 +67,7 @@ LATCHED = {
     "contract_changed": "the venue changed",
     "journal_stuck": "journal not written",
     "drift_latched": "position differs",
+    "override_refused": "override refused",
 }
 
 
@@ -215,6 +216,13 @@ def journal_behind(seen: Sightings) -> Incidents:
     return {"journal": ("", f"the journal is {late_s:.0f} s behind on disk")} if late_s > JOURNAL_S else {}
 
 
+def override(seen: Sightings) -> Incidents:
+    """Limits are raised for a while: to be known for as long as it lasts."""
+    if seen.override is None:
+        return {}
+    return {seen.override.since_ns: ("", f"limits raised by uid {seen.override.uid} until {seen.override.until}")}
+
+
 TABLE = (
     Row("process_silent", PAGE, silent),
     Row("process_down", PAGE, down),
@@ -245,5 +253,6 @@ TABLE = (
     Row("journal_behind", PAGE, journal_behind),
     Row("disk", PAGE, disk),
     Row("config_refused", WARN, counted("process", "config_refused", "a changed configuration was refused")),
+    Row("override", WARN, override),
     Row("error", WARN, counted("process", "errors", "{who} logged {n} errors")),
 )

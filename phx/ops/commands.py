@@ -112,7 +112,8 @@ def reload(asked, config: Config, path: Path) -> int:
     running = supervisor.Supervisor(config)
     running.states()
     supervisor.write_programs(config, path)
-    status = ask(config, "control", "reload", reason="raise" if asked.raise_limits else "")
+    reason = "raise" if asked.raise_limits else ""
+    status = ask(config, "control", "reload", reason=reason, for_s=asked.for_s)
     for what, names in running.update().items():
         if names:
             print(f"{what}: {', '.join(names)}")
@@ -297,12 +298,12 @@ def release_without_guardian(config: Config, request):
     return answer
 
 
-def ask(config: Config, socket: str, command: str, symbol: str = "", reason: str = "", patience_s: float = 15.0) -> int:
-    """Send a command to a control socket and print what it did."""
+def ask(config: Config, socket: str, command: str, symbol: str = "", patience_s: float = 15.0, **options) -> int:
+    """Send a command to a control socket and print what it did. options: further fields of the request."""
     from phx.control import Request
     from phx.control import ask as send
 
-    answer = send(config.socket_path(socket), Request(command, symbol, reason), patience_s)
+    answer = send(config.socket_path(socket), Request(command, symbol, **options), patience_s)
     print(answer.text, file=sys.stdout if answer.ok else sys.stderr)
     for line in (line for lines in (answer.status or {}).values() for line in lines):
         print(f"  {line}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from phx._core.records import JOURNAL, layout_hash
 from phx._core.ring import LAPPED, OK
-from phx.ops.durable import sync_folder
+from phx.durable import sync_folder
 from phx.ops.instance import Instance
 
 HEADER = struct.Struct("<8sQQQ32x")

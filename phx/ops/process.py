@@ -18,8 +18,9 @@ from phx.ops.figures import figures
 from phx.ops.instance import Instance
 from phx.ops.journal import JournalDrain, JournalRefused
 from phx.ops.metrics import Metrics, serve
+from phx.ops.override import OverrideKeeper
 from phx.ops.publish import OperatorPublisher, ParamsPublisher
-from phx.ops.reload import adopted, changes, raised_limits
+from phx.ops.reload import adopted, changes, flat, put_back, raised_limits, with_values
 from phx.ops.snapshot import Snapshots, body_of
 from phx.ops.watch import Watched
 from phx.params import ParamsError
@@ -55,7 +56,9 @@ class Ops:
         self.latches = Latches(process.run_folder)
         self.control = ControlServer(self.config.socket_path("control"), self.handle)
         self.said: dict[str, str] = {}  # the last complaint of each kind
-        self.unconfirmed: list[str] = []  # raised limits that the gateway does not take yet
+        self.unconfirmed: list[str] = []  # raised limits that wait for a human's word
+        self.override = OverrideKeeper(process.run_folder)
+        self.config = put_back(self.config, self.override.over())
         self.stamp = file_stamp(path)
         self.journal = JournalDrain(self.instance)
         self.journal_lost = 0
@@ -65,7 +68,7 @@ class Ops:
         self.alerts = Alerts(self.instance)
         self.metrics = Metrics(self.config, self.watched, self.alerts.log.counts)
         self.server = None
-        tasks = (self.raise_alerts, self.poll_config, self.watch, self.snapshot, self.serve_metrics)
+        tasks = (self.mind_override, self.raise_alerts, self.poll_config, self.watch, self.snapshot, self.serve_metrics)
         self.due_s = dict.fromkeys(tasks, time.monotonic())
 
     def run(self) -> None:
@@ -87,11 +90,12 @@ class Ops:
             self.publish_first()
         if self.process.reload_wanted:
             self.process.reload_wanted = False
-            self.record(Request("reload", reason="SIGHUP"), Peer(0, os.geteuid(), 0), self.reload())
+            self.reload(Request("reload", reason="SIGHUP"), Peer(0, os.geteuid(), 0))
         self.drain_journal()
         for task, due_s in self.due_s.items():
             if now_s >= due_s:
-                own_s = {self.snapshot: self.config.ops.snapshot_s, self.raise_alerts: ALERTS_S}
+                own_s = {self.raise_alerts: ALERTS_S, self.mind_override: ALERTS_S}
+                own_s[self.snapshot] = self.config.ops.snapshot_s
                 self.due_s[task] = now_s + own_s.get(task, PERIOD_S)
                 task()
 
@@ -99,7 +103,7 @@ class Ops:
         stamp = file_stamp(self.path)
         if stamp not in (self.stamp, None):
             self.stamp = stamp
-            self.record(Request("reload", reason="file saved"), Peer(0, file_owner(self.path), 0), self.reload())
+            self.reload(Request("reload", reason="file saved"), Peer(0, file_owner(self.path), 0))
 
     def watch(self) -> None:
         now_s = time.monotonic()
@@ -171,36 +175,77 @@ class Ops:
                 raise life.StayDown(f"parameters refused: {error}") from None
             log.info("ops: parameters published, version %d", version)
 
-    def reload(self, reason: str = "") -> Answer:
+    def reload(self, request: Request, peer: Peer) -> Answer:
         """Read the configuration again; adopt what is hot, name what needs a restart. A bad one changes nothing."""
         try:
             new = configuration.load(self.path)
+        found: list = []
             found = changes(self.config, new)
             for change in found:
                 log.info("ops: configuration: %s", change)
-            text = self.adopt(new, reason)
+            answer = Answer(True, self.adopt(new, request, peer.uid), {"changes": [str(change) for change in found]})
         except (ConfigError, ParamsError) as error:
             self.process.counters["config_refused"] += 1
             for line in error.errors:
                 log.error("ops: configuration refused: %s", line)
-            return Answer(False, "refused, the old configuration stays", {"errors": error.errors})
-        return Answer(True, text, {"changes": [str(change) for change in found]})
+            answer = Answer(False, "refused, the old configuration stays", {"errors": error.errors})
+        self.record(request, peer, answer)
+        return answer
 
-    def adopt(self, new: Config, reason: str) -> str:
-        effective = adopted(self.config, new)
-        raised = sorted({*self.unconfirmed, *raised_limits(self.config, effective)})
-        confirmed = bool(raised) and reason == "raise"
-        if self.params.version == 0 or (effective == self.config and not confirmed):
-            self.config = effective
-            return f"nothing to adopt, parameters stay at version {self.params.version}"
-        # The gateway takes lowered limits at once, raised ones only with this confirmation.
-        by = int(time.time()) if confirmed else 0
-        version = self.params.publish(effective, self.instance.instruments(), self.prices_ticks(), by)
-        self.config = effective
+    def adopt(self, new: Config, request: Request, uid: int) -> str:
+        """Publish what is hot of a configuration; a limit that would rise waits for a human's word."""
+        confirmed = request.reason == "raise"
+        wanted = adopted(self.config, new)
+        raised = raised_limits(self.config, wanted)
+        if self.params.version == 0:
+            self.config = put_back(wanted, self.override.over())
+            return "no parameters are published yet: these will be"
+        if request.for_s and not (raised and confirmed):
+            raise ConfigError(["--for: the configuration raises no limit" if confirmed else "--for needs --raise"])
+        if (confirmed and not request.for_s) or (self.override.over() and not raised):
+            self.override.end()
+        before, effective = flat(self.config), wanted
+        if not confirmed:
+            waiting = {path: before[path] for path in raised}
+            effective = put_back(with_values(wanted, waiting), self.override.over())
         self.unconfirmed = [] if confirmed else raised
-        held = f"; raised limits wait for `phx reload --raise`: {', '.join(raised)}" if self.unconfirmed else ""
-        log.info("ops: parameters published, version %d%s", version, held)
-        return f"parameters at version {version}{held}"
+        text = f"; raised limits wait for `phx reload --raise`: {', '.join(raised)}" if self.unconfirmed else ""
+        if effective == self.config and not confirmed:
+            return f"nothing to adopt, parameters stay at version {self.params.version}{text}"
+        try:
+            if request.for_s:
+                text = f"; over at {self.override.grant(before, flat(wanted), request.for_s, uid)}"
+            self.publish(effective, confirmed)
+        except ParamsError as error:
+            if request.for_s:
+                self.override.take_back()
+            hint = [f"the rest does not hold without what waits{text}"] if self.unconfirmed else []
+            raise ParamsError(error.errors + hint) from None
+        return f"parameters at version {self.params.version}{text}"
+
+    def publish(self, config: Config, confirmed: bool) -> None:
+        """Publish a configuration. The gateway takes lowered limits at once, raised ones only if confirmed."""
+        by = int(time.time()) if confirmed else 0
+        version = self.params.publish(config, self.instance.instruments(), self.prices_ticks(), by)
+        self.config = config
+        log.info("ops: parameters published, version %d", version)
+
+    def mind_override(self) -> None:
+        """Put the former limits back when an override is over."""
+        former = self.override.over()
+        if not former or self.params.version == 0:
+            return
+        lowered = put_back(self.config, former)
+        found = changes(self.config, lowered)
+        if not found:
+            return
+        try:
+            self.publish(lowered, confirmed=False)
+        except ParamsError as error:  # the gateway goes back to its former limits by itself
+            self.complain("override", f"former parameters not published: {error}")
+            return
+        answer = Answer(True, f"override over, parameters at version {self.params.version}")
+        self.record(Request("override"), Peer(0, os.geteuid(), 0), answer, [str(change) for change in found])
 
     def prices_ticks(self) -> dict[str, int]:
         """Return a recent price of every symbol whose market is known."""
@@ -216,7 +261,7 @@ class Ops:
         if request.command == "status":
             return Answer(True, "ops is up", self.status())
         if request.command == "reload":
-            answer = self.reload(request.reason)
+            return self.reload(request, peer)
         elif request.command in COMMANDS:
             symbols = self.symbols_of(request)
             before = self.status()["wanted"]
@@ -232,8 +277,6 @@ class Ops:
             return answer
         else:
             raise ControlError(f"ops knows {', '.join([*COMMANDS, 'reload', 'status'])}, not {request.command!r}")
-        self.record(request, peer, answer)
-        return answer
 
     def symbols_of(self, request: Request) -> list[str]:
         if not request.symbol:

@@ -74,22 +74,43 @@ def changes(old: Config, new: Config) -> list[Change]:
 
 def adopted(old: Config, new: Config) -> Config:
     """Return the old configuration with the hot changes of the new one."""
-    tree = msgspec.to_builtins(old)
-    for change in changes(old, new):
-        if change.hot:
-            section = tree
-            *steps, last = change.path.split(".")
-            for step in steps:
-                section = section[step]
-            section[last] = change.new
+    return with_values(old, {change.path: change.new for change in changes(old, new) if change.hot})
+
+
+def with_values(config: Config, values: dict[str, object]) -> Config:
+    """Return a configuration with some fields (path → value) as given."""
+    tree = msgspec.to_builtins(config)
+    for path, value in values.items():
+        section = tree
+        *steps, last = path.split(".")
+        for step in steps:
+            section = section[step]
+        section[last] = value
     return msgspec.convert(tree, Config, strict=False)
 
 
 def raised_limits(old: Config, new: Config) -> list[str]:
     """Return the fields by which the new configuration allows more risk than the old one."""
     before, after = flat(old), flat(new)
-    limits = [path for path in after if path.startswith("limits.max_") or any(fnmatchcase(path, p) for p in LIMITS)]
-    return [path for path in limits if path in before and allows_more(path, float(before[path]), float(after[path]))]
+    limits = [path for path in after if is_limit(path) and path in before]
+    return [path for path in limits if allows_more(path, float(before[path]), float(after[path]))]
+
+
+def put_back(config: Config, former: dict[str, object]) -> Config:
+    """Return a configuration with fields at their former values, but no limit at one that allows more than now."""
+    now = flat(config)
+    return with_values(
+        config,
+        {
+            path: value
+            for path, value in former.items()
+            if path in now and not (is_limit(path) and allows_more(path, float(now[path]), float(value)))
+        },
+    )
+
+
+def is_limit(path: str) -> bool:
+    return path.startswith("limits.max_") or any(fnmatchcase(path, pattern) for pattern in LIMITS)
 
 
 def allows_more(path: str, before: float, after: float) -> bool:

@@ -16,6 +16,7 @@ from phx.differences import Difference, Differences
 from phx.latches import Latch, Latches
 from phx.ops.fields import COUNTER_STRUCTS
 from phx.ops.figures import word
+from phx.overrides import Override, OverrideRefused, Overrides
 from phx.process import HUNG_NS, Lock
 from phx.venue.binance.silence import shared
 
@@ -52,7 +53,9 @@ class Sightings:
         self.banned_until_ns = 0  # UTC
         self.least_lateness_ns: dict[str, int] = {}  # receipt by our clock minus venue time, the least of recent books
         self.journal_late_s = 0.0
+        self.override: Override | None = None  # that is in force
         self._latches, self._silence = Latches(self.run_folder), shared(self.config)
+        self._overrides = Overrides(self.run_folder)
         self._differences = Differences(self.run_folder)
         self._blocks: dict[tuple[str, str], np.void] = {}
         self._before: dict[tuple[str, str], np.void] = {}
@@ -71,6 +74,7 @@ class Sightings:
         self.latches = self._latches.all()
         self.differences = self._differences.read()
         self.banned_until_ns = self._silence.heard(time.time_ns()).banned_until_ns
+        self._look_at_override()
         self._read_blocks()
         self._look_at_processes()
         for symbol in self.traded:
@@ -207,6 +211,13 @@ class Sightings:
             self.journal_late_s = 0.0
         else:
             self.journal_late_s = self.now_s - since_s
+
+    def _look_at_override(self) -> None:
+        try:
+            found = self._overrides.read()
+        except OverrideRefused:  # it latches, which is an incident of its own
+            found = None
+        self.override = found if found is not None and found.in_force(time.time_ns()) else None
 
     def _look_at_clock(self) -> None:
         self.least_lateness_ns = {}

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from phx.ops.durable import write_durably
+from phx.durable import write_durably
 from phx.ops.instance import Instance
 
 SCHEMA = 1

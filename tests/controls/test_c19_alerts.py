@@ -22,6 +22,7 @@ from phx.ops.alerts import TABLE, Alerts
 from phx.ops.metrics import Metrics, serve
 from phx.ops.process import ALERTS_S
 from phx.ops.view import View
+from phx.overrides import Override, Overrides
 from phx.process import Lock
 from phx.topology import processes
 from phx.venue.binance.silence import shared
@@ -191,6 +192,7 @@ INCIDENTS = {
     "contract_changed": latch("the venue changed tick size: start phx anew"),
     "journal_stuck": latch("journal not written: disk full", "ops", ""),
     "drift_latched": latch("position differs from the venue's", "guardian"),
+    "override_refused": latch("override refused: override.json: changed by hand", "ops", ""),
     "latched": latch("kill", "guardian", ""),
     "not_quoting": pause,
     "stopped_out": lambda w: w.quote("BTCUSDC", Mode.MODE_FLATTENING, Reason.REASON_STOP_LOSS, orders=0),
@@ -214,6 +216,9 @@ INCIDENTS = {
     "journal_behind": stop_the_disk,
     "disk": fill_the_disk,
     "config_refused": count("process.ops", "config_refused"),
+    "override": lambda w: Overrides(w.run_folder).grant(
+        Override(time.time_ns(), time.time_ns() + 900 * 10**9, 1000, {}, {})
+    ),
     "error": count("process.feed.main", "errors"),
 }
 
