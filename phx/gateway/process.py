@@ -188,6 +188,7 @@ class Gateway:
         self.fallback.place_batches = self.budgets.place_batches
         self.rest.on_order_counts = lambda *used: self.core.account.note_venue_counts(*used, time.monotonic_ns())
         self.limits_written = ()
+        self.ended_override = EndedOverride(self.process.run_folder, self._restore_limits)
         for symbol, limits in lives.read_limits(self.process.run_folder).items():
             self._restore_limits(symbol, limits)
 
@@ -197,7 +198,6 @@ class Gateway:
     async def _patiently(self, what: str, question):
         return await patience.patiently(self.rest, what, question, self._stopping)
 
-        self.ended_override = EndedOverride(self.process.run_folder, self._restore_limits)
     async def _recover(self) -> None:
         stopping = self._stopping
         prefix = self.endpoints.coid_prefix
@@ -263,6 +263,8 @@ class Gateway:
             self._start(self._keep_books())
         while not self.process.stopping:
             await asyncio.sleep(0.1)
+            if self.ended_override.mind({d.symbol: d.limits_in_force for d in self.core.desks}):
+                self.limits_written = ()
             self._keep_limits()
             self._turn_day()
         await self._leave()
@@ -272,8 +274,6 @@ class Gateway:
     async def _leave(self) -> None:
         """No new order, cancel all own, prove that none is open."""
         was_working, self.working, self.core.ready = self.working, False, False
-            if self.ended_override.mind({d.symbol: d.limits_in_force for d in self.core.desks}):
-                self.limits_written = ()
         self.turn()
         answered = await startup.wait_for(lambda: not self._live_orders(), 1.0, lambda: False)
         now_ns = time.monotonic_ns()
@@ -356,6 +356,7 @@ class Gateway:
         self.banned = venue_ns < weights.banned_until_ns
         if silence_ns := weights.silence_ns(venue_ns):
             self.core.hold(now_ns + silence_ns)
+        self.budgets.mind_weight(venue_ns)
 
     def _mind_key(self) -> None:
         latches = self.surroundings.latches
@@ -367,7 +368,6 @@ class Gateway:
         counters = self.process.counters[0]
         self.core.weight_60s = int(counters["weight_60s"])
         counters["unknown_outcomes"] = self.core.unknown_orders
-        self.budgets.mind_weight(venue_ns)
         counters["foreign_orders"], counters["zombies"] = self.events.foreign_seen, self.core.zombies
 
     def _suspect_silence(self, now_ns: int) -> None:

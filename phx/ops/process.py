@@ -177,9 +177,9 @@ class Ops:
 
     def reload(self, request: Request, peer: Peer) -> Answer:
         """Read the configuration again; adopt what is hot, name what needs a restart. A bad one changes nothing."""
+        found: list = []
         try:
             new = configuration.load(self.path)
-        found: list = []
             found = changes(self.config, new)
             for change in found:
                 log.info("ops: configuration: %s", change)

@@ -11,7 +11,6 @@ from phx._core.enums import OperatorState
 from phx._core.ring import RingWriter
 from phx.durable import write_durably
 from phx.params import ParamsError, params_record
-from phx.segment import Segment
 
 log = logging.getLogger("phx")
 
@@ -20,24 +19,20 @@ class ParamsPublisher:
     """Writes params.<S>. Versions go on over the lives of ops, so that a newer one is always a larger number."""
 
     def __init__(self, process):
-        self.process = process
         self.symbols = process.config.traded()
         self.path = process.run_folder / "params_version"
         self.version = 0
         self.writers = {s: writer(process, f"params.{s}", records.PARAMS) for s in self.symbols}
         self.ringers = [ringer for s in self.symbols for ringer in process.ringers(f"params.{s}")]
 
-    def publish(
-        self, config, instruments, prices_ticks: dict[str, int], raised_limits_by: int = 0, symbols: list | None = None
-    ) -> int:
+    def publish(self, config, instruments, prices_ticks: dict[str, int], raised_limits_by: int = 0) -> int:
         """Publish a configuration's parameters as the next version; all of them, or none if one breaks a rule.
 
-        prices_ticks: recent prices as far as they are known; the rules that depend on them are checked then. symbols:
-        only theirs.
+        prices_ticks: recent prices as far as they are known; the rules that depend on them are checked then.
         """
         version = self._next_version()
         made, errors = {}, []
-        for s in self.symbols if symbols is None else symbols:
+        for s in self.symbols:
             try:
                 made[s] = params_record(config.symbols[s], config, instruments[s], version, prices_ticks.get(s))
             except ParamsError as error:
