@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,9 @@ from phx.gateway.process import Gateway
 from phx.guardian.deadman import DeadMan
 from phx.ops.publish import OperatorPublisher, ParamsPublisher
 from phx.process import Process
+from phx.sim.api.request import Endpoint
+from phx.sim.api.rest import ENDPOINTS
+from phx.sim.api.ws_api import METHODS
 from phx.sim.process import Servers, build
 from phx.venue.binance import keys
 from phx.venue.binance.endpoints import endpoints
@@ -79,11 +83,13 @@ class Counts:
         self.limits, self.exchange = venue.exchange.limits, venue.exchange
         self.orders: list[list] = []  # time, of 10 s, of the minute, whether it adds
         self.weights: list[tuple[float, int]] = []
+        self.by_endpoint: Counter[str] = Counter()  # weight
+        self._asked = "handshake"
         self.takes: list[float] = []
         self.cancelled: list[float] = []
         self.refusals: list[tuple[float, str]] = []
         self._wrap(self.limits, "use_orders", self._on_orders)
-        self._wrap(self.limits, "use_weight", lambda now_ms, weight: self.weights.append((now(), weight)))
+        self._wrap(self.limits, "use_weight", self._on_weight)
         self._wrap(self.exchange, "place", self._on_place)
         self._wrap(self.exchange, "cancel", lambda *_: self.cancelled.append(now()))
 
@@ -103,6 +109,28 @@ class Counts:
 
     def _on_orders(self, now_ms: int, owner: int, in_10s: int = 1, in_1m: int = 1) -> None:
         self.orders.append([now(), in_10s, in_1m, False])
+
+    @contextlib.contextmanager
+    def naming_endpoints(self):
+        """Learn on the way of each request what it is: its weight is looked up just before it is counted."""
+        names = {id(endpoint): " ".join(key) for key, endpoint in ENDPOINTS.items()}
+        names |= {id(endpoint): name for name, endpoint in METHODS.items()}
+        real = Endpoint.weight_of
+
+        def named(endpoint, params):
+            self._asked = names.get(id(endpoint), "others")
+            return real(endpoint, params)
+
+        Endpoint.weight_of = named
+        try:
+            yield
+        finally:
+            Endpoint.weight_of = real
+
+    def _on_weight(self, now_ms: int, weight: int) -> None:
+        self.weights.append((now(), weight))
+        self.by_endpoint[self._asked] += weight
+        self._asked = "handshake"
 
     def _on_place(self, account, params: dict, *_) -> None:
         if params.get("type") == "MARKET" or params.get("timeInForce") == "IOC":
@@ -218,6 +246,7 @@ class Storm:
         self.servers = await self.stack.enter_async_context(Servers(venue, self.config.sim.port))
         await self._buy()
         self.counts = Counts(venue)
+        self.stack.enter_context(self.counts.naming_endpoints())
         await self._neighbours()
         self.process = self.stack.enter_context(Process("gateway", self.config))
         self.gateway = Gateway(self.process, {})
@@ -271,6 +300,10 @@ class Storm:
             for name, segment in self.feed.segments.items()
             if name.partition(".")[0] in ("bbo", "book", "tape")
         }
+        for process in self._beating():
+            for name, segment in process.segments.items():
+                if (instrument := self.instruments.get(name.rpartition(".")[2])) is not None:
+                    segment.count_in(instrument.units_hash)
         self.params = ParamsPublisher(self.ops)
         self.params.publish(self.config, self.instruments, {})
         OperatorPublisher(self.ops)

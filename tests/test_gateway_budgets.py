@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from gateway_rig import Rig, places
+from gateway_rig import Rig, cancels, places
 
 from phx._core.enums import JournalKind, RejectReason
 from phx.config import Limits
@@ -11,7 +11,7 @@ from phx.gateway import epoch as lives
 from phx.gateway.budgets import Budgets
 from phx.venue.binance.messages import RateLimit
 from phx.venue.binance.silence import Silence
-from phx.venue.binance.weights import FIREWALL_NS, Weights
+from phx.venue.binance.weights import FIREWALL_NS, MINUTE_NS, Weights
 
 FUNDING = b'{"e":"ACCOUNT_UPDATE","E":2,"T":1,"a":{"m":"FUNDING_FEE","B":[],"P":[]}}'
 
@@ -54,6 +54,27 @@ def test_a_lowered_weight_is_told_to_all_and_a_higher_one_than_phx_needs_is_not_
     assert (rig.core.weight_limit, told) == (1200, [1200])
     budgets.adopt(rows(weight=6000))
     assert (rig.core.weight_limit, told) == (2400, [1200, 2400])
+
+
+def test_while_weight_is_scarce_orders_stay_where_they_are_unless_they_are_too_near(made):
+    rig, budgets, _ = made
+    rig.placed([(99_990, 10), (99_980, 10)])
+    budgets.rest.weights.used(2039, 0)
+    budgets.mind_weight(0)
+    assert places(rig.quote([(99_991, 10), (99_980, 10)])) == [(1, 99_991, 10)]
+    rig.accept(rig.sent)
+    rig.wait(2 * 10**9)
+    budgets.rest.weights.used(2040, 0)
+    budgets.mind_weight(0)
+    assert rig.quote([(99_991, 10), (99_970, 10)]) == []  # the far one stays, so no other is put there
+    too_near = rig.quote([(99_985, 10), (99_980, 10)])  # nearer than anything that is wanted: it goes
+    assert (len(cancels(too_near)), places(too_near)) == (1, [(1, 99_985, 10)])
+    rig.accept(too_near)
+    budgets.adopt(rows(weight=2000))  # a new limit lifts nothing
+    rig.wait(2 * 10**9)
+    assert rig.quote([(99_985, 10), (99_970, 10)]) == []
+    budgets.mind_weight(MINUTE_NS)
+    assert len(cancels(rig.quote([(99_985, 10), (99_970, 10)]))) == 1
 
 
 def test_other_processes_hear_of_the_weight_and_forget_no_ban(tmp_path):

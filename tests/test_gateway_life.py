@@ -44,6 +44,7 @@ class Life(Gateway):
         self.reconciliation, self.replies = shell.reconciliation, shell.replies
         self.surroundings = SimpleNamespace(look=lambda now_ns: None, latches=Latches(run_folder))
         self.contracts, self.events = SimpleNamespace(closed={}), SimpleNamespace(foreign_seen=0)
+        self.budgets = SimpleNamespace(mind_weight=lambda venue_ns: None)
         self.connection = SimpleNamespace(up=False, suspect_silence=lambda now_ns: None)
         self.stream = SimpleNamespace(up=True, last_event_mono_ns=0)
         self.fallback = SimpleNamespace(send=self._send)

@@ -26,6 +26,7 @@ class Budgets:
         self.instruments = instruments
         self.shares = shares
         self.orders: dict[int, int] = {}  # window, s → orders, as last adopted
+        self.scarce = False  # the minute's weight is used up but for the reserve of what is urgent
         core.weight_limit = rest.weights.limit
 
     async def learn(self) -> bool:
@@ -58,6 +59,19 @@ class Budgets:
         left = self.rest.weights.left(self.rest.clock.venue_ns(now_ns)) - kept
         return affordable(max(0, left), self.core.account.orders_left_60s(now_ns))
 
+    def mind_weight(self, venue_ns: int) -> None:
+        """Take no order away for a better price while weight is scarce: then none is put there, and less is used.
+
+        Orders nearer to the market than the ladder wants go whatever the budget, as do those that must.
+        """
+        if self.rest.weights.scarce(venue_ns) != self.scarce:
+            self.scarce = not self.scarce
+            self._set_cancel_limit()
+
+    def _set_cancel_limit(self) -> None:
+        routine = routine_cancels_60s(self.shares, self.core.weight_limit)
+        self.core.account.set_cancel_limit(0 if self.scarce else routine)
+
     def adopt(self, limits) -> None:
         """Take what exchangeInfo or a reply states: rows of kind, window and limit; -1 = it does not say."""
         orders = {r.window_s: r.limit for r in limits if r.rate_limit_type == "ORDERS" and r.limit > 0}
@@ -74,6 +88,6 @@ class Budgets:
         if limit == self.core.weight_limit:
             return
         self.core.weight_limit = limit
-        self.core.account.set_cancel_limit(routine_cancels_60s(self.shares, limit))
+        self._set_cancel_limit()
         self.rest.tell_weight_limit(limit)
         log.info("venue's request weight: %d a minute", limit)

@@ -150,6 +150,7 @@ class OrderConnection:
         weight, orders = reply.weight_used(), reply.order_counts()
         if weight is not None:
             self.counters["weight_60s"] = weight
+            self.rest.weights.used(weight, self.clock.venue_ns(time.monotonic_ns()))
         if orders:
             self.core.account.note_venue_counts(orders.get(10, 0), orders.get(60, 0), time.monotonic_ns())
 

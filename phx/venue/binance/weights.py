@@ -52,6 +52,11 @@ class Weights:
             return next_minute_ns
         return 0
 
+    def scarce(self, now_ns: int) -> bool:
+        """Return whether only the reserve of what is urgent is left of this minute."""
+        self._turn(now_ns)
+        return self.all >= self.limit * (1.0 - RESERVE)
+
     def left(self, now_ns: int) -> int:
         """Return what may still be spent this minute on what is not urgent."""
         self._turn(now_ns)
