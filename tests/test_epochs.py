@@ -1,24 +1,13 @@
 """The number of a gateway's life: on disk before anything is sent under it, and never used twice."""
 
 import os
-import random
-import time
 
 import numpy as np
 import pytest
 
 from phx._core import records
-from phx._core.coid import format_coid
 from phx._core.records import fnv1a
 from phx.gateway import epoch as lives
-
-
-class Died(Exception):
-    """The process, at this very step."""
-
-
-def die(*_):
-    raise Died
 
 
 def steps_of(monkeypatch) -> list[str]:
@@ -39,30 +28,6 @@ def test_the_file_and_its_folder_are_synchronised_in_that_order(tmp_path, monkey
     noted = steps_of(monkeypatch)
     assert lives.next_epoch(tmp_path) == 1
     assert noted == ["write", "fsync", "rename", "fsync"]
-
-
-def test_ten_thousand_restarts_use_no_id_twice_whenever_they_die_and_whatever_the_clock_says(tmp_path, monkeypatch):
-    chance, used = random.Random(7), set()
-    real_write, real_rename, clock = os.write, os.rename, time.time
-    monkeypatch.setattr(lives.os, "fsync", lambda fd: None)  # its place is tested above; here it would take minutes
-    for _ in range(10_000):
-        dies = chance.random()
-        monkeypatch.setattr(lives.time, "time", lambda: clock() - chance.choice((0, 60, 3600)))
-        if dies < 0.1:  # with half of the number written, or before it has its name
-            monkeypatch.setattr(lives.os, "write", lambda fd, data: die(real_write(fd, data[: len(data) // 2])))
-        elif dies < 0.2:
-            monkeypatch.setattr(lives.os, "rename", die)
-        try:
-            epoch = lives.next_epoch(tmp_path)
-        except Died:
-            continue
-        finally:
-            monkeypatch.setattr(lives.os, "write", real_write)
-            monkeypatch.setattr(lives.os, "rename", real_rename)
-        coid = format_coid("sim", 0, epoch, 1)
-        assert coid not in used
-        used.add(coid)
-    assert len(used) > 7_000
 
 
 def test_a_number_that_cannot_be_read_is_never_guessed(tmp_path):

@@ -1,10 +1,11 @@
 """What changed between two configurations, and which of it can be adopted without a restart."""
 
+from decimal import Decimal
 from fnmatch import fnmatchcase
 
 import msgspec
 
-from phx.config import Config
+from phx.config import Config, SymbolConfig
 
 # Adopted at once, through the params segments or by ops itself. Everything else needs a restart.
 HOT = (
@@ -93,7 +94,18 @@ def raised_limits(old: Config, new: Config) -> list[str]:
     """Return the fields by which the new configuration allows more risk than the old one."""
     before, after = flat(old), flat(new)
     limits = [path for path in after if is_limit(path) and path in before]
-    return [path for path in limits if allows_more(path, float(before[path]), float(after[path]))]
+    raised = [path for path in limits if allows_more(path, float(before[path]), float(after[path]))]
+    both = [symbol for symbol in new.symbols if symbol in old.symbols]
+    grown = [s for s in both if derived_qty(new.symbols[s]) > derived_qty(old.symbols[s]) > 0]
+    return raised + [f"symbols.{symbol}.risk.max_order_qty" for symbol in grown]
+
+
+def derived_qty(entry: SymbolConfig) -> Decimal:
+    """Return the largest order as its ladder's sizes give it; 0 when it is configured."""
+    ladder = entry.ladder
+    if entry.risk.max_order_qty:
+        return Decimal(0)
+    return max(Decimal(str(ladder.max_merge)) * ladder.near.size, ladder.far.size)
 
 
 def put_back(config: Config, former: dict[str, object]) -> Config:
@@ -117,4 +129,6 @@ def allows_more(path: str, before: float, after: float) -> bool:
     """Return whether a limit was raised. What counts within a time, or waits for one, is stricter the longer it is."""
     if path.endswith(".protect.frozen_ms") and 0 in (before, after):
         return before == 0 and after > 0
+    if path.endswith(".risk.max_order_notional") and 0 in (before, after):
+        return before > 0 and after == 0  # 0 is the account's whole max_gross_notional
     return after < before if path.endswith(LONGER_IS_STRICTER) else after > before

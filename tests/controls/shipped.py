@@ -1,15 +1,13 @@
 """The shipped configuration at work: parameters as ops publishes them, contracts as the venue lists them, a gateway."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import msgspec
 import numpy as np
-from gateway_rig import Rig, Ring
+from gateway_rig import Rig
 
 from phx import config as configuration
-from phx._core import records
-from phx.ops.publish import ParamsPublisher
+from phx.params import params_record
 from phx.venue.binance.listed import instruments
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config.yaml.example"
@@ -19,12 +17,13 @@ LIMITS, BTC = CONFIG.limits, CONFIG.symbols["BTCUSDC"]
 PRICE = 64_000  # of BTCUSDC, so that its ticks are a round number
 
 
-def published(run_folder: Path, config=CONFIG, raised_limits_by: int = 0) -> dict[str, np.void]:
-    """Return the parameters of every symbol as ops writes them, by the newest version there is."""
-    segments = {f"params.{s}": Ring(records.PARAMS, 4) for s in config.traded()}
-    ops = SimpleNamespace(config=config, run_folder=run_folder, segments=segments, ringers=lambda name: ())
-    ParamsPublisher(ops).publish(config, INSTRUMENTS, {}, raised_limits_by)
-    return {name.partition(".")[2]: ring.newest() for name, ring in segments.items()}
+def published(config=CONFIG, **changes) -> dict[str, np.void]:
+    """Return the parameters of every traded symbol as ops publishes them at first; changes: to the record's fields."""
+    found = {s: params_record(config.symbols[s], config, INSTRUMENTS[s], 1) for s in config.traded()}
+    for record in found.values():
+        for name, value in changes.items():
+            record[name] = value
+    return found
 
 
 def changed(path: str, value, config=CONFIG, symbol: str = "BTCUSDC"):
@@ -40,14 +39,14 @@ def changed(path: str, value, config=CONFIG, symbol: str = "BTCUSDC"):
 class Shipped(Rig):
     """A gateway with the shipped limits; every symbol's market is `bid` / `ask` with `mark`, in ticks."""
 
-    def __init__(self, run_folder: Path, config=CONFIG, symbols=("BTCUSDC",), mid: int = PRICE * 10):
+    def __init__(self, config=CONFIG, symbols=("BTCUSDC",), mid: int = PRICE * 10):
         self.bid, self.ask, self.mark = mid - 1, mid + 1, mid
         super().__init__(
             len(symbols),
             [INSTRUMENTS[s].order_rules() for s in symbols],
             {"adding_share": config.limits.adding_share, "reducing_share": config.limits.reducing_share},
         )
-        found = published(run_folder, config)
+        found = published(config)
         for symbol, name in zip(self.symbols, symbols, strict=True):
             symbol.params.write(**{field: found[name][field] for field in found[name].dtype.names})
         self.core.wallet_e8 = int(config.sim.wallet) * 10**8

@@ -1,5 +1,6 @@
 """C01: no order leaves outside the collar around mid and mark, near or far, whatever numbers come in."""
 
+import pytest
 from gateway_rig import Rig, places
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -53,6 +54,16 @@ def test_both_edges_of_the_outer_bound():
     assert places(rig.quote([(95_000, 10)])) == [(1, 95_000, 10)]
     assert rig.quote([(94_999, 10)]) == [] or places(rig.step()) == []
     assert RejectReason.REJECT_PRICE_COLLAR in rig.reasons()
+
+
+@pytest.mark.parametrize(("side", "edge"), [(1, 102_000), (-1, 98_000)])
+def test_the_venue_s_own_bound_on_prices_holds_where_it_is_the_narrower(side, edge):
+    for price, reasons in ((edge, []), (edge + side, [RejectReason.REJECT_PRICE_COLLAR])):
+        rig = Rig(rules={"percent_up_e6": 1_020_000, "percent_down_e6": 980_000})
+        rig.market(95_000, 105_000, 100_000)
+        layer = [(price, 10)]
+        placed = places(rig.quote(*((layer, []) if side > 0 else ([], layer))))
+        assert placed == ([] if reasons else [(side, price, 10)]) and rig.reasons() == reasons
 
 
 def test_the_mark_price_binds_where_the_book_has_run_away():

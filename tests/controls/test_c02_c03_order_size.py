@@ -20,6 +20,18 @@ def test_the_last_that_passes_and_the_first_that_does_not(limits, lots, reason):
     assert rig.quote([(99_990, lots[1])]) == [] and rig.reasons() == [reason]
 
 
+@pytest.mark.parametrize(("less_e8", "placed"), [(0, [(1, 99_990, 20)]), (1, [])])
+def test_value_is_held_to_the_last_unit(less_e8, placed):
+    assert places(Rig(max_order_notional_e8=99_990 * 20 * 10_000 - less_e8).quote([(99_990, 20)])) == placed
+
+
+@pytest.mark.parametrize("lots", [2**31 - 1, 2**31, 2**40, 2**62, 2**63 - 1, -1, -(2**63)])
+@pytest.mark.parametrize("price", [99_990, 1, 10_000_000])
+def test_no_quantity_overflows_past_the_limits(lots, price):
+    widest = {"max_order_lots": 2**62, "net_max_lots": 2**62, "rules": {"max_qty_lots": 2**62}}
+    assert places(Rig(**widest).quote([(price, lots)], [(price + 200_000, lots)])) == []
+
+
 @pytest.mark.parametrize("name", ["max_order_lots", "max_order_notional_e8", "net_max_lots", "max_gross_notional_e8"])
 def test_a_symbol_without_a_limit_cannot_trade(name):
     rig = Rig(**{name: 0})

@@ -16,10 +16,10 @@ T = 100 * SECOND_NS
 
 
 @pytest.fixture
-def quoter(tmp_path) -> Rig:
+def quoter() -> Rig:
     rig = Rig()
     rig.tick(T, MID - 1, MID + 1)
-    rig.begin(np.array([published(tmp_path)["BTCUSDC"]]), T)
+    rig.begin(np.array([published()["BTCUSDC"]]), T)
     rig.tick(T + MS_NS, MID - 1, MID + 1)
     rig.step(T + MS_NS)
     assert rig.core.mode == Mode.MODE_NORMAL
@@ -38,10 +38,10 @@ def distance_after(rig: Rig, jump_ticks: int) -> int:
     return mid - sides(rig.newest_ladder())[1][0][0]
 
 
-def test_a_volatility_that_rises_widens_the_ladder(tmp_path, quoter):
+def test_a_volatility_that_rises_widens_the_ladder(quoter):
     calm = distance_after(quoter, 0)
     again = Rig()
-    again.begin(np.array([published(tmp_path)["BTCUSDC"]]), T)
+    again.begin(np.array([published()["BTCUSDC"]]), T)
     wild = distance_after(again, MID // 20)
     # Without any volatility distances are as configured; more than scale_max times that they never are.
     assert calm * 0.95 * BTC.vol.scale_max <= wild <= calm * 1.05 * BTC.vol.scale_max
@@ -86,15 +86,15 @@ def test_a_book_as_old_as_allowed_is_quoted_on_and_one_older_is_not(quoter):
 
 
 @pytest.mark.parametrize("flags", [BookFlag.BOOK_CROSSED, BookFlag.BOOK_ONE_SIDED, BookFlag.BOOK_UNSYNCED])
-def test_the_gateway_believes_its_own_eyes(tmp_path, flags):
-    rig = Shipped(tmp_path)
+def test_the_gateway_believes_its_own_eyes(flags):
+    rig = Shipped()
     rig.market(flags=flags)
     assert places(rig.quote([(MID - 10, 6)])) == [] and rig.reasons() == [RejectReason.REJECT_STALE_MARKET]
 
 
-def test_the_gateway_holds_the_age_of_the_market_to_the_same_limit(tmp_path):
+def test_the_gateway_holds_the_age_of_the_market_to_the_same_limit():
     for late_ns, placed in ((0, 1), (1, 0)):
-        rig = Shipped(tmp_path)
+        rig = Shipped()
         rig.now_ns += BTC.quoting.max_data_age_ms * MS_NS + late_ns
         rig.prove()
         assert len(places(rig.quote([(MID - 10, 6)]))) == placed

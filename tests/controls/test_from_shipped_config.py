@@ -22,8 +22,8 @@ LARGEST = 13  # lots of 0.001: 2.3 near layers
 
 
 @pytest.fixture
-def rig(tmp_path) -> Shipped:
-    return Shipped(tmp_path)
+def rig() -> Shipped:
+    return Shipped()
 
 
 def refused(rig: Shipped, bids=(), asks=(), **fields) -> list[int]:
@@ -51,17 +51,17 @@ def test_these_are_the_shipped_numbers(rig):
 # ---- C01 ----
 
 
-def test_c01_no_layer_lies_farther_away_than_the_outer_collar(tmp_path):
+def test_c01_no_layer_lies_farther_away_than_the_outer_collar():
     edge = int(MID * (1 - BTC.risk.collar_far))
-    assert places(Shipped(tmp_path).quote([(edge, FAR)], bid_layer=[20] + 31 * [0])) == [(1, edge, FAR)]
-    rig = Shipped(tmp_path)
+    assert places(Shipped().quote([(edge, FAR)], bid_layer=[20] + 31 * [0])) == [(1, edge, FAR)]
+    rig = Shipped()
     assert refused(rig, [(edge - 1, FAR)], bid_layer=[20] + 31 * [0]) == [R.REJECT_PRICE_COLLAR]
 
 
 @pytest.mark.parametrize("side", [1, -1])
-def test_c01_towards_the_market_it_ends_at_the_inner_collars(tmp_path, side):
+def test_c01_towards_the_market_it_ends_at_the_inner_collars(side):
     def at(price, **market):
-        rig = Shipped(tmp_path)
+        rig = Shipped()
         rig.market(**market)
         bids, asks = ([(price, NEAR)], []) if side > 0 else ([], [(price, NEAR)])
         return places(rig.quote(bids, asks)) or rig.reasons()
@@ -79,26 +79,26 @@ def test_c01_towards_the_market_it_ends_at_the_inner_collars(tmp_path, side):
 # ---- C02, C03 ----
 
 
-def test_c02_one_order_is_worth_no_more(tmp_path):
+def test_c02_one_order_is_worth_no_more():
     price = int(BTC.risk.max_order_notional) * 1000 // 10 * 10  # in ticks: ten lots are worth the limit
     lots = 10
-    rig = Shipped(tmp_path, mid=price + 1)
+    rig = Shipped(mid=price + 1)
     assert places(rig.quote([(price, lots)])) == [(1, price, lots)]
-    rig = Shipped(tmp_path, mid=price + 1)
+    rig = Shipped(mid=price + 1)
     assert refused(rig, [(price, lots + 1)]) == [R.REJECT_ORDER_VALUE]
 
 
-def test_c03_one_order_has_no_more_lots(tmp_path, rig):
+def test_c03_one_order_has_no_more_lots(rig):
     assert refused(rig, [(MID - 10, LARGEST + 1)]) == refused(rig, [(MID - 10, LARGEST * 1000)])
     assert refused(rig, [(MID - 10, LARGEST + 1)]) == [R.REJECT_ORDER_VOLUME]
     assert places(rig.quote([(MID - 10, LARGEST)])) == [(1, MID - 10, LARGEST)]
 
 
-def test_c02_a_mistyped_size_sends_nothing(tmp_path):
+def test_c02_a_mistyped_size_sends_nothing():
     """The largest order follows the ladder's sizes; what it may be worth does not."""
     with pytest.raises(ParamsError, match="less than one near layer of 6000"):
-        Shipped(tmp_path, changed("ladder.near.size", 6))
-    rig = Shipped(tmp_path, changed("ladder.near.size", 0.12))
+        Shipped(changed("ladder.near.size", 6))
+    rig = Shipped(changed("ladder.near.size", 0.12))
     assert rig.limits["max_order_lots"] == 276
     assert refused(rig, [(MID - 10, 120)]) == [R.REJECT_ORDER_VALUE]
 
@@ -133,9 +133,9 @@ def test_c05_c07_orders_count_before_a_byte_has_left(rig):
 
 
 @pytest.mark.parametrize("side", [1, -1])
-def test_c07_position_and_orders_together_reach_net_max_and_no_more(tmp_path, side):
+def test_c07_position_and_orders_together_reach_net_max_and_no_more(side):
     for held, passes in ((300 - NEAR, True), (300 - NEAR + 1, False)):
-        rig = Shipped(tmp_path)
+        rig = Shipped()
         rig.hold(side * held, MID)
         quote = outward(side, 1, NEAR)
         placed = places(rig.quote(*((quote, []) if side > 0 else ([], quote))))
@@ -173,8 +173,8 @@ def test_c06_refusals_in_a_row_latch(rig):
 # ---- C08 ----
 
 
-def test_c08_all_symbols_together_stay_below_the_account_s_cap(tmp_path):
-    rig = Shipped(tmp_path, symbols=("BTCUSDC", "ETHUSDC"), mid=1_000_000)
+def test_c08_all_symbols_together_stay_below_the_account_s_cap():
+    rig = Shipped(symbols=("BTCUSDC", "ETHUSDC"), mid=1_000_000)
     rig.account.set_leverage(0, 20)
     rig.account.set_leverage(1, 20)
     # Valued at the ask: a lot of BTCUSDC is worth 100, one of ETHUSDC 10, since its ticks are smaller.
@@ -286,8 +286,8 @@ def test_c16_no_order_may_meet_one_of_ours(rig, side):
 # ---- C18 ----
 
 
-def test_c18_a_symbol_that_is_switched_off_is_not_traded(tmp_path):
-    rig = Shipped(tmp_path, changed("enabled", False))
+def test_c18_a_symbol_that_is_switched_off_is_not_traded():
+    rig = Shipped(changed("enabled", False))
     assert places(rig.quote([(MID - 10, NEAR)])) == []
     assert rig.symbols[0].own.newest()["blocked"] == R.REJECT_NOT_ALLOWED
 
