@@ -5,17 +5,17 @@ import logging
 import random
 import time
 
-from picows import WSError, ws_connect
+from picows import WSError
 
 from phx._core.edge.market_listener import MarketListener
+from phx.venue.binance import websocket
 from phx.venue.binance.rest import Rest
 
 ROLL_S = 23 * 3600.0  # the venue closes a connection after 24 h
 OVERLAP_S = 2.0  # old and new connection deliver both, so that no delta falls between them
-BACK_OFF_S = (0.1, 30.0)  # first and longest wait before connecting again
+BACK_OFF_S = (0.1, 8.0)  # first and longest wait before connecting again: a venue that is back is quoted on soon
 CONNECT_TIMEOUT_S = 5.0
 STEADY_S = 60.0  # a connection that lived so long resets the back-off
-LARGEST_FRAME_BYTES = 1 << 20
 
 log = logging.getLogger("phx.feed")
 logging.getLogger("picows").setLevel(logging.WARNING)  # one line per connection is enough, and it is ours
@@ -58,19 +58,17 @@ class Connection:
                 why = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             if time.monotonic() - started_s > STEADY_S:
                 back_off_s = BACK_OFF_S[0]
-            wait_s = back_off_s * random.uniform(0.5, 1.5)
+            wait_s = back_off_s * random.uniform(0.5, 1.0)
             log.warning("/%s: %s; connecting again in %.1f s", self.path, ascii(why)[1:-1], wait_s)
             await asyncio.sleep(wait_s)
             back_off_s = min(BACK_OFF_S[1], 2 * back_off_s)
 
     async def _connect(self) -> MarketListener:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            _, listener = await ws_connect(
+            listener = await websocket.connect(
                 lambda: self.new_listener(self._on_end),
                 self.url,
                 enable_auto_pong=False,  # the listener answers pings itself
-                max_frame_size=LARGEST_FRAME_BYTES,
-                max_redirects=0,
             )
         self.counters["connects"] += 1
         return listener

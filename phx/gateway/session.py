@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import msgspec
-from picows import WSError, ws_connect
+from picows import WSError
 
 from phx._core.action import ActionKind, TimeInForce
 from phx._core.binance.encode import OrderEncoder
@@ -19,6 +19,7 @@ from phx._core.records import ABSENT_PRICE_TICKS
 from phx.gateway.batches import batched
 from phx.gateway.replies import Replies
 from phx.instruments import Instrument, InstrumentError
+from phx.venue.binance import websocket
 from phx.venue.binance.messages import FrameRefused, api_reply
 from phx.venue.binance.rest import Rest
 from phx.venue.interface import AccountRest, Order, Placement, VenueError
@@ -27,7 +28,6 @@ BACK_OFF_S = (0.05, 5.0)  # first and longest wait before connecting again
 LOGON_S = 3.0
 SILENT_NS = 1_000_000_000  # requests were sent and nothing at all came back for so long: the connection is dead
 PING_IDLE_S = 10.0
-LARGEST_FRAME_BYTES = 1024 * 1024
 LOGON_ID = "logon"
 TIME_IN_FORCE = {TimeInForce.GTX: "GTX", TimeInForce.IOC: "IOC", TimeInForce.MARKET: ""}
 
@@ -95,14 +95,7 @@ class OrderConnection:
         self._ended = asyncio.Event()
         encoder = self._encoder()
         session = OrderSession(self.core, encoder, self._on_reply, self._on_end, self.clock.ahead_of_mono_ns)
-        await ws_connect(
-            lambda: session,
-            self.url,
-            enable_auto_ping=True,
-            auto_ping_idle_timeout=PING_IDLE_S,
-            max_frame_size=LARGEST_FRAME_BYTES,
-            max_redirects=0,
-        )
+        await websocket.connect(lambda: session, self.url, enable_auto_ping=True, auto_ping_idle_timeout=PING_IDLE_S)
         self.counters["connects"] += 1
         self.session = session
         if not encoder.signs:

@@ -97,6 +97,7 @@ class Guardian:
         finally:
             for task in self.tasks.values():
                 task.cancel()
+            await asyncio.gather(*self.tasks.values(), return_exceptions=True)  # none asks through what is closed
             await self.control.close()
             await self.rest.close()
 

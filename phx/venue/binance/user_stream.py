@@ -10,9 +10,10 @@ import random
 import time
 
 import numpy as np
-from picows import WSError, WSListener, WSMsgType, ws_connect
+from picows import WSError, WSListener, WSMsgType
 
 from phx._core.records import PROCESS_COUNTERS
+from phx.venue.binance import websocket
 from phx.venue.binance.endpoints import Endpoints
 from phx.venue.binance.messages import FrameRefused, ListenKeyExpired, UnknownEvent, user_event
 from phx.venue.binance.rest import Rest
@@ -22,10 +23,9 @@ from phx.venue.interface import OnEvent, VenueError
 KEEP_ALIVE_S = 30 * 60.0  # a listenKey lives 60 minutes
 ROLL_S = 23.0 * 3600.0  # a connection lives 24 hours
 ROLL_RETRY_S = 60.0  # the next connection could not be made: the old one still delivers
-BACK_OFF_S = (0.1, 10.0)  # first and longest wait before connecting again
+BACK_OFF_S = (0.1, 8.0)  # first and longest wait before connecting again
 STEADY_S = 30.0  # a connection that lived so long resets the back-off
 PING_IDLE_S = 10.0
-LARGEST_FRAME_BYTES = 1024 * 1024
 CONNECT_ERRORS = (VenueError, WSError, OSError, TimeoutError)
 
 log = logging.getLogger("phx.venue")
@@ -132,7 +132,7 @@ class BinanceUserStream:
                 self._say(False)
                 if time.monotonic() - connected_s > STEADY_S:
                     back_off_s = BACK_OFF_S[0]
-                wait_s = back_off_s * random.uniform(0.5, 1.5)
+                wait_s = back_off_s * random.uniform(0.5, 1.0)
                 log.warning("user stream: %s; connecting again in %.1f s", why, wait_s)
                 await asyncio.sleep(wait_s)
                 back_off_s = min(BACK_OFF_S[1], 2 * back_off_s)
@@ -148,13 +148,11 @@ class BinanceUserStream:
 
     async def _connect(self) -> PrivateListener:
         key = await self.rest.listen_key_start()
-        _, listener = await ws_connect(
+        listener = await websocket.connect(
             lambda: PrivateListener(self),
             private_url(self.endpoints, key),
             enable_auto_ping=True,
             auto_ping_idle_timeout=PING_IDLE_S,
-            max_frame_size=LARGEST_FRAME_BYTES,
-            max_redirects=0,
         )
         self.counters["connects"] += 1
         return listener
