@@ -9,6 +9,7 @@ from test_gateway_shell import Shell, coid, order_of, trade_of
 
 from phx._core import questions
 from phx.gateway import epoch as lives
+from phx.gateway import reconcile
 from phx.gateway.startup import restore_books
 from phx.gateway.user_events import FORCED
 from phx.venue.interface import Order, Position, VenueDown, VenueReject
@@ -87,6 +88,25 @@ def test_what_the_venue_closed_between_two_lives_is_told_before_the_second_trade
     former = lives.Inherited(dict.fromkeys(lives.TOTALS, 0), set(), 0, 1)
     asyncio.run(restore_books(shell.reconciliation, {"SYM0": former}))
     assert shell.forced == [("SYM0", "adl_autoclose")] and shell.core.desk(0).position_lots == 32
+
+
+# ---- what others do on the account, with every event of it lost -----------------------------------------------------
+
+
+def test_a_trade_of_somebody_else_is_found_by_the_position_booked_and_told():
+    shell = Told(order_by_id=venue_order("web_1"), positions=[Position("SYM0", "0.004", "9999", "BOTH", 1)])
+    shell.venue.answers["user_trades"] = [trade_of(1)]
+    asyncio.run(shell.reconciliation.compare_positions())
+    asyncio.run(shell.reconciliation.attribute())
+    assert shell.core.desk(0).position_lots == 4 and shell.foreign == [("SYM0", "web_1")]
+    assert int(shell.symbols[0].counters["position_drift"][0]) == 0  # explained by a fill, not taken over
+
+
+def test_what_others_do_is_looked_for_often_enough_to_be_told_within_ten_seconds():
+    # A look, an answer that takes its longest, and the question whose order it was.
+    answer_s = 3.0 - reconcile.STRANGERS_S
+    assert max(reconcile.OPEN_ORDERS_S, reconcile.POSITIONS_S) + answer_s < 10
+    assert reconcile.STRIKES * reconcile.POSITIONS_S <= 10
 
 
 # ---- fees that are late --------------------------------------------------------------------------------------------
