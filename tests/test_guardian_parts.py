@@ -17,7 +17,7 @@ from phx import process as life
 from phx._core.records import PROCESS_COUNTERS, PROOF
 from phx._core.ring import RingReader
 from phx.guardian import sweep as sweeping
-from phx.guardian.deadman import RETRY_NS, DeadMan, period_ns
+from phx.guardian.deadman import LONGEST_RETRY, RETRY_NS, DeadMan, period_ns
 from phx.guardian.sweep import Sweep
 from phx.guardian.watch import Seen, Watched, judge
 from phx.process import FENCE_NS, HUNG_NS
@@ -320,6 +320,21 @@ async def test_an_unanswered_refresh_keeps_the_old_deadline_and_is_repeated_soon
     due = switch.deadman._due_mono_ns
     assert due["A"] <= time.monotonic_ns() + RETRY_NS
     assert due["B"] <= time.monotonic_ns() + switch.deadman.period_ns  # a limit is waited for, but never a countdown
+
+
+async def test_a_venue_that_stays_down_is_asked_ever_more_slowly_and_all_come_back_with_the_first(switch):
+    due, waits = switch.deadman._due_mono_ns, []
+    for _ in range(8):
+        switch.answers = [VenueUnknown("HTTP 503")] * 2
+        sent_ns = time.monotonic_ns()
+        await switch.turn(sent_ns + LONG_NS)
+        waits.append(due["A"] - sent_ns)
+    assert (
+        waits[0] < waits[-1] and waits[-1] >= LONGEST_RETRY * switch.deadman.period_ns
+    )  # below a working venue's weight
+    due["B"] = 0
+    await switch.turn()
+    assert due["A"] == 0 and len(switch.sent) == 17
 
 
 async def test_a_new_gateway_makes_every_symbol_due(switch):

@@ -16,7 +16,8 @@ from phx.venue.interface import AccountRest, VenueError, VenueLimited
 
 SECOND_NS = 1_000_000_000
 TOLERATED_LOSSES = 2  # refreshes that may be lost before the countdown ends
-RETRY_NS = 250_000_000  # after a refresh without acknowledgement
+RETRY_NS = 250_000_000  # after a refresh without acknowledgement; doubled each time,
+LONGEST_RETRY = 2  # periods at most: a venue that is down for long counts requests all the same, and would ban us
 REPUBLISH_NS = SECOND_NS
 
 log = logging.getLogger("phx.guardian")
@@ -44,7 +45,7 @@ class DeadMan:
         self._published_mono_ns = 0
         self._due_mono_ns = dict.fromkeys(symbol_ids, 0)
         self._in_flight: dict[str, asyncio.Task] = {}
-        self._failing: set[str] = set()
+        self._failures: dict[str, int] = {}  # of symbols that the venue does not acknowledge, in a row
         self._withdrawn = False
         self._distrusted_mono_ns = 0
 
@@ -88,17 +89,19 @@ class DeadMan:
         except VenueError as error:
             self._record["failures"] += 1
             self.counters["countdown_failures"] += 1
-            wait_ns = RETRY_NS
+            failures = self._failures.get(symbol, 0)
+            wait_ns = min(LONGEST_RETRY * self.period_ns, RETRY_NS << min(failures, 16))
             if isinstance(error, VenueLimited):
                 wait_ns = min(self.period_ns, max(RETRY_NS, int(error.retry_after_s * SECOND_NS)))
             self._due_mono_ns[symbol] = time.monotonic_ns() + wait_ns
-            if symbol not in self._failing:  # the same again is no news; the counters have it
-                self._failing.add(symbol)
+            self._failures[symbol] = failures + 1
+            if not failures:  # the same again is no news; the counters have it
                 log.warning("guardian: dead man's switch of %s not refreshed: %s", symbol, error)
             return
-        if symbol in self._failing:
-            self._failing.discard(symbol)
+        if self._failures.pop(symbol, 0):
             log.info("guardian: dead man's switch of %s refreshed again", symbol)
+            for other in self._failures:  # the venue is back
+                self._due_mono_ns[other] = 0
         if self._withdrawn or sent_mono_ns < self._distrusted_mono_ns:
             return
         i = self.symbol_ids[symbol]
