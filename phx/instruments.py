@@ -1,5 +1,6 @@
 """Instruments: the only place (with the venue's decoder) where decimal text, ticks and lots meet."""
 
+import contextlib
 import math
 from decimal import Decimal
 from pathlib import Path
@@ -95,7 +96,7 @@ class Instrument(msgspec.Struct, frozen=True):
     @property
     def units_hash(self) -> int:
         """What segments carry whose records count in these ticks and lots; never 0."""
-        return fnv1a(f"{self.tick_size.normalize()} {self.lot_size.normalize()}".encode()) or 1
+        return Units.of(self).hash
 
     @property
     def min_qty_lots(self) -> int:
@@ -191,6 +192,15 @@ class Units(msgspec.Struct, frozen=True):
     def of(cls, instrument: Instrument) -> "Units":
         return cls(instrument.tick_size, instrument.lot_size)
 
+    @classmethod
+    def printed(cls, instrument: Instrument) -> "Units":
+        """Return the finest that the venue prints, and so takes."""
+        return cls(Decimal(1).scaleb(-instrument.price_precision), Decimal(1).scaleb(-instrument.qty_precision))
+
+    @property
+    def hash(self) -> int:
+        return fnv1a(f"{self.tick_size.normalize()} {self.lot_size.normalize()}".encode()) or 1
+
     def within(self, finer: "Units") -> tuple[int, int]:
         """Return how many of the finer ticks and lots make one of ours. InstrumentError when they make no whole one."""
         factors = self.tick_size / finer.tick_size, self.lot_size / finer.lot_size
@@ -207,8 +217,9 @@ def in_units(listed: Instrument, *others: Units) -> Instrument:
     InstrumentError when the units would be too fine to count money in.
     """
     # A price with more decimals than the venue prints is refused, however fine its tick is.
-    price_grid = common_multiple(listed.price_grid, Decimal(1).scaleb(-listed.price_precision))
-    qty_grid = common_multiple(listed.qty_grid, Decimal(1).scaleb(-listed.qty_precision))
+    finest = Units.printed(listed)
+    price_grid = common_multiple(listed.price_grid, finest.tick_size)
+    qty_grid = common_multiple(listed.qty_grid, finest.lot_size)
     tick = common_divisor(price_grid, *(units.tick_size for units in others))
     lot = common_divisor(qty_grid, *(units.lot_size for units in others))
     return msgspec.structs.replace(
@@ -252,3 +263,47 @@ def write_table(path: Path, instruments) -> None:
 def read_table(path: Path) -> dict[str, Instrument]:
     """Return the instruments of a written table by symbol."""
     return {i.symbol: i for i in msgspec.json.decode(path.read_bytes(), type=list[Instrument])}
+
+
+class Tables:
+    """The instruments as an instance's processes have written them: each feed its own, the gateway those it trades.
+
+    The gateway's word counts: it is what orders are made by. `look` reads again what was written anew.
+    """
+
+    def __init__(self, shm_folder: Path, run_folder: Path):
+        self.shm_folder = shm_folder
+        self.traded_path = run_folder / "contracts.json"
+        self.stamps: dict[Path, int] = {}
+        self.feeds: dict[str, Instrument] = {}
+        self.traded: dict[str, Instrument] = {}
+
+    @property
+    def by_symbol(self) -> dict[str, Instrument]:
+        return self.feeds | self.traded
+
+    def look(self) -> bool:
+        """Return whether any table was written since the last look."""
+        found = {}
+        for path in (*sorted(self.shm_folder.glob("instruments.*.json")), self.traded_path):
+            with contextlib.suppress(FileNotFoundError):
+                found[path] = path.stat().st_mtime_ns
+        if found == self.stamps:
+            return False
+        tables = {}
+        for path in found:
+            with contextlib.suppress(FileNotFoundError):  # the instance ends
+                tables[path] = read_table(path)
+        self.traded = tables.pop(self.traded_path, {})
+        self.feeds = {symbol: i for table in tables.values() for symbol, i in table.items()}
+        self.stamps = found
+        return True
+
+    def units(self, symbol: str) -> list[Units]:
+        """Return every unit that is in use for a symbol."""
+        return [Units.of(table[symbol]) for table in (self.feeds, self.traded) if symbol in table]
+
+    def units_hash(self, symbol: str) -> int:
+        """Return what a symbol's segments are to carry; 0 while nobody has said."""
+        instrument = self.by_symbol.get(symbol)
+        return 0 if instrument is None else instrument.units_hash

@@ -19,6 +19,7 @@ from phx.segment import Segment, SegmentMissing, SegmentRefused, private_folder
 
 EXIT_OK = 0
 EXIT_AGAIN = 1  # supervisord starts us anew
+EXIT_ANEW = 74  # what this life was built on has changed: begin anew at once; no crash
 EXIT_LOCKED = 75  # another instance holds our lock; worth another try
 EXIT_STAY_DOWN = 78  # bad configuration or a human latch: do not restart me
 
@@ -33,6 +34,10 @@ log = logging.getLogger("phx")
 
 class StayDown(Exception):
     """A reason not to be restarted: the process ends with status 78."""
+
+
+class Anew(Exception):
+    """What this life was built on has changed: the process ends with status 74, and the next life begins at once."""
 
 
 class LockHeld(Exception):
@@ -152,12 +157,16 @@ class Process:
             return True
         return False
 
-    def try_attach(self, segment_name: str) -> Segment | None:
-        """Return a segment of another process, or None while there is none that fits."""
+    def try_attach(self, segment_name: str, units_hash: int | None = None) -> Segment | None:
+        """Return a segment of another process, or None while there is none that fits.
+
+        units_hash: in which ticks and lots its records have to count, None = they count in none.
+        """
         try:
-            return Segment.attach(self.folder, segment_name, topology.kind_of(segment_name).record)
+            found = Segment.attach(self.folder, segment_name, topology.kind_of(segment_name).record)
         except (SegmentMissing, SegmentRefused):
             return None
+        return found if units_hash is None or found.units_hash == units_hash else None
 
     def attach(self, segment_name: str, timeout_s: float = 30.0) -> Segment:
         """Return a segment of another process, waiting for its writer. Raises TimeoutError with the reason."""
@@ -238,6 +247,9 @@ def run(name: str, config, body) -> int:
     except StayDown as error:
         log.error("%s: %s; staying down", name, error)
         return EXIT_STAY_DOWN
+    except Anew as error:
+        log.warning("%s: %s; beginning anew", name, error)
+        return EXIT_ANEW
     except SystemExit as error:
         return int(error.code or 0)
     except Exception:

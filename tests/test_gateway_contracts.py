@@ -9,7 +9,7 @@ from gateway_rig import Rig
 
 from phx.gateway import contracts
 from phx.gateway.contracts import Contracts, differences
-from phx.instruments import Instrument
+from phx.instruments import Instrument, Tables, write_table
 from phx.venue.binance.errors import Advice
 from phx.venue.interface import VenueDown
 
@@ -39,21 +39,42 @@ class Venue:
 
 
 class Scene:
-    def __init__(self):
+    def __init__(self, folder):
         self.rig = Rig(symbols=2)
         self.venue = Venue()
-        self.told: list[tuple[str, str]] = []
+        self.anew: list[str] = []
+        self.misfits: list[tuple[str, str]] = []
+        self.tables = Tables(folder, folder)
         self.contracts = Contracts(
-            self.rig.core, self.venue, dict(self.venue.listed), lambda *what: self.told.append(what)
+            self.rig.core,
+            self.venue,
+            dict(self.venue.listed),
+            self.tables,
+            self.anew.append,
+            lambda *what: self.misfits.append(what),
         )
 
     def stopped(self) -> list[bool]:
         return [bool(symbol.desk.cancel_all) for symbol in self.rig.symbols]
 
+    def held(self) -> list[bool]:
+        return [self.contracts.holds(symbol) for symbol in ("SYM0", "SYM1")]
+
+    def refuse(self, advice: Advice = Advice.GRID) -> None:
+        """Have the venue refuse an order of SYM0."""
+        (action,) = self.rig.quote(bids=[(99_990, 6)])
+        self.contracts.refused(advice, action["intent_id"])
+
+    async def change(self, symbol: str, **fields) -> None:
+        self.venue.change(
+            symbol, **{n: value if isinstance(value, int) else Decimal(value) for n, value in fields.items()}
+        )
+        await self.contracts.look()
+
 
 @pytest.fixture
-def scene():
-    return Scene()
+def scene(tmp_path):
+    return Scene(tmp_path)
 
 
 async def test_an_order_that_expired_because_its_symbol_stopped_closes_that_symbol_at_once(scene):
@@ -69,35 +90,85 @@ async def test_an_order_that_expired_for_another_reason_closes_nothing(scene, re
 
 async def test_a_symbol_is_closed_until_the_venue_trades_it_again(scene):
     scene.venue.change("SYM0", status="SETTLING")
-    scene.contracts.refused(Advice.SYMBOL_CLOSED)
+    scene.refuse(Advice.SYMBOL_CLOSED)
     await scene.contracts.look()
     assert scene.stopped() == [True, False] and scene.contracts.closed == {"SYM0": "SETTLING"}
     scene.venue.change("SYM0", status="TRADING")
     await scene.contracts.look()
-    assert scene.contracts.closed == {} and scene.told == []
+    assert scene.contracts.closed == {} and scene.held() == [False, False]
 
 
 async def test_a_refusal_that_says_nothing_of_the_contract_asks_nothing(scene):
     for advice in set(Advice) - set(contracts.DOUBTS):
-        scene.contracts.refused(advice)
+        scene.contracts.refused(advice, 0)
     assert not scene.contracts.doubted.is_set()
 
 
+@pytest.mark.parametrize("advice", [Advice.GRID, Advice.NOTIONAL])
+async def test_a_refusal_that_doubts_the_filters_pulls_that_symbol_until_the_venue_was_asked(scene, advice):
+    scene.refuse(advice)
+    assert scene.stopped() == [True, False] and scene.held() == [True, False]
+    await scene.contracts.look()
+    assert scene.held() == [False, False] and scene.anew == []
+
+
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("fields", "rules"),
     [
-        ("tick_size", "0.5", "tick_size 0.1 -> 0.5"),
-        ("lot_size", "0.01", "lot_size 0.001 -> 0.01"),
-        ("min_qty", "0.002", "min_qty 0.001 -> 0.002"),
-        ("min_notional", "100", "min_notional 50 -> 100"),
+        ({"tick_size": "0.5"}, {"price_step_ticks": 5}),
+        ({"lot_size": "0.01", "min_qty": "0.01"}, {"qty_step_lots": 10, "min_qty_lots": 10}),
+        ({"min_qty": "0.002"}, {"min_qty_lots": 2}),
+        ({"max_qty": "5"}, {"max_qty_lots": 5_000}),
+        ({"min_notional": "100"}, {"min_notional_ticklots": 1_000_000}),
+        ({"percent_up": "1.1"}, {"percent_up_e6": 1_100_000}),
     ],
 )
-async def test_another_filter_is_told_once_with_old_and_new(scene, field, value, said):
-    scene.venue.change("SYM1", **{field: Decimal(value)})
-    scene.contracts.refused(Advice.GRID)
+async def test_filters_in_the_same_units_are_adopted_and_quoted_by_from_the_next_parameters_on(scene, fields, rules):
+    await scene.change("SYM1", **fields)
+    adopted = scene.contracts.instruments["SYM1"]
+    assert adopted.order_rules().items() >= rules.items()
+    assert (adopted.tick_size, adopted.lot_size) == (Decimal("0.1"), Decimal("0.001"))
+    assert scene.stopped() == [False, True] and scene.held() == [False, True] and scene.anew == []
+    scene.tables.look()
+    assert scene.tables.traded["SYM1"] == adopted
+    scene.rig.params["params_version"] += 1
+    scene.rig.symbols[1].params.write(**scene.rig.params)
+    scene.rig.step()
+    assert scene.held() == [False, False]
+
+
+async def test_a_finer_grid_ends_this_life_after_it_was_written_for_the_next(scene):
+    await scene.change("SYM0", tick_size="0.05", price_precision=2)
+    assert scene.anew == ["SYM0: counted in finer ticks or lots from now on"] and scene.stopped() == [True, False]
+    assert scene.contracts.instruments["SYM0"].tick_size == Decimal("0.1")  # this life still counts in it
+    scene.tables.look()
+    assert scene.tables.traded["SYM0"].tick_size == Decimal("0.05")
+
+
+async def test_a_coarser_grid_that_is_no_multiple_is_finer_too(scene):
+    await scene.change("SYM0", tick_size="0.25", price_precision=2)
+    scene.tables.look()
+    found = scene.tables.traded["SYM0"]
+    assert (found.tick_size, found.price_step) == (Decimal("0.05"), 5) and scene.anew
+
+
+async def test_a_feed_that_reads_finer_units_makes_it_ask(scene):
+    watching = asyncio.create_task(scene.contracts.run())
+    finer = msgspec.structs.replace(scene.venue.listed["SYM0"], tick_size=Decimal("0.01"), price_step=10)
+    write_table(scene.tables.shm_folder / "instruments.main.json", [finer])
+    async with asyncio.timeout(10):
+        while not scene.anew:
+            await asyncio.sleep(0.01)
+    watching.cancel()
+    scene.tables.look()
+    assert scene.tables.traded["SYM0"].tick_size == Decimal("0.01")
+
+
+async def test_units_too_fine_to_count_money_in_stop_the_symbol_once_and_nothing_else(scene):
+    await scene.change("SYM0", tick_size="0.000001", price_precision=6, lot_size="0.01", min_qty="0.01")
     await scene.contracts.look()
-    await scene.contracts.look()
-    assert scene.told == [("SYM1", said)]
+    ((symbol, why),) = scene.misfits
+    assert symbol == "SYM0" and "expected a positive multiple of 1e-8" in why and scene.anew == []
 
 
 def test_the_same_number_written_otherwise_is_no_difference():
@@ -111,7 +182,7 @@ async def test_it_looks_only_when_in_doubt_and_again_while_a_symbol_is_closed_or
     await turns()
     assert scene.venue.asked == 0
     scene.venue.is_down = True
-    scene.contracts.refused(Advice.GRID)
+    scene.refuse()
     await turns()
     assert scene.venue.asked > 1
     scene.venue.is_down = False

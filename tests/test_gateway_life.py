@@ -43,13 +43,14 @@ class Life(Gateway):
         self.endpoints = SimpleNamespace(coid_prefix="phxs-")
         self.reconciliation, self.replies = shell.reconciliation, shell.replies
         self.surroundings = SimpleNamespace(look=lambda now_ns: None, latches=Latches(run_folder))
-        self.contracts, self.events = SimpleNamespace(closed={}), SimpleNamespace(foreign_seen=0)
+        self.contracts, self.events = SimpleNamespace(holds=lambda symbol: False), SimpleNamespace(foreign_seen=0)
         self.budgets = SimpleNamespace(mind_weight=lambda venue_ns: None)
         self.connection = SimpleNamespace(up=False, suspect_silence=lambda now_ns: None)
         self.stream = SimpleNamespace(up=True, last_event_mono_ns=0)
         self.fallback = SimpleNamespace(send=self._send)
         self.ringers = {0: []}
         self.by_rest = self.working = True
+        self.anew = ""
         self.banned = self.failed = self.reconciling = False
         self.looked_ns = self.unechoed_since_ns = self.doubts = 0
         self.absent_after_ns = SECOND_NS // 2

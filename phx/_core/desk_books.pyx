@@ -82,8 +82,13 @@ cdef class DeskBooks:
         return self.limits
 
     def adopt_rules(self, dict rules):
-        """Trade by other filters of the venue (fields of risk.Rules) from now on, in the same ticks and lots."""
+        """Trade by other filters of the venue (fields of risk.Rules) from now on, in the same ticks and lots.
+
+        What was refused by the old ones need not wait.
+        """
         self.rules = rules
+        self.take_back_off_until_mono_ns = 0
+        memset(self.back_off_until_mono_ns, 0, sizeof(self.back_off_until_mono_ns))
 
     def restore_limits(self, dict limits):
         """Begin with the limits of a former life. ValueError, TypeError, OverflowError when they are no limits."""

@@ -314,6 +314,7 @@ cdef class FeedCore:
         if self.decoder.decode_snapshot(index, body, len(body)) != EVENT_SNAPSHOT:
             self.refused += 1
             feed.counters.refused_frames += 1
+            feed.counters.off_grid += self.decoder.event.reason == REFUSED_OFF_GRID
             feed.sequencer.on_no_snapshot(recv_mono_ns)
             return SyncResult(SYNC_REFUSED)
         return SyncResult(feed.on_snapshot(self.decoder.event, recv_mono_ns, recv_utc_ns))
@@ -373,8 +374,11 @@ cdef bint take(InstrumentFeed feed, const phx_event *event, uint64_t *dirty, uin
         feed.on_trade(event, recv_mono_ns)
     else:
         feed.counters.refused_frames += 1
-        feed.counters.off_grid += event.reason == REFUSED_OFF_GRID
-        return False
+        if event.reason == REFUSED_OFF_GRID:
+            # The market is on a finer grid than is read here: what is known of it is not how it is.
+            feed.counters.off_grid += 1
+            feed.make_void(recv_mono_ns)
+        return feed.news
     feed.frames[stream] += 1
     feed.last_mono_ns[stream] = recv_mono_ns
     if stream != STREAM_MARK:

@@ -11,13 +11,14 @@ import os
 import random
 import time
 
-from phx import instruments, process
+from phx import process
 from phx._core.edge.market_listener import MarketListener, ring_instruments
 from phx._core.feed import FeedCore, Stream
 from phx._core.ring import RingWriter
 from phx._core.sequencer import SyncResult
 from phx.feed.connection import Connection
 from phx.feed.watchdog import Watchdog
+from phx.instruments import Instrument, InstrumentError, Tables, Units, in_units, write_table
 from phx.venue.binance import streams
 from phx.venue.binance.endpoints import endpoints
 from phx.venue.binance.messages import FrameRefused
@@ -32,6 +33,9 @@ SNAPSHOT_JITTER_S = 0.1  # spreads the requests of a group that lost all its boo
 RETRY_S = (0.2, 5.0)  # first and longest wait before asking for exchangeInfo again
 TURN_S = process.HEARTBEAT_NS / 2e9
 WATCH_NS = 50_000_000
+GRID_NS = 200_000_000  # between two looks whether the market is on the grid that is read
+LOOK_S = 2.0  # between two questions to the venue about it
+OFF_GRID = 3  # frames meanwhile: no accident, but a market on a finer grid than it is listed with
 BEHIND_NS = 1_000_000_000  # depth comes each 100 ms: behind the top for so long, it is not coming
 
 STREAM_NAMES = {
@@ -71,7 +75,12 @@ class Feed:
         self.watchdog = Watchdog(self.names)
         self.connections: dict[str, Connection] = {}
         self._tasks: set[asyncio.Task] = set()
-        self.watched_ns = 0
+        self.watched_ns = self.grid_seen_ns = 0
+        self.table: dict[str, Instrument] = {}
+        self.tables = Tables(life.folder, life.run_folder)
+        self.off_grid: dict[str, int] = {}  # frames, when the venue was last asked about them
+        self.asking = False
+        self.anew = ""  # why this life ends for another to begin
 
     async def run(self) -> None:
         """Be the feed until asked to stop."""
@@ -102,6 +111,11 @@ class Feed:
                 self._watch(now_ns)
             for index in self.core.ask_snapshots(now_ns):
                 self._start(tasks, self._snapshot(index))
+            if self.table and now_ns - self.grid_seen_ns > GRID_NS:
+                self.grid_seen_ns = now_ns
+                self._mind_grid(tasks)
+            if self.anew:
+                raise process.Anew(self.anew)
             self._count()
             await asyncio.sleep(TURN_S)
 
@@ -135,28 +149,22 @@ class Feed:
 
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
         """Learn the instruments, then keep the connections up."""
-        table = await self._instruments()
-        for symbol, instrument in table.items():
-            scale = (
-                instrument.price_decimals,
-                instrument.price_units,
-                instrument.qty_decimals,
-                instrument.qty_units,
-            )
-            rings = [
-                RingWriter(segment.memory, segment.dtype)
-                for segment in (self.life.segments[f"{kind}.{symbol}"] for kind in ("bbo", "book", "tape"))
-            ]
+        self.tables.look()
+        self._write(self._in_use(await self._instruments()))
+        for symbol, instrument in self.table.items():
+            segments = [self.life.segments[f"{kind}.{symbol}"] for kind in ("bbo", "book", "tape")]
+            for segment in segments:
+                segment.count_in(instrument.units_hash)
+            rings = [RingWriter(segment.memory, segment.dtype) for segment in segments]
             counters = self.life.segments[f"counters.feed.{symbol}"].records
-            self.core.add(symbol, instrument.symbol_id, scale, *rings, counters)
-        instruments.write_table(self.life.folder / f"instruments.{self.group}.json", table.values())
+            self.core.add(symbol, instrument.symbol_id, instrument.scale, *rings, counters)
         for path in (streams.PUBLIC, streams.MARKET):
             kinds = {kind for kind, name in self.names[0].items() if streams.path_of(name) == path}
             self.connections[path] = self._connection(path, kinds)
         for connection in self.connections.values():
             self._start(tasks, connection.run())
 
-    async def _instruments(self) -> dict[str, instruments.Instrument]:
+    async def _instruments(self) -> dict[str, Instrument]:
         """Return the instruments of this group, asking until the venue answers."""
         ids = self.config.instrument_ids()
         wait_s = RETRY_S[0]
@@ -170,6 +178,53 @@ class Feed:
                 log.warning("%s: exchangeInfo: %s; asking again in %.1f s", self.life.name, error, wait_s)
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
             wait_s = min(RETRY_S[1], 2 * wait_s)
+
+    # ---- the grid that is read
+
+    def _in_use(self, listed: dict[str, Instrument], *others: Units) -> dict[str, Instrument]:
+        """Return listed instruments in units that everything known of them, and others, can be counted in."""
+        try:
+            return {symbol: in_units(i, *self.tables.units(symbol), *others) for symbol, i in listed.items()}
+        except InstrumentError as error:
+            raise process.StayDown(str(error)) from None
+
+    def _write(self, table: dict[str, Instrument]) -> None:
+        self.table = table
+        write_table(self.life.folder / f"instruments.{self.group}.json", table.values())
+
+    def _mind_grid(self, tasks: asyncio.TaskGroup) -> None:
+        """Follow the gateway to other units, and ask the venue when the market is off the grid that is read."""
+        if self.tables.look():
+            self._follow(self._in_use(self.table))
+        if self._off_grid() != self.off_grid and not self.asking:
+            self.asking = True
+            self._start(tasks, self._look_at_grid())
+
+    async def _look_at_grid(self) -> None:
+        """Learn the grid anew. What stays off the one that is listed was placed before it was made so coarse."""
+        try:
+            listed = await self._instruments()
+            self._follow(self._in_use(listed))
+            self.off_grid = before = self._off_grid()
+            await asyncio.sleep(LOOK_S)
+            for symbol, count in self._off_grid().items():
+                if count - before[symbol] >= OFF_GRID:
+                    log.warning("%s: its market is on a finer grid than it is listed with", symbol)
+                    finest = Units.printed(listed[symbol])
+                    self._follow(self.table | self._in_use({symbol: listed[symbol]}, finest))
+        finally:
+            self.asking = False
+
+    def _follow(self, table: dict[str, Instrument]) -> None:
+        """Adopt other filters; other units are written for the next life, which begins at once."""
+        if finer := [symbol for symbol, i in table.items() if i.units_hash != self.table[symbol].units_hash]:
+            self.anew = f"{', '.join(finer)}: read in finer ticks or lots from now on"
+        if table != self.table:
+            self._write(table)
+
+    def _off_grid(self) -> dict[str, int]:
+        """Return how many frames of each symbol were off the grid."""
+        return {s: int(self.life.segments[f"counters.feed.{s}"].records["off_grid"][0]) for s in self.symbols}
 
     def _connection(self, path: str, kinds: set[Stream]) -> Connection:
         names = [by_kind[kind] for by_kind in self.names for kind in kinds]

@@ -13,6 +13,7 @@ from phx import topology
 from phx._core.enums import JournalKind
 from phx._core.records import OWN, fnv1a
 from phx._core.ring import RingReader
+from phx.instruments import Units
 from phx.segment import Segment, SegmentMissing, SegmentRefused
 
 log = logging.getLogger("phx.gateway")
@@ -131,6 +132,7 @@ class Inherited(msgspec.Struct):
     A fill may be in the journal while the record that carries it was never published: trades newer than the totals'
     newest are not booked, wherever else they stand. fees_missing: trades whose fee the totals do not hold, or that had
     none. ts_ms: when the totals were published, UTC. funding: None in books that an older phx wrote.
+    units: what the totals are counted in, None in books that an older phx wrote.
     """
 
     totals: dict[str, int]
@@ -139,6 +141,7 @@ class Inherited(msgspec.Struct):
     ts_ms: int
     fees_missing: set[int] = set()
     funding: FundingBook | None = None
+    units: Units | None = None
 
 
 Books = dict[str, Inherited]
@@ -183,8 +186,11 @@ def attach(folder: Path, name: str) -> Segment | None:
         return None
 
 
-def inherit(folder: Path, symbol_ids: dict[str, int]) -> Books:
-    """Read what a life that died at work left in shared memory; to be called before its segments are replaced."""
+def inherit(folder: Path, symbol_ids: dict[str, int], in_use: dict[str, list[Units]] | None = None) -> Books:
+    """Read what a life that died at work left in shared memory; to be called before its segments are replaced.
+
+    in_use: by symbol, the units that it may be counted in; what is in none of them is left to the books on disk.
+    """
     found = {}
     booted_ms = (time.time_ns() - time.monotonic_ns()) // 1_000_000
     journal = attach(folder, "journal")
@@ -194,6 +200,9 @@ def inherit(folder: Path, symbol_ids: dict[str, int]) -> Books:
         own = attach(folder, f"own.{symbol}")
         if own is None or journal is None:
             continue
+        units = next((u for u in (in_use or {}).get(symbol, ()) if u.hash == own.units_hash), None)
+        if own.units_hash and units is None:
+            continue
         record = RingReader(own.memory, OWN).read_newest()
         if record is not None and record["ready"]:
             totals = {name: int(record[name]) for name in TOTALS}
@@ -202,5 +211,5 @@ def inherit(folder: Path, symbol_ids: dict[str, int]) -> Books:
             booked = {int(i) for i in rows["trade_id"][rows["qty_lots"] > 0]}
             with_fee = {int(i) for i in rows["trade_id"][rows["fee_e8"] != 0]}
             ts_ms = booted_ms + int(record["now_mono_ns"]) // 1_000_000
-            found[symbol] = Inherited(totals, booked, newest, ts_ms, booked - with_fee)
+            found[symbol] = Inherited(totals, booked, newest, ts_ms, booked - with_fee, units=units)
     return found

@@ -15,7 +15,7 @@ from phx._core.account import Account
 from phx._core.desk import Desk
 from phx._core.gateway import GatewayCore
 from phx._core.ring import RingWriter
-from phx.gateway import checks, patience, startup
+from phx.gateway import checks, patience, requantise, startup
 from phx.gateway import epoch as lives
 from phx.gateway.account import Orders
 from phx.gateway.budgets import Budgets
@@ -26,7 +26,7 @@ from phx.gateway.replies import Replies
 from phx.gateway.session import Fallback, OrderConnection
 from phx.gateway.surroundings import Surroundings
 from phx.gateway.user_events import UserEvents
-from phx.instruments import InstrumentError
+from phx.instruments import InstrumentError, Tables, Units
 from phx.latches import Latches
 from phx.venue.binance import keys
 from phx.venue.binance.endpoints import endpoints
@@ -63,6 +63,7 @@ class Gateway:
         # What is newest, and on disk before anything can go wrong: this life may end before its books are whole.
         self.inherited = lives.newest_books(lives.read_books(process.run_folder), inherited)
         lives.write_books(process.run_folder, self.inherited)
+        self.tables = Tables(process.folder, process.run_folder)
         self.symbol_ids = {symbol: config.instrument_ids()[symbol] for symbol in config.traded()}
         self.locked_ns = time.monotonic_ns()
         self.clean = lives.ended_cleanly(process.run_folder)
@@ -111,6 +112,7 @@ class Gateway:
         self.doubts = 0
         self.reconciling = False
         self.failed = False
+        self.anew = ""  # why this life ends for another to begin
         self.tasks: set[asyncio.Task] = set()
         self.working = False
         # A day's beginning is a distance from the totals: without them it says nothing.
@@ -130,7 +132,10 @@ class Gateway:
         if process.stopping:
             await self.rest.close()
             return
-        startup.check_tables(process.folder, self.instruments)
+        self.tables.look()
+        self.instruments = requantise.traded(self.instruments, self.tables, self.inherited)
+        requantise.keep(self.tables, self.instruments)
+        self.inherited = requantise.books_in(self.inherited, self.instruments)
         self._put_together()
         self._start_turning()
         try:
@@ -146,6 +151,8 @@ class Gateway:
     def _put_together(self) -> None:
         for symbol, instrument in self.instruments.items():
             own, exec_ = (self.process.segments[f"{kind}.{symbol}"] for kind in ("own", "exec"))
+            own.count_in(instrument.units_hash)
+            exec_.count_in(instrument.units_hash)
             self.core.add(
                 Desk(
                     self.core.account,
@@ -160,7 +167,9 @@ class Gateway:
         environment = self.config.venue.environment
         self.replies = Replies(self.core, self.instruments, self.orders, self._synchronise, self._on_limited)
         self.events = UserEvents(self.core, self.instruments, self.orders, self._on_zombie, self._on_forced)
-        self.contracts = Contracts(self.core, self.rest, self.instruments, self._on_changed)
+        self.contracts = Contracts(
+            self.core, self.rest, self.instruments, self.tables, self._begin_anew, self._on_misfit
+        )
         self.replies.on_refusal, self.events.on_expired = self.contracts.refused, self.contracts.ended
         self.fallback = Fallback(self.core, self.rest, self.instruments, self.replies, environment, self.turn)
         self.connection.instruments, self.connection.replies = self.instruments, self.replies
@@ -268,6 +277,8 @@ class Gateway:
             self._keep_limits()
             self._turn_day()
         await self._leave()
+        if self.anew:
+            raise life.Anew(self.anew)
         if self.failed:
             raise RuntimeError("gateway: ended because a part of it failed; to be started anew")
 
@@ -346,7 +357,7 @@ class Gateway:
         session_lost = not self.by_rest and not self.connection.up
         session_lost = session_lost and now_ns - self.connection.down_since_ns > SESSION_GRACE_NS
         for desk in self.core.desks:
-            desk.cancel_all = stream_lost or session_lost or desk.symbol in self.contracts.closed
+            desk.cancel_all = stream_lost or session_lost or self.contracts.holds(desk.symbol)
         self._suspect_silence(now_ns)
 
     def _mind_limits(self, now_ns: int) -> None:
@@ -456,9 +467,13 @@ class Gateway:
         self.core.desk(self.instruments[symbol].symbol_id).latched = True
         Latches(self.process.run_folder).set("gateway", f"forced order {coid[:36]}", symbol)
 
-    def _on_changed(self, symbol: str, what: str) -> None:
-        log.error("%s: the venue changed %s; latched, start phx anew to trade by it", symbol, what)
-        Latches(self.process.run_folder).set("gateway", f"the venue changed {what}: start phx anew", symbol)
+    def _begin_anew(self, why: str) -> None:
+        self.anew = why
+        self.process.stopping = True
+
+    def _on_misfit(self, symbol: str, why: str) -> None:
+        log.error("%s: latched, its filters are none to trade by: %s", symbol, why)
+        Latches(self.process.run_folder).set("gateway", why, symbol)
 
     def _synchronise(self) -> None:
         self._start(self.rest.server_time())
@@ -470,9 +485,13 @@ class Gateway:
     def _books(self) -> lives.Books:
         ts_ms, funding = time.time_ns() // 1_000_000, self.reconciliation.funding.kept
         return {
-            d.symbol: lives.Inherited(d.totals(), set(), d.newest_trade_id, ts_ms, funding=funding[d.symbol])
+            d.symbol: self._book(d, ts_ms, funding[d.symbol])
             for d in self.core.desks
         }
+
+    def _book(self, desk: Desk, ts_ms: int, funding: lives.FundingBook) -> lives.Inherited:
+        units = Units.of(self.instruments[desk.symbol])
+        return lives.Inherited(desk.totals(), set(), desk.newest_trade_id, ts_ms, funding=funding, units=units)
 
     async def _keep_books(self) -> None:
         while True:
@@ -498,14 +517,17 @@ class Gateway:
         if symbol not in self.instruments:
             return
         try:
-            self.core.desk(self.instruments[symbol].symbol_id).restore_limits(limits)
+            instrument = self.instruments[symbol]
+            self.core.desk(instrument.symbol_id).restore_limits(requantise.limits_in(limits, instrument))
         except (KeyError, ValueError, TypeError, OverflowError) as error:
             log.error("%s: the limits of the former life are unreadable: %s", symbol, error)
 
     def _keep_limits(self) -> None:
         versions = tuple(desk.limits_in_force["params_version"] for desk in self.core.desks)
         if versions != self.limits_written and all(versions):
-            lives.write_limits(self.process.run_folder, {d.symbol: d.limits_in_force for d in self.core.desks})
+            by_symbol = {d.symbol: d.limits_in_force for d in self.core.desks}
+            kept = {s: requantise.limits_kept(limits, self.instruments[s]) for s, limits in by_symbol.items()}
+            lives.write_limits(self.process.run_folder, kept)
             self.limits_written = versions
 
     def _turn_day(self) -> None:
@@ -531,5 +553,8 @@ class Gateway:
 def main(config) -> int:
     """Run the gateway; return the exit status for supervisord."""
     hardening.harden()
-    inherited = lives.inherit(config.shm_folder(), {s: config.instrument_ids()[s] for s in config.traded()})
+    tables = Tables(config.shm_folder(), config.run_folder())
+    tables.look()
+    in_use = requantise.in_use(tables, lives.read_books(config.run_folder()))
+    inherited = lives.inherit(config.shm_folder(), {s: config.instrument_ids()[s] for s in config.traded()}, in_use)
     return life.run("gateway", config, lambda process: asyncio.run(Gateway(process, inherited).live()))

@@ -29,7 +29,8 @@ class Replies:
         self.orders = orders
         self.on_clock = on_clock
         self.on_limited = on_limited
-        self.on_refusal: Callable[[Advice], None] = lambda advice: None  # told what each certain refusal means
+        # Told what each certain refusal means, and of which order.
+        self.on_refusal: Callable[[Advice, int], None] = lambda advice, intent_id: None
         self.done_mono_ns = 0
 
     def handle(self, reply: ApiReply, now_ns: int) -> None:
@@ -66,7 +67,7 @@ class Replies:
             self.on_clock()
         if advice(code) is Advice.DUPLICATE:
             log.error("order of intent %d: its client id is in use already, which no order of ours may be", intent_id)
-        self.on_refusal(advice(code))
+        self.on_refusal(advice(code), intent_id)
         if kind == ActionKind.ACTION_PLACE:
             self.core.on_reject(intent_id, code, now_ns)
         else:

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import time
 
-from phx import instruments as tables
 from phx.gateway.account import e8, open_cost_ticklots
 from phx.gateway.epoch import Books
 from phx.gateway.reconcile import Reconciliation, cancel_own, prove_none_open, trades_since
@@ -30,18 +29,6 @@ async def learn_fees(rest: AccountRest, core, instruments: dict[str, Instrument]
     for symbol, instrument in instruments.items():
         rate = await rest.commission_rate(symbol)
         core.desk(instrument.symbol_id).set_fees(e8(rate.maker), e8(rate.taker))
-
-
-def check_tables(folder, instruments: dict[str, Instrument]) -> None:
-    """Refuse to run when a feed reads the market with other tick or lot sizes than the venue states now."""
-    for path in folder.glob("instruments.*.json"):
-        for symbol, theirs in tables.read_table(path).items():
-            ours = instruments.get(symbol)
-            if ours and (ours.tick_size, ours.lot_size) != (theirs.tick_size, theirs.lot_size):
-                raise RuntimeError(
-                    f"{symbol}: tick and lot {ours.tick_size}, {ours.lot_size} at the venue, "
-                    f"{theirs.tick_size}, {theirs.lot_size} in {path}; restart the feed"
-                )
 
 
 async def wait_for(condition, timeout_s: float, stopping) -> bool:

@@ -22,18 +22,22 @@ log = logging.getLogger("phx.gateway")
 
 
 class Followed:
-    """A segment of another process, attached anew whenever its writer made a new one."""
+    """A segment of another process, attached anew whenever its writer made a new one.
 
-    def __init__(self, process: Process, name: str):
+    units_hash: in which ticks and lots its records have to count, None = they count in none.
+    """
+
+    def __init__(self, process: Process, name: str, units_hash: int | None = None):
         self.process = process
         self.name = name
+        self.units_hash = units_hash
         self.segment = None
 
     def renew(self) -> bool:
         """Return whether there is another segment than before (or none any more)."""
         if self.segment is not None and not self.segment.replaced():
             return False
-        before, self.segment = self.segment, self.process.try_attach(self.name)
+        before, self.segment = self.segment, self.process.try_attach(self.name, self.units_hash)
         return self.segment is not None or before is not None
 
     def reader(self, from_start: bool) -> RingReader | None:
@@ -60,9 +64,10 @@ class Surroundings:
         self.quoters = {symbol: Peer(process, f"quoter.{symbol}") for symbol in instruments}
         self.guardian = Peer(process, "guardian")
         self.guardian_seen_ns = time.monotonic_ns()
-        self.market = {s: [Followed(process, f"{kind}.{s}") for kind in ("bbo", "book", "tape")] for s in instruments}
-        self.ladders = {symbol: Followed(process, f"ladder.{symbol}") for symbol in instruments}
-        self.params = {symbol: Followed(process, f"params.{symbol}") for symbol in instruments}
+        counted = lambda kind, s: Followed(process, f"{kind}.{s}", instruments[s].units_hash)  # noqa: E731
+        self.market = {s: [counted(kind, s) for kind in ("bbo", "book", "tape")] for s in instruments}
+        self.ladders = {symbol: counted("ladder", symbol) for symbol in instruments}
+        self.params = {symbol: counted("params", symbol) for symbol in instruments}
         self.operator, self.proof = Followed(process, "operator"), Followed(process, "proof")
         self.ops = Followed(process, "process.ops")
         self.operator_reader = self.proof_reader = None

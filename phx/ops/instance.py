@@ -6,7 +6,7 @@ import time
 from phx import topology
 from phx._core.enums import TapeKind
 from phx._core.ring import RingReader
-from phx.instruments import Instrument, read_table
+from phx.instruments import Instrument, Tables
 from phx.segment import Segment, SegmentMissing, SegmentRefused
 
 
@@ -18,7 +18,7 @@ class Instance:
         self.folder = config.shm_folder()
         self._segments: dict[str, Segment] = {}
         self._readers: dict[str, RingReader] = {}
-        self._tables: dict[str, tuple[int, dict[str, Instrument]]] = {}
+        self._tables = Tables(self.folder, config.run_folder())
 
     def segment(self, name: str) -> Segment | None:
         """Return a segment, or None while there is none that fits."""
@@ -86,15 +86,6 @@ class Instance:
         return found
 
     def instruments(self) -> dict[str, Instrument]:
-        """Return the instruments that the feeds have written so far, by symbol."""
-        found: dict[str, Instrument] = {}
-        for group in self.config.feed_groups():
-            path = self.folder / f"instruments.{group}.json"
-            try:
-                stamp = path.stat().st_mtime_ns
-                if self._tables.get(group, (0,))[0] != stamp:
-                    self._tables[group] = (stamp, read_table(path))
-            except FileNotFoundError:
-                continue
-            found |= self._tables[group][1]
-        return found
+        """Return the instruments that feeds and gateway have written so far, by symbol."""
+        self._tables.look()
+        return self._tables.by_symbol

@@ -9,11 +9,11 @@ from pathlib import Path
 from phx import config as configuration
 from phx import process as life
 from phx._core.enums import OperatorState
-from phx._core.records import ABSENT_PRICE_TICKS
 from phx.config import Config, ConfigError
 from phx.control import Answer, AuditLog, ControlError, ControlServer, Peer, Request
 from phx.latches import Latches
 from phx.ops.alerts import Alerts
+from phx.ops.contracts import Contracts, newest_prices
 from phx.ops.figures import figures
 from phx.ops.instance import Instance
 from phx.ops.journal import JournalDrain, JournalRefused
@@ -54,6 +54,7 @@ class Ops:
         self.operator = OperatorPublisher(process)
         self.audit = AuditLog(process.run_folder)
         self.latches = Latches(process.run_folder)
+        self.contracts = Contracts(self.instance, self.params, self.latches)
         self.control = ControlServer(self.config.socket_path("control"), self.handle)
         self.said: dict[str, str] = {}  # the last complaint of each kind
         self.unconfirmed: list[str] = []  # raised limits that wait for a human's word
@@ -88,6 +89,7 @@ class Ops:
         self.process.counters["loops"] += 1
         if self.params.version == 0:
             self.publish_first()
+        self.contracts.follow(self.config)
         if self.process.reload_wanted:
             self.process.reload_wanted = False
             self.reload(Request("reload", reason="SIGHUP"), Peer(0, os.geteuid(), 0))
@@ -249,12 +251,8 @@ class Ops:
 
     def prices_ticks(self) -> dict[str, int]:
         """Return a recent price of every symbol whose market is known."""
-        found = {}
-        for symbol in self.config.traded():
-            bbo = self.instance.newest(f"bbo.{symbol}")
-            if bbo is not None and bbo["bid_price_ticks"] != ABSENT_PRICE_TICKS:
-                found[symbol] = int(bbo["bid_price_ticks"])
-        return found
+        instruments = self.instance.instruments()
+        return newest_prices(self.instance, {s: i for s, i in instruments.items() if s in self.config.traded()})
 
     def handle(self, request: Request, peer) -> Answer:
         """Answer one request of the control socket; every one that changes something leaves an audit line."""

@@ -11,6 +11,7 @@ from phx._core.enums import OperatorState
 from phx._core.ring import RingWriter
 from phx.durable import write_durably
 from phx.params import ParamsError, params_record
+from phx.segment import Segment
 
 log = logging.getLogger("phx")
 
@@ -19,20 +20,24 @@ class ParamsPublisher:
     """Writes params.<S>. Versions go on over the lives of ops, so that a newer one is always a larger number."""
 
     def __init__(self, process):
+        self.process = process
         self.symbols = process.config.traded()
         self.path = process.run_folder / "params_version"
         self.version = 0
         self.writers = {s: writer(process, f"params.{s}", records.PARAMS) for s in self.symbols}
         self.ringers = [ringer for s in self.symbols for ringer in process.ringers(f"params.{s}")]
 
-    def publish(self, config, instruments, prices_ticks: dict[str, int], raised_limits_by: int = 0) -> int:
+    def publish(
+        self, config, instruments, prices_ticks: dict[str, int], raised_limits_by: int = 0, symbols: list | None = None
+    ) -> int:
         """Publish a configuration's parameters as the next version; all of them, or none if one breaks a rule.
 
-        prices_ticks: recent prices as far as they are known; the rules that depend on them are checked then.
+        prices_ticks: recent prices as far as they are known; the rules that depend on them are checked then. symbols:
+        only theirs.
         """
         version = self._next_version()
         made, errors = {}, []
-        for s in self.symbols:
+        for s in self.symbols if symbols is None else symbols:
             try:
                 made[s] = params_record(config.symbols[s], config, instruments[s], version, prices_ticks.get(s))
             except ParamsError as error:
@@ -40,6 +45,8 @@ class ParamsPublisher:
         if errors:
             raise ParamsError(errors)
         write_durably(self.path, str(version).encode())
+        for symbol in made:
+            self._count_in(symbol, instruments[symbol].units_hash)
         for symbol, record in made.items():
             record["raised_limits_by"] = raised_limits_by
             self.writers[symbol].write(record)
@@ -47,6 +54,16 @@ class ParamsPublisher:
             ringer.ring_now()
         self.version = version
         return version
+
+    def _count_in(self, symbol: str, units_hash: int) -> None:
+        """Write in these ticks and lots from now on: in a new segment, for a reader of others must not meet them."""
+        name = f"params.{symbol}"
+        segment = self.process.segments[name]
+        if segment.units_hash not in (0, units_hash):
+            segment = Segment.create(self.process.folder, name, records.PARAMS, len(segment.records))
+            self.process.segments[name] = segment
+            self.writers[symbol] = RingWriter(segment.memory, records.PARAMS)
+        segment.count_in(units_hash)
 
     def _next_version(self) -> int:
         try:

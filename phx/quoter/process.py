@@ -12,8 +12,9 @@ from phx._core.flattening import MARKET_STEP
 from phx._core.quoter import QuoterCore
 from phx._core.records import QUOTER_STATE
 from phx._core.ring import RingReader
+from phx.instruments import Tables
 from phx.latches import DAILY_LOSS, Latches
-from phx.process import HUNG_NS, Process, run
+from phx.process import HUNG_NS, Anew, Process, run
 from phx.segment import Segment, SegmentMissing, SegmentRefused
 
 SLICE_NS = 50_000_000  # so often the loop returns to Python, for signals
@@ -46,22 +47,38 @@ def last_state(config, symbol: str) -> np.ndarray | None:
     # A segment of another boot is refused, so its monotonic time is ours: the wall clock may have been set meanwhile.
     if state is None or time.monotonic_ns() - int(state["now_mono_ns"]) > config.ops.snapshot_max_age_s * 1e9:
         return None
-    return np.array([state])
+    tables = Tables(config.shm_folder(), config.run_folder())
+    tables.look()
+    left = np.array([state])
+    return left if segment.units_hash == tables.units_hash(symbol) else without_counts(left)
+
+
+def without_counts(state: np.ndarray) -> np.ndarray:
+    """Return a state without what was counted in other ticks and lots: mode, fractions and times hold in all."""
+    for name in state.dtype.names:
+        if name.endswith(("_ticks", "_lots", "_ticklots", "_per_tick")) or name == "leader_ratio_ema":
+            state[name] = 0
+    return state
 
 
 class Source:
-    """A segment of another process: attached when it appears, and anew whenever its writer has made another one."""
+    """A segment of another process: attached when it appears, and anew whenever its writer has made another one.
 
-    def __init__(self, process: Process, segment_name: str, attach):
+    units_hash(): in which ticks and lots its records have to count, None = they count in none.
+    """
+
+    def __init__(self, process: Process, segment_name: str, attach, units_hash=lambda: None):
         self.process = process
         self.segment_name = segment_name
         self.attach = attach
+        self.units_hash = units_hash
         self.segment: Segment | None = None
 
     def look(self) -> None:
-        if self.segment is not None and not self.segment.replaced():
+        wanted = self.units_hash()
+        if self.segment is not None and not self.segment.replaced() and wanted in (None, self.segment.units_hash):
             return
-        found = self.process.try_attach(self.segment_name)
+        found = self.process.try_attach(self.segment_name, wanted)
         if found is None:
             return
         log.info("%s: reads %s, generation %d", self.process.name, self.segment_name, found.generation)
@@ -76,6 +93,9 @@ class Quoter:
         self.process = process
         self.symbol = symbol
         self.latches = Latches(process.run_folder)
+        self.tables = Tables(process.folder, process.run_folder)
+        leader = process.config.leader_of(symbol)
+        self.units = {name: 0 for name in (symbol, leader) if name}  # by symbol: the hash of what it is counted in
         self.core = self._core(left)
         (gateway,) = process.ringers(f"ladder.{symbol}")
         wait = process.config.process_config(process.name).wait
@@ -108,9 +128,16 @@ class Quoter:
             names["leader"] = f"bbo.{leader}"
         feed = f"process.{config.feed_of(self.symbol)}"
         return [
-            *(Source(self.process, names[kind], partial(core.attach, kind)) for kind in names),
+            *(
+                Source(self.process, name, partial(core.attach, kind), self._units_of(name))
+                for kind, name in names.items()
+            ),
             Source(self.process, feed, self.loop.watch_feed),
         ]
+
+    def _units_of(self, segment_name: str):
+        symbol = segment_name.rpartition(".")[2]
+        return partial(self.units.get, symbol if symbol in self.units else None)
 
     def live(self) -> None:
         """Turn the loop until asked to stop."""
@@ -129,12 +156,25 @@ class Quoter:
         if now_mono_ns - self.look_round_mono_ns < LOOK_ROUND_NS:
             return
         self.look_round_mono_ns = now_mono_ns
+        self.count_in()
         for source in self.sources:
             source.look()
         found = [latch.reason for latch in self.latches.all() if latch.symbol in ("", self.symbol)]
         self.core.latched = any(reason != DAILY_LOSS for reason in found)
         self.core.loss_latched = DAILY_LOSS in found
         self.core.utc_minus_mono_ns = time.time_ns() - time.monotonic_ns()
+
+    def count_in(self) -> None:
+        """Learn in which ticks and lots everything is counted. Raises Anew when they are others than those so far."""
+        if not self.tables.look():
+            return
+        for symbol, before in self.units.items():
+            units_hash = self.tables.units_hash(symbol)
+            if before not in (0, units_hash):
+                raise Anew(f"{symbol} is counted in other ticks or lots from now on")
+            self.units[symbol] = units_hash
+        for kind in ("ladder", "state", "decisions"):
+            self.process.segments[f"{kind}.{self.symbol}"].count_in(self.units[self.symbol])
 
     def latch(self) -> None:
         """Make the stop that closed the position survive this life, if it is to."""
