@@ -52,7 +52,7 @@ class Life(Gateway):
         self.by_rest = self.working = True
         self.anew = ""
         self.banned = self.failed = self.reconciling = False
-        self.looked_ns = self.unechoed_since_ns = self.doubts = 0
+        self.looked_ns = self.unechoed_since_ns = self.doubts = self.disk_again_ns = 0
         self.absent_after_ns = SECOND_NS // 2
         self.epoch = 7
         self.tasks, self.sent, self.books_due = set(), [], asyncio.Event()
@@ -278,6 +278,38 @@ async def test_a_full_disk_under_the_books_ends_nothing(tmp_path, monkeypatch):
     await asyncio.sleep(0.05)
     assert not keeping.done() and gateway.process.counters["errors"][0] == 1
     keeping.cancel()
+
+
+async def test_a_full_disk_is_tried_again_until_the_day_is_on_it(tmp_path, monkeypatch):
+    gateway = Life(Shell(), tmp_path)
+    gateway.rest.clock.venue_ns = lambda mono_ns: 20_000 * 86_400 * SECOND_NS
+    gateway.day, full = lives.Day(), [True]
+    durably = lives.write_durably
+
+    def write(path, text):
+        if full[0]:
+            raise OSError(28, "No space left on device")
+        durably(path, text)
+
+    monkeypatch.setattr(lives, "write_durably", write)
+    gateway._turn_day()
+    assert gateway.core.day_start_s > 0 and lives.read_day(tmp_path) == lives.Day()
+    full[0] = False
+    gateway._turn_day()
+    assert lives.read_day(tmp_path) == lives.Day(), "not at once again"
+    gateway.disk_again_ns = 0
+    gateway._turn_day()
+    assert lives.read_day(tmp_path).start_s == gateway.core.day_start_s == gateway.day.start_s
+
+
+async def test_it_leaves_in_order_though_the_disk_is_full(tmp_path, monkeypatch):
+    def full(path, text):
+        raise OSError(28, "No space left on device")
+
+    gateway = Life(Shell(), tmp_path)
+    monkeypatch.setattr(lives, "write_durably", full)
+    await gateway._leave()
+    assert gateway.core.no_open_order_proven and not lives.clean_marker(tmp_path).exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"SYM0": 3}'])

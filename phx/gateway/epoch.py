@@ -67,6 +67,11 @@ def clean_marker(run_folder: Path) -> Path:
     return run_folder / "gateway.clean"
 
 
+def mark_clean(run_folder: Path, epoch: int) -> None:
+    """Say that this life has proven that it left no open order."""
+    write_durably(clean_marker(run_folder), f"{epoch}\n")
+
+
 def ended_cleanly(run_folder: Path) -> bool:
     """Return whether the last life proved that it left no open order; the mark is taken away for this one."""
     marker = clean_marker(run_folder)

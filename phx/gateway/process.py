@@ -49,6 +49,7 @@ QUIET_SYMBOLS = 4  # or, with more symbols than this, in proportion: each costs 
 CLOCK_S = 60.0
 BOOKS_S = 30.0  # the books are on disk at least this often
 STOP_S = 8.0
+DISK_AGAIN_NS = 10_000_000_000  # a disk that was full is tried again after this
 FITNESS_S = 0.5  # a latch on an unfit account that a human clears is set again so soon
 
 log = logging.getLogger("phx.gateway")
@@ -109,6 +110,7 @@ class Gateway:
         self.unechoed_since_ns = 0
         self.banned = False
         self.books_due = asyncio.Event()
+        self.disk_again_ns = 0
         self.doubts = 0
         self.reconciling = False
         self.failed = False
@@ -262,6 +264,7 @@ class Gateway:
 
     async def _work(self) -> None:
         if not self.process.stopping:
+            self._keep_limits()
             self.working = self.core.ready = True
             log.info("gateway: ready to trade %s", ", ".join(self.instruments))
             self._start(self.reconciliation.run())
@@ -292,11 +295,12 @@ class Gateway:
         until_ns = 0 if answered else now_ns + self.absent_after_ns
         prefix = self.endpoints.coid_prefix
         proven = await prove_none_open(self.rest, self.instruments, prefix, until_ns, now_ns + int(STOP_S * 1e9))
+        self.disk_again_ns = 0
         if was_working:
-            lives.write_books(self.process.run_folder, self._books())
+            self._written(lives.write_books, self._books())
         if proven:
             self.core.no_open_order_proven = True
-            lives.write_durably(lives.clean_marker(self.process.run_folder), f"{self.epoch}\n")
+            self._written(lives.mark_clean, self.epoch)
             log.info("gateway: no open order, proven")
         else:
             log.error("gateway: own orders may still be open; the guardian and the dead man's switch take over")
@@ -484,10 +488,7 @@ class Gateway:
 
     def _books(self) -> lives.Books:
         ts_ms, funding = time.time_ns() // 1_000_000, self.reconciliation.funding.kept
-        return {
-            d.symbol: self._book(d, ts_ms, funding[d.symbol])
-            for d in self.core.desks
-        }
+        return {d.symbol: self._book(d, ts_ms, funding[d.symbol]) for d in self.core.desks}
 
     def _book(self, desk: Desk, ts_ms: int, funding: lives.FundingBook) -> lives.Inherited:
         units = Units.of(self.instruments[desk.symbol])
@@ -527,13 +528,29 @@ class Gateway:
         if versions != self.limits_written and all(versions):
             by_symbol = {d.symbol: d.limits_in_force for d in self.core.desks}
             kept = {s: requantise.limits_kept(limits, self.instruments[s]) for s, limits in by_symbol.items()}
-            lives.write_limits(self.process.run_folder, kept)
-            self.limits_written = versions
+            if self._written(lives.write_limits, kept):
+                self.limits_written = versions
 
     def _turn_day(self) -> None:
         # The venue's day: a step of our wall clock begins none.
-        if self.core.turn_day(self.rest.clock.venue_ns(time.monotonic_ns()) // 1_000_000_000):
-            lives.write_day(self.process.run_folder, lives.Day(self.core.day_start_s, self.core.day_base_e8))
+        self.core.turn_day(self.rest.clock.venue_ns(time.monotonic_ns()) // 1_000_000_000)
+        day = lives.Day(self.core.day_start_s, self.core.day_base_e8)
+        if day != self.day and self._written(lives.write_day, day):
+            self.day = day
+
+    def _written(self, write, value) -> bool:
+        """Return whether it is on disk; a full one ends nothing, and is tried again later."""
+        now_ns = time.monotonic_ns()
+        if now_ns < self.disk_again_ns:
+            return False
+        try:
+            write(self.process.run_folder, value)
+        except OSError as error:
+            self.disk_again_ns = now_ns + DISK_AGAIN_NS
+            self.process.counters["errors"] += 1
+            log.error("gateway: %s: %s", write.__name__, error)
+            return False
+        return True
 
     def _start(self, work) -> None:
         task = asyncio.create_task(work)
