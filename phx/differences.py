@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Difference(Struct, frozen=True):
-    """kind: position, order missing, order untold. text: with lots and ids."""
+    """kind: position, untold orders, missing orders. text: with lots and ids."""
 
     symbol: str
     kind: str
@@ -37,6 +37,11 @@ class Differences:
         else:
             self.path.unlink(missing_ok=True)
         self._told = found
+
+    def clear(self) -> None:
+        """Forget what a former life told."""
+        self.path.unlink(missing_ok=True)
+        self._told = []
 
     def read(self) -> list[Difference]:
         """Return what differs; what cannot be read is nothing."""

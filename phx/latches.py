@@ -17,6 +17,7 @@ from msgspec import Struct
 
 RESERVE_BYTES = 64 * 1024  # of disk, given up for a latch when the disk is full: a full disk cannot stop a stop
 FULL = (errno.ENOSPC, errno.EDQUOT)
+HUMAN = "operator"  # who sets the latch of `phx kill`, whichever process did it for him
 DAILY_LOSS = "daily loss limit reached"  # the one reason to close the position before staying down
 
 

@@ -33,7 +33,7 @@ SEGMENTS = {
             "tape", records.TAPE, 8192, "instrument", "feed", ("quoter", "gateway", "ops", RECORDER), ("quoter",)
         ),
         SegmentKind("ladder", records.LADDER, 64, "symbol", "quoter", ("gateway", RECORDER), ("gateway",)),
-        SegmentKind("own", records.OWN, 8, "symbol", "gateway", ("quoter", "ops"), ("quoter",)),
+        SegmentKind("own", records.OWN, 8, "symbol", "gateway", ("quoter", "guardian", "ops"), ("quoter",)),
         SegmentKind("exec", records.EXEC, 4096, "symbol", "gateway", ("quoter", RECORDER), ("quoter",)),
         SegmentKind("params", records.PARAMS, 4, "symbol", "ops", ("quoter", "gateway"), ("quoter",)),
         SegmentKind("operator", records.OPERATOR, 4, "one", "ops", ("quoter", "gateway"), ("quoter",)),

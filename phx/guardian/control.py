@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from phx.control import MAX_REQUEST_BYTES, Answer, AuditLog, Request
-from phx.latches import Latches, NotConfirmed
+from phx.latches import HUMAN, Latches, NotConfirmed
 
 COMMANDS = ("cancel-all", "kill", "enable", "status")
 IDLE_S = 30.0
@@ -116,7 +116,7 @@ class Control:
             # The latch first: the gateway adds nothing behind the cancel's back.
             latch = self.actions.latches.set
             try:
-                await asyncio.to_thread(latch, "operator", request.reason or "kill", request.symbol, who)
+                await asyncio.to_thread(latch, HUMAN, request.reason or "kill", request.symbol, who)
             except OSError as error:  # cancelled all the same
                 unlatched = f"; NOT LATCHED, `phx down` keeps it down: {error}"
         symbols = [request.symbol] if request.symbol else self.actions.symbols

@@ -13,6 +13,7 @@ from phx import hardening
 from phx import process as life
 from phx._core.ring import RingReader
 from phx.guardian.control import Control
+from phx.guardian.cross_check import CrossCheck
 from phx.guardian.deadman import DeadMan
 from phx.guardian.sweep import Sweep
 from phx.guardian.watch import Seen, Watched
@@ -74,6 +75,7 @@ class Guardian:
         self.gateway = Watched(life.Peer(process, "gateway"), now_ns)
         self.quoters = {s: Watched(life.Peer(process, f"quoter.{s}"), now_ns) for s in self.symbols}
         self.account = AccountView(process)
+        self.cross_check = CrossCheck(process, self.rest, self.deadman.symbol_ids, self.latches, self._comparable)
         self.supervisor_pid = os.getppid() if "SUPERVISOR_ENABLED" in os.environ else 0
         self.orphaned = False
         self.ran_since_ns = self.turn_ns = now_ns
@@ -89,6 +91,7 @@ class Guardian:
         # Whatever a former life left open while nobody watched: the gateway, if it lives, sees to it itself.
         if not self.gateway.peer.alive():
             self._start("sweep", self._sweep_after_gateway())
+        self._start("cross check", self.cross_check.run())
         try:
             while not self._done():
                 self._turn(time.monotonic_ns())
@@ -175,6 +178,10 @@ class Guardian:
             # Nothing can be cancelled either: the venue's countdown does it, and nothing is to be added.
             self.latches.set("guardian", "the venue refuses the API key")
             log.error("guardian: latched: the venue refuses the API key; the dead man's switch cancels what is open")
+
+    def _comparable(self) -> bool:
+        """Return whether the gateway should agree with the venue: at work, and told of what happens."""
+        return self.gateway.seen == Seen.AWAKE and self.account.ready and self.account.user_stream_up
 
     # ---- what it does about it ----
 
@@ -289,12 +296,12 @@ class AccountView:
         self.process = process
         self._segment: Segment | None = None
         self._reader: RingReader | None = None
-        self.ready = False
+        self.ready = self.user_stream_up = False
         self.no_open_order_proven = False
 
     def look(self) -> None:
         if self._segment is None or self._segment.replaced():
-            self.ready = self.no_open_order_proven = False
+            self.ready = self.user_stream_up = self.no_open_order_proven = False
             self._segment = self.process.try_attach("account")
             if self._segment is None:
                 return
@@ -302,6 +309,7 @@ class AccountView:
         record = self._reader.read_newest()
         if record is not None:
             self.ready = bool(record["ready"])
+            self.user_stream_up = bool(record["user_stream_up"])
             self.no_open_order_proven = bool(record["no_open_order_proven"])
 
 

@@ -66,7 +66,7 @@ LATCHED = {
     "key_lost": "the venue refuses the API key",
     "contract_changed": "the venue changed",
     "journal_stuck": "journal not written",
-    "drift_latched": "position differs",
+    "drift_latched": "the venue differs",
     "override_refused": "override refused",
 }
 

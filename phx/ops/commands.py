@@ -197,12 +197,12 @@ def cancel_all(asked, config: Config, path: Path) -> int:
 def kill(asked, config: Config, path: Path) -> int:
     """Latch here, which the gateway sees by itself, whoever hangs; then have the guardian cancel and verify."""
     from phx.control import AuditLog, ControlError
-    from phx.latches import Latches
+    from phx.latches import HUMAN, Latches
 
     if asked.symbol and asked.symbol not in config.symbols:
         raise UnknownSymbol(f"{asked.symbol} is not traded; traded: {', '.join(config.traded())}")
     try:
-        Latches(config.run_folder()).set("operator", "kill", asked.symbol, f"uid {os.getuid()}")
+        Latches(config.run_folder()).set(HUMAN, "kill", asked.symbol, f"uid {os.getuid()}")
         latched = "latched"
     except OSError as error:
         latched = f"NOT LATCHED, `phx down` keeps it down: {error}"

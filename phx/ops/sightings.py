@@ -118,8 +118,12 @@ class Sightings:
                 block = self.instance.block(f"process.{name}" if kind == "process" else f"counters.{kind}.{name}")
                 if block is not None:
                     self._blocks[kind, name] = block
-        if first:
-            self._before = dict(self._blocks)
+        # The simulated venue begins anew with every start: what a former one left in the books is no drift.
+        account = self.instance.newest("account")
+        starting = self.config.venue.environment == "sim" and (account is None or not account["ready"])
+        for key, block in self._blocks.items():
+            if first or (starting and key[0] == "gateway"):
+                self._before[key] = block
 
     # ---- processes ----
 

@@ -191,7 +191,7 @@ INCIDENTS = {
     "key_lost": latch("the venue refuses the API key", "guardian", ""),
     "contract_changed": latch("the venue changed tick size: start phx anew"),
     "journal_stuck": latch("journal not written: disk full", "ops", ""),
-    "drift_latched": latch("position differs from the venue's", "guardian"),
+    "drift_latched": latch("the venue differs: position 3 lots", "guardian"),
     "override_refused": latch("override refused: override.json: changed by hand", "ops", ""),
     "latched": latch("kill", "guardian", ""),
     "not_quoting": pause,
@@ -276,6 +276,16 @@ def test_a_first_look_counts_nothing_that_was_before_but_says_what_still_goes_on
     watched.look(LOOKS)
     watched.alerts = Alerts(watched.written.instance)  # ops began anew
     assert watched.look(LOOKS) == ["latched"]
+
+
+def test_what_a_former_simulated_venue_left_in_the_books_is_no_drift(watched):
+    watched.account(ready=0)
+    count("counters.gateway.BTCUSDC", "position_drift")(watched)
+    assert watched.look(LOOKS) == []
+    watched.account()
+    assert watched.look(LOOKS) == []
+    count("counters.gateway.BTCUSDC", "position_drift")(watched)
+    assert watched.look(LOOKS) == ["position_drift"]
 
 
 def test_text_of_others_cannot_make_lines_or_steer_a_terminal(watched):
