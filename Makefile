@@ -5,6 +5,8 @@
 # make campaign-limits  hostile intents against quoter and gateway each alone (N=1e7)
 # make campaign-storm  every price of eight symbols changes several times a second, on a venue that counts (STORM=150 s)
 # make campaign  real processes killed at named stages, judged by the venue's ledger (KILLS=300 SEED=1): docs/campaigns.md
+# make controls  the tests of every control, row by row in run/controls.txt: docs/controls.md
+# make drill  all of that, then every cell of the campaign once, into run/drill: half an hour
 # make compare  the table of docs/comparison.md, in minutes
 # make external    the official SDK, ccxt and other clients against the simulated venue
 # make lint, bench, docs (rendered from code), clean
@@ -14,7 +16,7 @@ PY := $(VENV)/bin/python
 SECONDS :=
 RECORDING :=
 
-.PHONY: run test build lint bench docs compare instructions campaign campaign-ring campaign-limits campaign-storm campaign-unknown external clean
+.PHONY: run test build lint bench docs compare instructions controls drill campaign campaign-ring campaign-limits campaign-storm campaign-unknown external clean
 .SILENT:
 
 build: $(VENV)/.installed
@@ -57,6 +59,13 @@ compare: build
 
 instructions: build
 	$(PY) bench/instructions.py
+
+controls: build
+	$(PY) scripts/report_controls.py
+
+drill: build
+	$(PY) scripts/report_controls.py --out run/drill/controls.txt
+	$(PY) scripts/campaign_kills.py --kills 180 --out run/drill
 
 KILLS := 100
 SEED := 1
