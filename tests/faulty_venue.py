@@ -350,6 +350,10 @@ class FaultyVenue:
         await self._answer("order_by_id")
         return self.by_order_id[venue_order_id].row()
 
+    async def balances(self) -> list:
+        await self._answer("balances")
+        return []
+
     async def income(self, kind: str, start_ms: int, end_ms: int) -> list:
         await self._answer("income")
         return []

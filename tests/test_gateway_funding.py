@@ -17,7 +17,7 @@ from phx.sim.process import Servers, build
 from phx.venue.binance import keys
 from phx.venue.binance.endpoints import endpoints
 from phx.venue.binance.rest import Rest
-from phx.venue.interface import Income, Position, VenueDown, VenueReject
+from phx.venue.interface import Balance, Income, Position, VenueDown, VenueReject
 
 HOUR_MS = 3_600_000
 PAID_MS = 1_000 * HOUR_MS  # when funding is paid; the stream tells of it three seconds later
@@ -159,6 +159,24 @@ async def test_after_a_stream_that_was_down_the_history_is_read_soon():
         while not life.booked_e8:
             await asyncio.sleep(0.001)
     running.cancel()
+
+
+def test_a_wallet_that_moved_without_a_word_has_the_history_read():
+    life = Life(History(row(7)))
+    life.core.wallet_e8 = 1000 * 10**8
+    balances = [Balance("USDT", "5", "5"), Balance("USDC", "999.5", "0")]
+    life.venue.answers["balances"] = balances
+    asyncio.run(life.reconciliation.compare_wallet())
+    assert not life.funding.wanted.is_set()  # the word may be on its way
+    life.core.wallet_e8 += 1
+    asyncio.run(life.reconciliation.compare_wallet())
+    assert not life.funding.wanted.is_set() and life.core.wallet_e8 == 1000 * 10**8 + 1
+    asyncio.run(life.reconciliation.compare_wallet())
+    assert life.funding.wanted.is_set() and life.core.wallet_e8 == 99_950_000_000
+    life.funding.wanted.clear()
+    for life.venue.answers["balances"] in (balances, balances, [], []):
+        asyncio.run(life.reconciliation.compare_wallet())
+    assert not life.funding.wanted.is_set() and life.core.wallet_e8 == 99_950_000_000
 
 
 async def test_a_history_that_does_not_answer_ends_nothing(monkeypatch):

@@ -70,6 +70,7 @@ class Reconciliation:
         self.funding = FundingBooks(core, rest, instruments)
         self.strikes = dict.fromkeys(instruments, 0)
         self.entry_prices: dict[str, str] = {}
+        self.wallets: tuple[int, int] = (0, 0)  # ours and the venue's where they differed at the last look
         self.read_until_ms = dict.fromkeys(instruments, rest.clock.timestamp_ms())
         self.names = {i.symbol_id: symbol for symbol, i in instruments.items()}
         self.looked_ns = dict.fromkeys(self.names, 0)  # for missing fills, by symbol id
@@ -93,6 +94,7 @@ class Reconciliation:
                 self._every(STRANGERS_S, self.attribute),
                 self._every(OPEN_ORDERS_S, self.compare_open_orders),
                 self._every(POSITIONS_S, self.compare_positions),
+                self._every(POSITIONS_S, self.compare_wallet),
                 self._every(TRADES_S, self.read_all_trades),
                 self.funding.run(),
             )
@@ -352,6 +354,19 @@ class Reconciliation:
                 log.error("%s: taking the venue's position of %d lots", symbol, lots)
                 self.core.on_position(instrument.symbol_id, lots, cost, time.monotonic_ns())
                 self.strikes[symbol] = 0
+
+    async def compare_wallet(self) -> None:
+        """Take the venue's wallet where ours stays different: what moved it was not told, and may have been funding."""
+        ours_e8 = self.core.wallet_e8
+        found = {balance.asset: e8(balance.wallet) for balance in await self.rest.balances()}
+        *_, asset = (instrument.quote_asset for instrument in self.instruments.values())
+        venue_e8 = found.get(asset, ours_e8)
+        # What we were told meanwhile, or only later, is no difference.
+        if ours_e8 != venue_e8 and self.wallets == (ours_e8, venue_e8) and self.core.wallet_e8 == ours_e8:
+            log.warning("wallet: %.8f %s, the venue says %.8f", ours_e8 / 1e8, asset, venue_e8 / 1e8)
+            self.core.wallet_e8 = venue_e8
+            self.funding.wanted.set()
+        self.wallets = (ours_e8, venue_e8)
 
     async def _differences(self) -> dict[str, tuple[int, int]]:
         before = {s: self.core.desk(i.symbol_id).position_lots for s, i in self.instruments.items()}
