@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from phx.gateway.requantise import limits_in
+from phx.instruments import Instrument
 from phx.latches import Latches
 from phx.overrides import OverrideRefused, Overrides, stricter
 
@@ -14,7 +16,10 @@ log = logging.getLogger("phx.gateway")
 class EndedOverride:
     """restore(symbol, limits): have limits in force; fields of risk.Limits. An override changed by hand latches."""
 
-    def __init__(self, run_folder: Path, restore: Callable[[str, dict[str, int]], None]):
+    def __init__(
+        self, run_folder: Path, instruments: dict[str, Instrument], restore: Callable[[str, dict[str, int]], None]
+    ):
+        self.instruments = instruments
         self.overrides = Overrides(run_folder)
         self.latches = Latches(run_folder)
         self.restore = restore
@@ -38,7 +43,8 @@ class EndedOverride:
         if override is None or override.in_force(time.time_ns()):
             return False
         for symbol, present in in_force.items():
-            lowered = stricter(present, override.limits.get(symbol, {}))
+            former = limits_in(override.limits.get(symbol, {}), self.instruments[symbol])
+            lowered = stricter(present, former)
             if lowered != present:
                 log.warning("%s: an override is over: back to the former limits", symbol)
                 self.restore(symbol, lowered)

@@ -64,7 +64,7 @@ LATCHED = {
     "protection_latched": "market-maker protection",
     "forced_order": "forced order",
     "key_lost": "the venue refuses the API key",
-    "contract_changed": "the venue changed",
+    "contract_changed": "sizes do not fit",
     "journal_stuck": "journal not written",
     "drift_latched": "the venue differs",
     "override_refused": "override refused",

@@ -189,7 +189,7 @@ INCIDENTS = {
     "protection_latched": latch("market-maker protection: filled too much too fast"),
     "forced_order": latch("forced order adl_autoclose"),
     "key_lost": latch("the venue refuses the API key", "guardian", ""),
-    "contract_changed": latch("the venue changed tick size: start phx anew"),
+    "contract_changed": latch("sizes do not fit the venue's filters of now: 0 lots"),
     "journal_stuck": latch("journal not written: disk full", "ops", ""),
     "drift_latched": latch("the venue differs: position 3 lots", "guardian"),
     "override_refused": latch("override refused: override.json: changed by hand", "ops", ""),

@@ -150,7 +150,8 @@ def test_the_gateway_goes_back_to_its_former_limits_with_ops_dead(overridden, cl
     rig.symbols[0].params.write(symbol_id=0, **(rig.params | changed))
     rig.step()
     restored = []
-    ended = EndedOverride(overridden.run_folder, lambda symbol, limits: restored.append(desk.restore_limits(limits)))
+    restore = lambda symbol, limits: restored.append(desk.restore_limits(limits))  # noqa: E731
+    ended = EndedOverride(overridden.run_folder, {"SYM0": TABLE[0]}, restore)
     ended.mind({"SYM0": desk.limits_in_force})
     assert desk.limits_in_force["max_order_lots"] == 500 and restored == []
     clock.add_s = 900
@@ -231,7 +232,8 @@ def test_one_that_was_forged_is_refused_and_latches(overridden, forge, clock):
     forge(overridden.ops.override.files.path)
     with pytest.raises(OverrideRefused):
         overridden.ops.override.files.read()
-    ended = EndedOverride(overridden.run_folder, lambda symbol, limits: pytest.fail("restored from a forged file"))
+    restore = lambda symbol, limits: pytest.fail("restored from a forged file")  # noqa: E731
+    ended = EndedOverride(overridden.run_folder, {"SYM0": TABLE[0]}, restore)
     ended.mind({"SYM0": {"max_order_lots": 1}})
     (latch,) = Latches(overridden.run_folder).all()
     assert latch.symbol == "" and "override refused" in latch.reason
