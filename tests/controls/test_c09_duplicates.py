@@ -2,6 +2,8 @@
 
 from gateway_rig import SECOND_NS, Rig, places
 
+from phx._core.enums import RejectReason
+
 
 def test_every_ladder_replayed_twice_makes_no_duplicate():
     rig = Rig()
@@ -10,6 +12,12 @@ def test_every_ladder_replayed_twice_makes_no_duplicate():
     assert len(first) == 16
     assert rig.quote(bids, asks) == [] and rig.step() == []
     assert len(set(first)) == len(first)
+
+
+def test_a_layer_that_stands_twice_in_one_ladder_is_one_order():
+    rig = Rig()
+    assert places(rig.quote([(99_990, 10), (99_990, 10)], bid_layer=[3] * 32)) == [(1, 99_990, 10)]
+    assert rig.reasons() == [RejectReason.REJECT_DUPLICATE]
 
 
 def test_the_same_price_again_waits_until_the_former_order_is_gone():
