@@ -200,7 +200,7 @@ def test_a_venue_that_is_down_gets_one_question_a_second():
 
 
 def test_orders_that_will_not_go_are_cleared_by_the_symbol_and_others_left_alone():
-    shell = Shell(open_orders=[order_of(1), FOREIGN], order_status=order_of(1), cancel=order_of(1))
+    shell = Shell(open_orders=[order_of(1), FOREIGN], order_status=order_of(1), cancel_batch=[order_of(1)])
     shell.now_ns = time.monotonic_ns() - 8 * SECOND_NS
     shell.market()
     shell.prove()
@@ -209,7 +209,7 @@ def test_orders_that_will_not_go_are_cleared_by_the_symbol_and_others_left_alone
     for _ in range(3):
         asyncio.run(shell.reconciliation.ask_questions())
     cancelled = [asked for asked in shell.venue.asked if asked[0].startswith("cancel")]
-    assert cancelled == [("cancel", "SYM0", coid(1))]
+    assert cancelled == [("cancel_batch", "SYM0", [coid(1)])]
 
 
 def test_a_difference_of_positions_is_told_with_the_newest_fill_and_the_orders_in_question(caplog):
