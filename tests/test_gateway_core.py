@@ -458,6 +458,17 @@ def test_a_side_waits_after_a_margin_refusal_and_the_other_goes_on():
     assert places(rig.quote([(99_990, 10)], [(100_010, 10)])) == [(1, 99_990, 10)]
 
 
+def test_an_account_in_order_again_is_quoted_on_as_soon_as_a_human_says_so():
+    rig = Rig()
+    (order,) = rig.quote([(99_990, 10)])
+    rig.core.on_reject(order["intent_id"], -2015, rig.now_ns)
+    rig.step()
+    assert rig.symbols[0].desk.latch_wanted and rig.quote([(99_980, 10)]) == []
+    rig.symbols[0].desk.enable()
+    rig.wait(100 * MS_NS)
+    assert places(rig.quote([(99_990, 10)])) == [(1, 99_990, 10)]
+
+
 # ---- takes ---------------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_
 from libc.string cimport memset
 
 from phx._core.account cimport Account
-from phx._core.enums cimport REJECT_NONE, REJECT_PROTECTION, REJECT_THROTTLE
+from phx._core.enums cimport REJECT_LATCHED, REJECT_NONE, REJECT_PROTECTION, REJECT_THROTTLE
 from phx._core.market_view cimport MarketView
 from phx._core.measure cimport measure_all
 from phx._core.orders cimport Order, is_live, remaining_lots
@@ -51,6 +51,9 @@ cdef class DeskBooks:
 
     def enable(self):
         """A human has cleared the latches: begin anew."""
+        if self.latch_reason == REJECT_LATCHED:      # key or account are in order again: nothing to wait for
+            self.take_back_off_until_mono_ns = 0
+            memset(self.back_off_until_mono_ns, 0, sizeof(self.back_off_until_mono_ns))
         self.latch_wanted = self.loss_stop = False
         self.latch_reason = REJECT_NONE
         self.refusals_in_a_row = 0

@@ -193,6 +193,7 @@ class Gateway:
         # Fills are in the venue's history; a payment that no book on disk holds is read there once more.
         self.reconciliation.funding.on_booked = self.books_due.set
         self.surroundings = Surroundings(self.process, self.core, self.instruments)
+        self.surroundings.not_allowed = lambda: self.replies.not_allowed
         self.ringers = {i.symbol_id: self.process.ringers(f"own.{s}") for s, i in self.instruments.items()}
         self.budgets = Budgets(self.core, self.rest, self.instruments, self.config.limits)
         self.connection.on_limits = self.budgets.adopt

@@ -32,6 +32,7 @@ class Replies:
         # Told what each certain refusal means, and of which order.
         self.on_refusal: Callable[[Advice, int], None] = lambda advice, intent_id: None
         self.done_mono_ns = 0
+        self.not_allowed = ""  # the newest refusal for key, permission or account: what a human has to look at
 
     def handle(self, reply: ApiReply, now_ns: int) -> None:
         """Tell the core what a reply of the WebSocket API says."""
@@ -67,6 +68,8 @@ class Replies:
             self.on_clock()
         if advice(code) is Advice.DUPLICATE:
             log.error("order of intent %d: its client id is in use already, which no order of ours may be", intent_id)
+        if advice(code) in (Advice.NOT_ALLOWED, Advice.MODE):
+            self.not_allowed = f"venue code {code}: {advice(code)}"
         self.on_refusal(advice(code), intent_id)
         if kind == ActionKind.ACTION_PLACE:
             self.core.on_reject(intent_id, code, now_ns)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 from phx._core.enums import RejectReason
 from phx._core.ring import RingReader
@@ -71,6 +72,7 @@ class Surroundings:
         self.operator, self.proof = Followed(process, "operator"), Followed(process, "proof")
         self.ops = Followed(process, "process.ops")
         self.operator_reader = self.proof_reader = None
+        self.not_allowed: Callable[[], str] = lambda: "key, permission or account"  # told by the venue's replies
         self.attach_due_ns = self.latches_due_ns = 0
         self.may_add = True
         self.quoter_was_alive = dict.fromkeys(instruments, False)
@@ -122,7 +124,7 @@ class Surroundings:
                 desk.enable()
             elif desk.latch_wanted and not desk.latched:
                 # On disk at once, so that it outlives this process however it ends.
-                why = LATCH_REASONS.get(desk.latch_reason, "the venue refuses the key or the account")
+                why = LATCH_REASONS.get(desk.latch_reason) or f"the venue refuses an order: {self.not_allowed()}"
                 self.latches.set("gateway", why, symbol)
                 desk.latched = True
                 log.error("%s: latched: %s", symbol, why)
