@@ -200,7 +200,7 @@ class Gateway:
         self.fallback.place_batches = self.budgets.place_batches
         self.rest.on_order_counts = lambda *used: self.core.account.note_venue_counts(*used, time.monotonic_ns())
         self.limits_written = ()
-        self.ended_override = EndedOverride(self.process.run_folder, self._restore_limits)
+        self.ended_override = EndedOverride(self.process.run_folder, self.instruments, self._restore_limits)
         for symbol, limits in lives.read_limits(self.process.run_folder).items():
             self._restore_limits(symbol, limits)
 
