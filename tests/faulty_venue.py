@@ -504,11 +504,12 @@ class Campaign:
                 await self._lose_stream()
 
     async def _lose_stream(self) -> None:
-        desks, self.venue.stream_up = self.core.desks, False
+        desks, self.venue.stream_up, self.core.user_stream_up = self.core.desks, False, False
         for desk in desks:
             desk.user_stream_up = False
         await asyncio.sleep(self.random.uniform(0.1, 2.0))
-        self.venue.stream_up = True
+        self.venue.stream_up = self.core.user_stream_up = True
+        self.venue.stream_back_ns = self.loop.now_ns()
         while True:
             try:
                 await self.venue.reconciliation.everything()
@@ -517,7 +518,6 @@ class Campaign:
                 await asyncio.sleep(0.5)
         for desk in desks:
             desk.user_stream_up = True
-        self.venue.stream_back_ns = self.loop.now_ns()
 
     async def _look(self) -> None:
         while True:

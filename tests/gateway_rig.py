@@ -134,7 +134,7 @@ class Rig:
             self.core.add(symbol.desk)
             symbol.params.write(symbol_id=symbol.id, **self.params)
         self.core.wallet_e8 = 10_000_000 * 10**8
-        self.core.ready = True
+        self.core.ready = self.core.user_stream_up = True
         self.sent = deque()
         self.trade_id = 100
         self.market()

@@ -139,6 +139,8 @@ def test_a_stream_is_suspected_when_it_did_not_tell_and_only_while_it_seems_up(t
     gateway._on_untold("SYM0")
     gateway.stream.last_event_mono_ns, gateway.stream.up = 0, False
     gateway._on_untold("SYM0")
+    gateway.stream.up = gateway.reconciling = True  # it ended while the stream was down
+    gateway._on_untold("SYM0")
     assert suspected == ["orders of SYM0 ended without a word"]
 
 

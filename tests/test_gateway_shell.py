@@ -275,10 +275,10 @@ def test_no_such_order_long_after_the_send_proves_absence():
 def test_no_such_order_proves_nothing_without_the_stream_that_would_have_told():
     shell = Shell(order_status=VenueReject(-2013, "Order does not exist.", 400))
     intent = unknown_order(shell)
-    shell.core.desk(0).user_stream_up = False
+    shell.core.user_stream_up = False
     asyncio.run(shell.reconciliation.ask_questions())
     assert shell.live()[intent]["state"] == OrderState.ORDER_UNKNOWN
-    shell.core.desk(0).user_stream_up = True
+    shell.core.user_stream_up = True
     asyncio.run(shell.reconciliation.ask_questions())  # asked just now: not again so soon
     assert shell.live()[intent]["state"] == OrderState.ORDER_UNKNOWN
     asyncio.run(shell.reconciliation.ask(intent, 0))
@@ -317,8 +317,11 @@ def test_many_acknowledged_orders_that_are_gone_cost_one_look_at_list_and_histor
         shell.core.on_accept(order["intent_id"], 77 + order["intent_id"], 1, shell.now_ns)
     assert len(shell.live()) == 3
 
+    first, *others = (order["intent_id"] for order in orders)
+
     async def ask_all():
-        await asyncio.gather(*(shell.reconciliation.ask(order["intent_id"], 0) for order in orders))
+        await asyncio.gather(*(shell.reconciliation.ask(intent, 0) for intent in others))
+        await shell.reconciliation.ask(first, 0)
 
     asyncio.run(ask_all())
     assert shell.live() == {}

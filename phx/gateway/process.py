@@ -411,7 +411,8 @@ class Gateway:
         return time.monotonic_ns() - self.stream.last_event_mono_ns
 
     def _on_untold(self, symbol: str) -> None:
-        if self.stream.up and self._quiet_ns() > ECHO_EARLY_NS:
+        # What ended while the stream was down is found by the look around after it: no word of that could come.
+        if self.stream.up and not self.reconciling and self._quiet_ns() > ECHO_EARLY_NS:
             self.stream.suspect(f"orders of {symbol} ended without a word")
 
     # ---- what happens ----

@@ -78,8 +78,7 @@ class Reconciliation:
         self.on_foreign = on_foreign
         self.on_forced: Callable[[str, str], None] = lambda symbol, coid: None  # the venue acted on the position
         self.strangers: dict[tuple[str, int], None] = {}  # symbol and venue's id of orders nobody knows, in order
-        self.looking = {symbol: asyncio.Lock() for symbol in instruments}
-        self.listed: dict[str, tuple[set[str], int]] = dict.fromkeys(instruments, (set(), 0))  # ids, asked for when
+        self.looks: dict[str, tuple[int, asyncio.Task[set[str]]]] = {}  # when it began, the ids of the open orders
         self.asking: set[asyncio.Task] = set()
         self.asked_ns = 0
         self.silent_rounds = 0  # of questions without any answer
@@ -204,12 +203,14 @@ class Reconciliation:
         known = self.core.account.table.order(intent_id)
         if known is None or asked_ns - known["sent_mono_ns"] < self.absent_after_ns:
             return False
-        if not self.core.desk(known["symbol_id"]).user_stream_up:
+        if not self.core.user_stream_up:
             return False
         if known["ts_ack_ns"] == 0 and known["filled_lots"] == 0:
             return True
         # It was acknowledged or filled, so it did exist: the list and the history of trades must agree that it is gone.
-        return coid not in await self._listed(symbol, asked_ns)
+        # A list that was asked for when it could no longer come tells so for ever after.
+        listed = await self._listed(symbol, known["sent_mono_ns"] + self.absent_after_ns)
+        return coid not in listed or coid not in await self._listed(symbol, asked_ns)
 
     async def _listed(self, symbol: str, since_ns: int) -> set[str]:
         """Return the ids of the open orders with every trade read, both asked for later than a moment.
@@ -217,14 +218,17 @@ class Reconciliation:
         One look serves all who wait for it: together they weigh six times a question, and after an outage of the venue
         every order that was open is asked about.
         """
-        async with self.looking[symbol]:
-            listed, begun_ns = self.listed[symbol]
-            if begun_ns < since_ns:
-                begun_ns = time.monotonic_ns()
-                listed = {order.coid for order in await self.rest.open_orders(symbol)}
-                await self.read_trades(symbol)
-                self.listed[symbol] = listed, begun_ns
-            return listed
+        begun_ns, looking = self.looks.get(symbol, (0, None))
+        failed = looking is not None and looking.done() and (looking.cancelled() or looking.exception() is not None)
+        if looking is None or failed or begun_ns < since_ns:
+            looking = asyncio.create_task(self._look(symbol))
+            self.looks[symbol] = time.monotonic_ns(), looking
+        return await asyncio.shield(looking)
+
+    async def _look(self, symbol: str) -> set[str]:
+        listed = {order.coid for order in await self.rest.open_orders(symbol)}
+        await self.read_trades(symbol)
+        return listed
 
     async def compare_open_orders(self) -> None:
         """Cancel orders of ours that the table does not hold; ask about those that the venue does not list."""
