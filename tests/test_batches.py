@@ -14,8 +14,9 @@ from test_venue_rest import client_of
 
 from phx._core.action import ActionKind, TimeInForce
 from phx._core.enums import OrderState
+from phx.gateway import session
 from phx.gateway.batches import affordable, batched
-from phx.gateway.session import Fallback
+from phx.gateway.session import QUOTES_AT_ONCE, Fallback
 from phx.venue.binance.endpoints import Endpoints
 from phx.venue.binance.keys import Credentials
 from phx.venue.binance.rest import Rest
@@ -220,6 +221,30 @@ async def test_a_batch_counts_as_one_of_the_minute_and_as_five_of_ten_seconds(ve
     shell.step()
     own = shell.symbols[0].own.newest()
     assert (own["orders_10s"], own["orders_60s"]) == (6, 2)
+
+
+async def test_a_limit_that_was_told_to_nobody_is_met_by_few_quotes_and_keeps_no_take(venue, rest):
+    shell = ByRest(rest)
+    place = "POST", "/fapi/v1/order"
+    told = {"code": -1015, "msg": "Too many new orders; current limit is 150 orders per 10 SECOND."}
+    venue.script[place] = [Reply(told, 429, {"Retry-After": "5"})] * 40
+    limits = []
+    rest.on_limits = limits.extend
+    shell.ladder([(99_990 - i, 10) for i in range(20)], [(100_010 + i, 10) for i in range(20)])
+    await shell.send()
+    assert 1 <= len(venue.of(*place)) <= QUOTES_AT_ONCE
+    assert shell.live() == {} and not shell.core.desk(0).latch_wanted
+    assert {(r.rate_limit_type, r.window_s, r.limit) for r in limits} == {("ORDERS", 10, 150)}
+
+
+async def test_a_quote_that_had_to_wait_for_long_is_not_sent_any_more(venue, rest, monkeypatch):
+    monkeypatch.setattr(session, "LATE_NS", 50_000_000)
+    shell = ByRest(rest)
+    venue.script["POST", "/fapi/v1/order"] = [Reply(order("SYM0", coid(i)), delay_s=0.2) for i in range(1, 9)]
+    shell.ladder([(99_990 - i, 10) for i in range(12)])
+    await shell.send()
+    assert len(venue.of("POST", "/fapi/v1/order")) == QUOTES_AT_ONCE
+    assert shell.states() == [OrderState.ORDER_OPEN] * QUOTES_AT_ONCE  # the others are known not to exist
 
 
 def test_what_a_batch_saves_comes_back_late_rather_than_early():

@@ -1,5 +1,6 @@
 """The venue's limits as they are now: adopted while trading, shared with the other processes, kept over restarts."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,8 @@ from gateway_rig import Rig, cancels, places
 from phx._core.enums import JournalKind, RejectReason
 from phx.config import Limits
 from phx.gateway import epoch as lives
-from phx.gateway.budgets import Budgets
+from phx.gateway.budgets import TOLD_NS, Budgets
+from phx.venue.binance.errors import limits_told
 from phx.venue.binance.messages import RateLimit
 from phx.venue.binance.silence import Silence
 from phx.venue.binance.weights import FIREWALL_NS, MINUTE_NS, Weights
@@ -54,6 +56,63 @@ def test_a_lowered_weight_is_told_to_all_and_a_higher_one_than_phx_needs_is_not_
     assert (rig.core.weight_limit, told) == (1200, [1200])
     budgets.adopt(rows(weight=6000))
     assert (rig.core.weight_limit, told) == (2400, [1200, 2400])
+
+
+@pytest.mark.parametrize(
+    ("msg", "row"),
+    [
+        ("Too many new orders; current limit is 150 orders per 10 SECOND.", ("ORDERS", 10, 150)),
+        ("Too many new orders; current limit is 600 orders per 1 MINUTE.", ("ORDERS", 60, 600)),
+        ("Too many requests; current limit is 1200 requests per minute. Please", ("REQUEST_WEIGHT", 60, 1200)),
+        ("Way too many requests; IP banned until 1790000000000.", None),
+        ("current limit is many orders per 10 SECOND", None),
+        ("", None),
+    ],
+)
+def test_a_refusal_names_the_limit_it_met(msg, row):
+    assert [(r.rate_limit_type, r.window_s, r.limit) for r in limits_told(msg)] == ([row] if row else [])
+
+
+async def test_what_was_told_while_counting_outranks_what_is_listed_unless_that_is_less(made, monkeypatch):
+    _, budgets, _ = made
+    listed = rows()
+
+    async def rate_limits():
+        return listed
+
+    async def in_force():
+        await budgets.learn()
+        return budgets.orders[10], budgets.orders[60], budgets.core.weight_limit
+
+    budgets.rest.rate_limits = rate_limits
+    budgets.told(limits_told("Too many new orders; current limit is 150 orders per 10 SECOND."))
+    assert await in_force() == (150, 1200, 2400)
+    listed = rows(ten=100, weight=1200)
+    assert await in_force() == (100, 1200, 1200)
+    listed = rows()
+    budgets.told(rows(ten=200))
+    assert await in_force() == (200, 1200, 2400)
+    later_ns = time.monotonic_ns() + TOLD_NS + 10**9
+    monkeypatch.setattr(time, "monotonic_ns", lambda: later_ns)
+    assert await in_force() == (300, 1200, 2400)
+
+
+def test_orders_refused_together_for_a_limit_are_one_refusal(made):
+    rig, _, _ = made
+    for turn in range(2):
+        actions = rig.quote([(99_990 - i - turn, 10) for i in range(30)])
+        assert len(places(actions)) == 30
+        for action in actions:
+            rig.core.on_reject(action["intent_id"], -1015, rig.now_ns)
+        rig.wait(11 * 10**9)
+        rig.step()
+    assert not rig.symbols[0].desk.latch_wanted
+    for _ in range(18):
+        (action,) = rig.quote([(99_990, 10)])
+        rig.core.on_reject(action["intent_id"], -1015, rig.now_ns)
+        rig.wait(11 * 10**9)
+        rig.step()
+    assert rig.symbols[0].desk.latch_wanted  # again and again is another matter
 
 
 def test_while_weight_is_scarce_orders_stay_where_they_are_unless_they_are_too_near(made):

@@ -48,6 +48,14 @@ def test_what_others_used_keeps_a_reserve_for_what_is_urgent():
     assert weights.wait_ns(1, True, START) > 0 and weights.wait_ns(0, True, START) == 0
 
 
+def test_what_costs_no_weight_is_stopped_by_refusals_alone():
+    weights = Weights(0.25)
+    weights.used(WEIGHT_PER_MINUTE, START)
+    assert weights.wait_ns(0, False, START) == 0
+    weights.refused(False, SECOND, 0, START)
+    assert weights.wait_ns(0, False, START) == SECOND
+
+
 @pytest.mark.parametrize("retry_s", [0, 7])
 def test_after_a_429_only_what_is_urgent_passes(retry_s):
     weights = Weights(1.0)

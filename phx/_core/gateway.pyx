@@ -232,8 +232,10 @@ cdef class GatewayCore:
         event.venue_code = venue_code
         desk.publish_exec(&event, order, EXEC_REJECT, now_ns)
         desk.must_see()
-        desk.note_refusal()
         wait = back_off(venue_code)
+        # What was on its way when the venue first said so tells nothing new: a ladder is refused as one.
+        if now_ns >= desk.waits_until_mono_ns(order):
+            desk.note_refusal()
         if wait.scope == BACK_OFF_SIDE:
             desk.back_off_one(order, now_ns + wait.wait_ns)
         elif wait.scope == BACK_OFF_ACCOUNT:

@@ -4,6 +4,8 @@ import asyncio
 import logging
 import time
 
+import msgspec
+
 from phx._core.gateway import GatewayCore
 from phx.gateway.batches import affordable
 from phx.instruments import Instrument
@@ -13,6 +15,7 @@ from phx.venue.binance.weights import WEIGHT_PER_MINUTE, routine_cancels_60s
 from phx.venue.interface import VenueError
 
 ASK_S = 45.0  # a changed limit is adopted within a minute, whether or not a reply mentions it
+TOLD_NS = 600_000_000_000  # what the venue said while counting is believed so long, unless exchangeInfo says less
 
 log = logging.getLogger("phx.gateway")
 
@@ -26,6 +29,7 @@ class Budgets:
         self.instruments = instruments
         self.shares = shares
         self.orders: dict[int, int] = {}  # window, s → orders, as last adopted
+        self.said: dict[tuple[str, int], tuple[int, int]] = {}  # kind, window → limit, until when it is believed
         self.scarce = False  # the minute's weight is used up but for the reserve of what is urgent
         core.weight_limit = rest.weights.limit
 
@@ -33,7 +37,7 @@ class Budgets:
         """Ask for all of it; what the venue does not answer stays as it was. Returns whether it answered everything."""
         answered = True
         try:
-            self.adopt(await self.rest.rate_limits())
+            self.adopt(self._believed(await self.rest.rate_limits()))
         except VenueError as error:
             log.warning("rate limits: %s", error)
             answered = False
@@ -72,8 +76,21 @@ class Budgets:
         routine = routine_cancels_60s(self.shares, self.core.weight_limit)
         self.core.account.set_cancel_limit(0 if self.scarce else routine)
 
+    def told(self, limits) -> None:
+        """Take what a reply or a refusal states: it comes from where requests are counted, exchangeInfo does not."""
+        until_ns = time.monotonic_ns() + TOLD_NS
+        self.said |= {(r.rate_limit_type, r.window_s): (r.limit, until_ns) for r in limits if r.limit > 0}
+        self.adopt(limits)
+
+    def _believed(self, listed) -> list:
+        """Return what exchangeInfo lists, lowered to what the venue has told otherwise."""
+        now_ns = time.monotonic_ns()
+        self.said = {kind: told for kind, told in self.said.items() if now_ns < told[1]}
+        known = lambda r: self.said.get((r.rate_limit_type, r.window_s), (r.limit, 0))[0]  # noqa: E731
+        return [msgspec.structs.replace(r, limit=min(r.limit, known(r))) for r in listed]
+
     def adopt(self, limits) -> None:
-        """Take what exchangeInfo or a reply states: rows of kind, window and limit; -1 = it does not say."""
+        """Have limits in force: rows of kind, window and limit; -1 = it does not say."""
         orders = {r.window_s: r.limit for r in limits if r.rate_limit_type == "ORDERS" and r.limit > 0}
         changed = {s: n for s, n in orders.items() if self.orders.get(s) != n and s in (10, 60)}
         if changed:

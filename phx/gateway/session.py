@@ -16,10 +16,11 @@ from phx._core.coid import format_coid
 from phx._core.edge.order_session import OrderSession
 from phx._core.gateway import GatewayCore
 from phx._core.records import ABSENT_PRICE_TICKS
-from phx.gateway.batches import batched
+from phx.gateway.batches import batched, quote_kind
 from phx.gateway.replies import Replies
 from phx.instruments import Instrument, InstrumentError
 from phx.venue.binance import websocket
+from phx.venue.binance.errors import limits_told
 from phx.venue.binance.messages import FrameRefused, api_reply
 from phx.venue.binance.rest import Rest
 from phx.venue.interface import AccountRest, Order, Placement, VenueError
@@ -28,6 +29,8 @@ BACK_OFF_S = (0.05, 5.0)  # first and longest wait before connecting again
 LOGON_S = 3.0
 SILENT_NS = 1_000_000_000  # requests were sent and nothing at all came back for so long: the connection is dead
 PING_IDLE_S = 10.0
+QUOTES_AT_ONCE = 8  # by REST: so many at most meet a limit that nobody told of; the rest hears of it and stays
+LATE_NS = 500_000_000  # a quote that waited so long to be sent is not sent: its ladder is old
 LOGON_ID = "logon"
 TIME_IN_FORCE = {TimeInForce.GTX: "GTX", TimeInForce.IOC: "IOC", TimeInForce.MARKET: ""}
 
@@ -139,7 +142,7 @@ class OrderConnection:
         self.turn()
 
     def _note_budgets(self, reply) -> None:
-        self.on_limits(reply.rate_limits)
+        self.on_limits(reply.rate_limits if reply.error is None else reply.rate_limits + limits_told(reply.error.msg))
         weight, orders = reply.weight_used(), reply.order_counts()
         if weight is not None:
             self.counters["weight_60s"] = weight
@@ -202,16 +205,27 @@ class Fallback:
         self.turn = turn
         self.place_batches: Callable[[], int] = lambda: 0
         self.by_id = {i.symbol_id: i for i in instruments.values()}
+        self.quoting = asyncio.Semaphore(QUOTES_AT_ONCE)
         self.tasks: set[asyncio.Task] = set()
 
     def send(self) -> int:
         """Start sending everything the core wants sent; return how many."""
         actions = list(iter(self.core.pop_action, None))
+        now_ns = time.monotonic_ns()
         for group in batched(actions, self.place_batches()):
-            task = asyncio.create_task(self._send(group))
+            task = asyncio.create_task(self._send(group) if quote_kind(group) is None else self._quote(group, now_ns))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
         return len(actions)
+
+    async def _quote(self, actions: list[dict], wanted_ns: int) -> None:
+        async with self.quoting:
+            now_ns = time.monotonic_ns()
+            if now_ns - wanted_ns < LATE_NS:
+                await self._send(actions)
+                return
+            for action in actions:
+                self.core.on_absent(action["intent_id"], now_ns)  # no byte of it has left
 
     async def _send(self, actions: list[dict]) -> None:
         """Send what shares a request, and pass on what became of each."""

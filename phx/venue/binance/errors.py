@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from phx.venue.binance.messages import UNREADABLE, ErrorBody
+from phx.venue.binance.messages import UNREADABLE, ErrorBody, RateLimit
 from phx.venue.interface import VenueDown, VenueError, VenueLimited, VenueReject, VenueUnknown
 
 
@@ -72,6 +72,8 @@ BANNED_STATUS = 418
 FIREWALL_STATUS = 403
 LONGEST_MSG = 300  # characters of a venue's text that reach a log
 
+_ORDERS = re.compile(r"current limit is (\d{1,9}) orders per (\d{1,4}) (SECOND|MINUTE)")
+_WEIGHT = re.compile(r"current limit is (\d{1,9}) requests per minute")
 _BANNED_UNTIL = re.compile(r"banned until (\d{13})\b")
 
 
@@ -89,6 +91,15 @@ def banned_until_ms(msg: str) -> int:
     """Return the moment a ban's text names, UTC ms; 0 when it names none."""
     found = _BANNED_UNTIL.search(msg)
     return int(found[1]) if found else 0
+
+
+def limits_told(msg: str) -> list[RateLimit]:
+    """Return the limit that a refusal's text names, if it names one."""
+    if found := _ORDERS.search(msg):
+        return [RateLimit("ORDERS", found[3], int(found[2]), int(found[1]))]
+    if found := _WEIGHT.search(msg):
+        return [RateLimit("REQUEST_WEIGHT", "MINUTE", 1, int(found[1]))]
+    return []
 
 
 def failure(changes: bool, status: int, body: bytes, wait_s: float) -> VenueError:

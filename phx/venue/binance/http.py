@@ -65,6 +65,7 @@ class Http:
         self.key_refusals = 0  # in a row: the venue no longer knows our key, or not from this address
         self.clock = VenueClock()
         self.on_order_counts: Callable[[int, int], None] = lambda in_10s, in_60s: None
+        self.on_limits: Callable[[list], None] = lambda limits: None  # what a refusal says of the limit it met
         self._session: aiohttp.ClientSession | None = None
 
     def _open_session(self) -> aiohttp.ClientSession:
@@ -204,7 +205,9 @@ class Http:
         self.counters["rate_limited"] += 1
         retry_after = headers.get("Retry-After", "")
         retry_after_ns = int(retry_after) * 1_000_000_000 if retry_after.isdecimal() else 0
-        until_ns = errors.banned_until_ms(body[:1000].decode(errors="replace")) * 1_000_000
+        text = body[:1000].decode(errors="replace")
+        until_ns = errors.banned_until_ms(text) * 1_000_000
+        self.on_limits(errors.limits_told(text))
         if status == errors.FIREWALL_STATUS:
             # Not the venue but the wall before it: it hears nothing, so nothing is worth sending.
             retry_after_ns = max(retry_after_ns, FIREWALL_NS)

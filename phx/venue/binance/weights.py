@@ -46,9 +46,9 @@ class Weights:
         if not urgent and now_ns < self.limited_until_ns:
             return self.limited_until_ns - now_ns
         next_minute_ns = (self._minute + 1) * MINUTE_NS - now_ns
-        if self.all + weight > self.limit * (1.0 if urgent else 1.0 - RESERVE):
+        if weight and self.all + weight > self.limit * (1.0 if urgent else 1.0 - RESERVE):
             return next_minute_ns
-        if not urgent and self.own + weight > self.limit * self.share:
+        if weight and not urgent and self.own + weight > self.limit * self.share:
             return next_minute_ns
         return 0
 
