@@ -196,7 +196,7 @@ class Gateway:
         self.surroundings.not_allowed = lambda: self.replies.not_allowed
         self.ringers = {i.symbol_id: self.process.ringers(f"own.{s}") for s, i in self.instruments.items()}
         self.budgets = Budgets(self.core, self.rest, self.instruments, self.config.limits)
-        self.connection.on_limits = self.budgets.adopt
+        self.connection.on_limits = self.rest.on_limits = self.budgets.told
         self.fallback.place_batches = self.budgets.place_batches
         self.rest.on_order_counts = lambda *used: self.core.account.note_venue_counts(*used, time.monotonic_ns())
         self.limits_written = ()
