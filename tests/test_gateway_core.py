@@ -447,6 +447,19 @@ def test_twenty_refusals_in_a_row_ask_for_a_latch():
     assert rig.quote([(98_000, 10)]) == []
 
 
+def test_a_ladder_that_is_refused_as_one_is_one_refusal():
+    rig = Rig()
+    desk = rig.symbols[0].desk
+    for _ in range(3):  # a whole ladder each time, before the first refusal is heard
+        rig.wait(6 * SECOND_NS)
+        orders = rig.quote([(99_900 - i, 10) for i in range(8)], [(100_100 + i, 10) for i in range(8)])
+        assert len(orders) == 16
+        for order in orders:
+            rig.core.on_reject(order["intent_id"], -2019, rig.now_ns)
+        rig.step()
+    assert not desk.latch_wanted
+
+
 def test_a_side_waits_after_a_margin_refusal_and_the_other_goes_on():
     rig = Rig()
     (order,) = rig.quote([(99_990, 10)])

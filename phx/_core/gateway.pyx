@@ -13,6 +13,7 @@ from phx._core.account cimport Account
 from phx._core.action cimport ACTION_PLACE, Action
 from phx._core.back_off cimport BACK_OFF_ACCOUNT, BACK_OFF_ADDING, BACK_OFF_LATCH, BACK_OFF_SIDE, BackOff, back_off
 from phx._core.desk cimport Desk
+from phx._core.desk_books cimport side_index
 from phx._core.enums cimport (
     EXEC_ACK, EXEC_AMEND, EXEC_CANCEL, EXEC_EXPIRE, EXEC_FILL, EXEC_FUNDING, EXEC_POSITION, EXEC_REJECT, EXEC_UNKNOWN,
     JOURNAL_EPOCH, JOURNAL_FILL, JOURNAL_FUNDING, JOURNAL_POSITION, JOURNAL_REPLY, ORDER_CLOSED, ORDER_UNKNOWN,
@@ -234,7 +235,8 @@ cdef class GatewayCore:
         desk.must_see()
         wait = back_off(venue_code)
         # What was on its way when the venue first said so tells nothing new: a ladder is refused as one.
-        if now_ns >= desk.waits_until_mono_ns(order):
+        if now_ns >= (desk.take_back_off_until_mono_ns if order.layer == NO_LAYER
+                      else desk.back_off_until_mono_ns[side_index(order.side)]):
             desk.note_refusal()
         if wait.scope == BACK_OFF_SIDE:
             desk.back_off_one(order, now_ns + wait.wait_ns)
