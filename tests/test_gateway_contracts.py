@@ -62,8 +62,7 @@ class Scene:
 
     def refuse(self, advice: Advice = Advice.GRID) -> None:
         """Have the venue refuse an order of SYM0."""
-        (action,) = self.rig.quote(bids=[(99_990, 6)])
-        self.contracts.refused(advice, action["intent_id"])
+        self.contracts.refused(advice, 0)
 
     async def change(self, symbol: str, **fields) -> None:
         self.venue.change(

@@ -65,15 +65,14 @@ class Contracts:
 
     # ---- what makes us ask ----
 
-    def refused(self, advice: Advice, intent_id: int) -> None:
+    def refused(self, advice: Advice, symbol_id: int | None) -> None:
         """The venue refused an order: ask when the reason may be a contract that is another now."""
         if advice not in DOUBTS:
             return
         self.doubted.set()
-        order = self.core.account.table.order(intent_id)
-        if order is not None and advice is not Advice.SYMBOL_CLOSED:
+        if advice is not Advice.SYMBOL_CLOSED:
             # All of them at once, before the next one is refused.
-            self.suspected |= {s for s, i in self.instruments.items() if i.symbol_id == order["symbol_id"]}
+            self.suspected |= {s for s, i in self.instruments.items() if i.symbol_id == symbol_id}
             self._cancel(*self.suspected)
 
     def ended(self, symbol: str, expiry_reason: str) -> None:

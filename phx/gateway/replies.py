@@ -29,8 +29,8 @@ class Replies:
         self.orders = orders
         self.on_clock = on_clock
         self.on_limited = on_limited
-        # Told what each certain refusal means, and of which order.
-        self.on_refusal: Callable[[Advice, int], None] = lambda advice, intent_id: None
+        # Told what each certain refusal means, and of which symbol, as far as that is known.
+        self.on_refusal: Callable[[Advice, int | None], None] = lambda advice, symbol_id: None
         self.done_mono_ns = 0
         self.not_allowed = ""  # the newest refusal for key, permission or account: what a human has to look at
 
@@ -70,11 +70,12 @@ class Replies:
             log.error("order of intent %d: its client id is in use already, which no order of ours may be", intent_id)
         if advice(code) in (Advice.NOT_ALLOWED, Advice.MODE):
             self.not_allowed = f"venue code {code}: {advice(code)}"
-        self.on_refusal(advice(code), intent_id)
+        order = self.core.account.table.order(intent_id)
         if kind == ActionKind.ACTION_PLACE:
             self.core.on_reject(intent_id, code, now_ns)
         else:
             self.core.on_cancel_reject(intent_id, code, now_ns)
+        self.on_refusal(advice(code), None if order is None else order["symbol_id"])
 
     def failed(self, kind: int, intent_id: int, error: Exception, now_ns: int) -> None:
         """A REST request raised one of the venue's errors."""
