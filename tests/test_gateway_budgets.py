@@ -26,10 +26,14 @@ def rows(ten=300, sixty=1200, weight=2400):
     ]
 
 
+async def nothing(*_, **__) -> bytes:
+    return b"[]"
+
+
 @pytest.fixture
 def made():
     rig, told = Rig(), []
-    rest = SimpleNamespace(weights=Weights(0.4), tell_weight_limit=told.append)
+    rest = SimpleNamespace(weights=Weights(0.4), tell_weight_limit=told.append, ask=nothing)
     shares = Limits(max_gross_notional=1, max_daily_loss=1)
     return rig, Budgets(rig.core, rest, {}, shares), told
 

@@ -10,7 +10,7 @@ from phx._core.gateway import GatewayCore
 from phx.gateway.batches import affordable
 from phx.instruments import Instrument
 from phx.venue.binance.rest import Rest
-from phx.venue.binance.standing import symbol_config
+from phx.venue.binance.standing import symbol_configs
 from phx.venue.binance.weights import WEIGHT_PER_MINUTE, routine_cancels_60s
 from phx.venue.interface import VenueError
 
@@ -41,13 +41,14 @@ class Budgets:
         except VenueError as error:
             log.warning("rate limits: %s", error)
             answered = False
-        for symbol, instrument in self.instruments.items():
-            try:
-                self.core.account.set_leverage(instrument.symbol_id, (await symbol_config(self.rest, symbol)).leverage)
-            except (VenueError, ValueError) as error:
-                # Not known counts as none: the careful side.
-                log.warning("%s: leverage: %s", symbol, error)
-                answered = False
+        try:
+            for config in await symbol_configs(self.rest):
+                if config.symbol in self.instruments:
+                    self.core.account.set_leverage(self.instruments[config.symbol].symbol_id, config.leverage)
+        except (VenueError, ValueError) as error:
+            # Not known counts as none: the careful side.
+            log.warning("leverage: %s", error)
+            answered = False
         return answered
 
     async def run(self) -> None:

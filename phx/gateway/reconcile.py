@@ -31,6 +31,7 @@ PROBE_NS = 1_000_000_000  # and gets one question in this time
 OPEN_ORDERS_S = 7.0  # what others do on the account is found within ten seconds, also when no event told it
 POSITIONS_S = 5.0
 TRADES_S = 30.0
+TRADES_SYMBOLS = 8  # with more than these in proportion: the history of each weighs 5
 NO_SUCH_ORDER = -2013
 PROOF_MARGIN_NS = 1_000_000_000  # an order is absent after recvWindow plus this
 SETTLE_NS = 1_000_000_000  # a difference younger than this may still be on its way
@@ -94,7 +95,7 @@ class Reconciliation:
                 self._every(OPEN_ORDERS_S, self.compare_open_orders),
                 self._every(POSITIONS_S, self.compare_positions),
                 self._every(POSITIONS_S, self.compare_wallet),
-                self._every(TRADES_S, self.read_all_trades),
+                self._every(TRADES_S * max(1.0, len(self.instruments) / TRADES_SYMBOLS), self.read_all_trades),
                 self.funding.run(),
             )
         finally:

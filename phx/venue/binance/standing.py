@@ -141,6 +141,11 @@ async def symbol_config(rest: Rest, symbol: str) -> SymbolConfig:
     return rows[0]
 
 
+async def symbol_configs(rest: Rest) -> list[SymbolConfig]:
+    """Return the account's settings of every contract: one question weighs no more than that of one contract."""
+    return read_answer(_symbol_configs, await rest.ask("/fapi/v1/symbolConfig", weight=5, signed=True), "contracts")
+
+
 async def order_limits(rest: Rest) -> dict[int, int]:
     body = await rest.ask("/fapi/v1/rateLimit/order", weight=1, signed=True)
     rows = read_answer(_rate_limits, body, "order limits")
