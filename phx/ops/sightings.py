@@ -14,7 +14,6 @@ from phx import topology
 from phx._core.enums import Mode, OrderState, Reason
 from phx.differences import Difference, Differences
 from phx.latches import Latch, Latches
-from phx.ops.fields import COUNTER_STRUCTS
 from phx.ops.figures import word
 from phx.overrides import Override, OverrideRefused, Overrides
 from phx.process import HUNG_NS, Lock
@@ -57,9 +56,11 @@ class Sightings:
         self._latches, self._silence = Latches(self.run_folder), shared(self.config)
         self._overrides = Overrides(self.run_folder)
         self._differences = Differences(self.run_folder)
-        self._blocks: dict[tuple[str, str], np.void] = {}
-        self._before: dict[tuple[str, str], np.void] = {}
-        self._rises: dict[tuple[str, str, str], deque] = {}
+        self._blocks: dict[str, np.void | None] = {}  # of this look
+        self._rises: dict[tuple[str, str, str], int] = {}  # of this look, by kind, who and field
+        self._counts: dict[tuple[str, str, str], int] = {}
+        self._recent: dict[tuple[str, str, str], deque] = {}
+        self._sim_starting = False
         self._generations = {"ops": 1}  # its own former lives are news to it
         self._ready_s: dict[str, float] = {}  # process → when it was last seen ready
         self._quoted: set[str] = set()
@@ -74,8 +75,9 @@ class Sightings:
         self.latches = self._latches.all()
         self.differences = self._differences.read()
         self.banned_until_ns = self._silence.heard(time.time_ns()).banned_until_ns
+        self._blocks.clear()
+        self._rises.clear()
         self._look_at_override()
-        self._read_blocks()
         self._look_at_processes()
         for symbol in self.traded:
             self._look_at_quoting(symbol)
@@ -87,43 +89,38 @@ class Sightings:
 
     def risen(self, kind: str, field: str) -> dict[str, int]:
         """Return whose counter rose since the look before, by how much."""
-        found = {}
-        for block_kind, who in self._blocks:
-            if block_kind == kind and (n := self._rise(kind, who, field)):
-                found[who] = n
-        return found
+        rises = {who: self._rise(kind, who, field) for who in self._names(kind)}
+        return {who: n for who, n in rises.items() if n}
 
     def risen_within(self, kind: str, field: str, who: str, window_s: float) -> int:
         """Return how much a counter rose within the last seconds; to be asked at every look."""
-        rises = self._rises.setdefault((kind, who, field), deque())
+        recent = self._recent.setdefault((kind, who, field), deque())
         if n := self._rise(kind, who, field):
-            rises.append((self.now_s, n))
-        while rises and rises[0][0] < self.now_s - window_s:
-            rises.popleft()
-        return sum(n for _, n in rises)
+            recent.append((self.now_s, n))
+        while recent and recent[0][0] < self.now_s - window_s:
+            recent.popleft()
+        return sum(n for _, n in recent)
 
     def _rise(self, kind: str, who: str, field: str) -> int:
-        block, before = self._blocks.get((kind, who)), self._before.get((kind, who))
-        if block is None:
-            return 0
-        count, counted = int(block[field]), 0 if before is None else int(before[field])
-        return count - counted if count >= counted else count  # a new life counts from zero
+        key = (kind, who, field)
+        if key not in self._rises and (count := self._count(*key)) is not None:
+            # The simulated venue begins anew with every start: what a former one left in the books is no drift.
+            old = self.now_s == self.began_s or (self._sim_starting and kind == "gateway")
+            before = count if old else self._counts.get(key, 0)
+            self._rises[key] = count - before if count >= before else count  # a new life counts from zero
+            self._counts[key] = count
+        return self._rises.get(key, 0)
 
-    def _read_blocks(self) -> None:
-        first = not self._blocks
-        self._before = dict(self._blocks)
-        for kind in COUNTER_STRUCTS:
-            names = {"process": self.processes, "feed": self.fed}.get(kind, self.traded)
-            for name in names:
-                block = self.instance.block(f"process.{name}" if kind == "process" else f"counters.{kind}.{name}")
-                if block is not None:
-                    self._blocks[kind, name] = block
-        # The simulated venue begins anew with every start: what a former one left in the books is no drift.
-        account = self.instance.newest("account")
-        starting = self.config.venue.environment == "sim" and (account is None or not account["ready"])
-        for key, block in self._blocks.items():
-            if first or (starting and key[0] == "gateway"):
-                self._before[key] = block
+    def _count(self, kind: str, who: str, field: str) -> int | None:
+        name = f"process.{who}" if kind == "process" else f"counters.{kind}.{who}"
+        if name not in self._blocks:
+            segment = self.instance.segment(name)
+            self._blocks[name] = None if segment is None else segment.records[0]
+        block = self._blocks[name]
+        return None if block is None else int(block[field])
+
+    def _names(self, kind: str) -> list[str]:
+        return {"process": self.processes, "feed": self.fed}.get(kind, self.traded)
 
     # ---- processes ----
 
@@ -192,6 +189,7 @@ class Sightings:
     def _look_at_account(self) -> None:
         account, proof = self.instance.newest("account"), self.instance.newest("proof")
         age_ns = self.heartbeat_ages_ns.get("gateway")
+        self._sim_starting = self.config.venue.environment == "sim" and (account is None or not account["ready"])
         working = account is not None and bool(account["ready"]) and age_ns is not None and age_ns < HUNG_NS
         for field in ("user_stream_up", "order_session_up"):
             by_rest = field == "order_session_up" and self.config.venue.orders_by == "rest"
@@ -206,8 +204,7 @@ class Sightings:
                     self.deadman_left_ns[symbol] = int(proof["deadline_mono_ns"][ids[symbol]]) - now_ns
 
     def _look_at_journal(self, account) -> None:
-        block = self._blocks.get(("process", "ops"))
-        on_disk = 0 if block is None else int(block["journal_seq"])
+        on_disk = self._count("process", "ops", "journal_seq") or 0
         newest, epoch = int(account["journal_seq"]), int(account["epoch"])
         known, wanted, since_s = self._journal
         if epoch != known or on_disk >= wanted:
