@@ -18,7 +18,8 @@ from msgspec import Struct
 RESERVE_BYTES = 64 * 1024  # of disk, given up for a latch when the disk is full: a full disk cannot stop a stop
 FULL = (errno.ENOSPC, errno.EDQUOT)
 HUMAN = "operator"  # who sets the latch of `phx kill`, whichever process did it for him
-DAILY_LOSS = "daily loss limit reached"  # the one reason to close the position before staying down
+DAILY_LOSS = "daily loss limit reached"  # the position is closed before staying down
+ONLY_REDUCE = "may only reduce: "  # so begins the reason why nothing is added, while stops still close what is open
 
 
 class Latch(Struct, frozen=True):
@@ -33,6 +34,11 @@ class Latch(Struct, frozen=True):
     @property
     def name(self) -> str:
         return f"{self.process}.{self.symbol}" if self.symbol else self.process
+
+    @property
+    def halts(self) -> bool:
+        """Return whether what is open stays as it is, too, until a human says otherwise."""
+        return self.reason != DAILY_LOSS and not self.reason.startswith(ONLY_REDUCE)
 
 
 class NotConfirmed(Exception):

@@ -317,7 +317,7 @@ async def test_with_a_position_open_an_unfit_account_may_be_left(desk, answers, 
             await admitted(desk)
     answers(POSITIONS, holding("-0.012"))
     why = await admitted(desk)
-    assert "\n" not in why and why.endswith("Open, and may only be reduced: BTCUSDC -0.012")
+    assert "\n" not in why and why.endswith("Open: BTCUSDC -0.012")
     assert name.split()[0] in why or "a stop at full inventory" in why
 
 
@@ -345,7 +345,7 @@ async def test_a_key_that_may_too_much_can_still_close_and_one_without_futures_c
     answers(POSITIONS, holding("0.3"))
     asked = checks.admit(desk.rest, desk.config, desk.instruments, where, lambda: False)
     if left:
-        assert "may only be reduced" in await asked
+        assert "Open: BTCUSDC 0.3" in await asked
     else:
         with pytest.raises(StayDown):
             await asked
@@ -362,7 +362,7 @@ async def test_nothing_is_decided_before_the_positions_are_known(desk, answers, 
     answers(("GET", "/fapi/v3/balance"), poor)
     answers(CONTRACT, changed(CONTRACT, marginType="ISOLATED"))
     answers(POSITIONS, sometimes)
-    assert "may only be reduced: BTCUSDC 0.3" in await admitted(desk)
+    assert "Open: BTCUSDC 0.3" in await admitted(desk)
 
 
 async def test_the_gateway_stays_down_with_one_line_of_everything_that_is_wrong(desk, answers):

@@ -14,7 +14,7 @@ from phx.gateway import epoch as lives
 from phx.gateway import process, startup
 from phx.gateway.process import Gateway
 from phx.gateway.surroundings import GUARDIAN_GONE_NS, Surroundings
-from phx.latches import Latches
+from phx.latches import ONLY_REDUCE, Latches
 from phx.process import HUNG_NS, StayDown
 from phx.venue.binance.weights import Weights
 from phx.venue.interface import Balance, Position, VenueDown
@@ -209,7 +209,8 @@ async def test_it_adds_again_only_when_a_human_has_said_so_and_the_account_is_fi
                 await asyncio.sleep(0.001)
         asked = len(answers)
         await asyncio.sleep(0.02)
-        assert latches.stops("").reason == told and not gateway.surroundings.may_add and len(answers) == asked
+        assert latches.stops("").reason == f"{ONLY_REDUCE}{told}" and not gateway.surroundings.may_add
+        assert len(answers) == asked
         latches.clear()
     await asyncio.wait_for(minding, 5)
     assert gateway.surroundings.may_add and latches.all() == []

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from phx import latches as module
-from phx.latches import Latches, NotConfirmed
+from phx.latches import DAILY_LOSS, ONLY_REDUCE, Latches, NotConfirmed
 
 
 @pytest.fixture
@@ -129,3 +129,10 @@ def test_a_file_system_that_is_really_full_takes_a_latch(tmp_path):
     if shutil.which("unshare") is None or (done := subprocess.run(command, capture_output=True, text=True)).returncode:
         pytest.skip("this user may not mount a file system of its own")
     assert done.stdout.splitlines() == ["No space left on device", "['stop']"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "halts"), [("kill", True), (DAILY_LOSS, False), (f"{ONLY_REDUCE}equity", False), ("unreadable: x", True)]
+)
+def test_what_is_open_stands_still_under_every_latch_but_those_that_leave_its_stops_alive(tmp_path, reason, halts):
+    assert Latches(tmp_path).set("gateway", reason).halts == halts

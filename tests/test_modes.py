@@ -62,6 +62,7 @@ PAUSES = [
     ({"two_sided": False}, Reason.REASON_BOOK_ONE_SIDED),
     ({"wide": True}, Reason.REASON_VOLATILITY),
     ({"gateway_ready": False}, Reason.REASON_GATEWAY_NOT_READY),
+    ({"gateway_blocked": RejectReason.REJECT_LATCHED}, Reason.REASON_LATCH),
     ({"gateway_blocked": RejectReason.REJECT_PROTECTION}, Reason.REASON_THROTTLE),
     ({"gateway_blocked": RejectReason.REJECT_THROTTLE}, Reason.REASON_THROTTLE),
     ({"gateway_blocked": RejectReason.REJECT_VENUE_RULE}, Reason.REASON_VENUE_RULE),

@@ -14,7 +14,7 @@ from phx._core.enums cimport (
     REASON_BOOK_ONE_SIDED, REASON_BOOK_STALE, REASON_BOOK_UNSYNCED, REASON_COOLED, REASON_DAILY_LOSS, REASON_DISABLED,
     REASON_FEED_LOST, REASON_FLAT, REASON_GATEWAY_NOT_READY, REASON_LATCH, REASON_LOSS_BUDGET, REASON_NONE,
     REASON_OPERATOR, REASON_OWN_FREEZE, REASON_PATIENCE, REASON_RATIO_FELL, REASON_RATIO_ROSE, REASON_TOXIC,
-    REASON_THROTTLE, REASON_VENUE_RULE, REASON_VOLATILITY, REASON_WARMING_UP, REJECT_PROTECTION,
+    REASON_THROTTLE, REASON_VENUE_RULE, REASON_VOLATILITY, REASON_WARMING_UP, REJECT_LATCHED, REJECT_PROTECTION,
     REJECT_THROTTLE, REJECT_VENUE_RULE,
 )
 from phx._core.records cimport Params, QuoterState
@@ -90,6 +90,8 @@ cdef uint8_t pause_reason(const Conditions *c) noexcept nogil:
         return REASON_VOLATILITY
     if not c.gateway_ready:
         return REASON_GATEWAY_NOT_READY
+    if c.gateway_blocked == REJECT_LATCHED:
+        return REASON_LATCH                  # it adds nothing, and the stops go on
     if c.gateway_blocked == REJECT_PROTECTION or c.gateway_blocked == REJECT_THROTTLE:
         return REASON_THROTTLE
     if c.gateway_blocked == REJECT_VENUE_RULE:

@@ -84,7 +84,7 @@ async def admit(rest: Rest, config: Config, instruments: dict[str, Instrument], 
         if lasting and held == "":
             raise StayDown(text)
         if held and len(lasting) == len(refused):
-            return f"{text}. Open, and may only be reduced: {held}"
+            return f"{text}. Open: {held}"
         if text != said:
             said = text
             log.warning("gateway: waiting: %s", text)

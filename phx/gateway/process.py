@@ -27,7 +27,7 @@ from phx.gateway.session import Fallback, OrderConnection
 from phx.gateway.surroundings import Surroundings
 from phx.gateway.user_events import UserEvents
 from phx.instruments import InstrumentError, Tables, Units
-from phx.latches import Latches
+from phx.latches import ONLY_REDUCE, Latches
 from phx.venue.binance import keys
 from phx.venue.binance.endpoints import endpoints
 from phx.venue.binance.rest import Rest
@@ -244,8 +244,8 @@ class Gateway:
 
     def _only_reduce(self, why: str) -> None:
         self.surroundings.may_add = False
-        self.surroundings.latches.set("gateway", why)
-        log.error("latched, positions may only be reduced: %s", why)
+        self.surroundings.latches.set("gateway", ONLY_REDUCE + why)
+        log.error("latched: %s%s", ONLY_REDUCE, why)
 
     async def _mind_fitness(self) -> None:
         """Add nothing until a human has cleared the latch and the account is fit to trade: only both together count."""

@@ -159,9 +159,9 @@ class Quoter:
         self.count_in()
         for source in self.sources:
             source.look()
-        found = [latch.reason for latch in self.latches.all() if latch.symbol in ("", self.symbol)]
-        self.core.latched = any(reason != DAILY_LOSS for reason in found)
-        self.core.loss_latched = DAILY_LOSS in found
+        found = [latch for latch in self.latches.all() if latch.symbol in ("", self.symbol)]
+        self.core.latched = any(latch.halts for latch in found)
+        self.core.loss_latched = any(latch.reason == DAILY_LOSS for latch in found)
         self.core.utc_minus_mono_ns = time.time_ns() - time.monotonic_ns()
 
     def count_in(self) -> None:

@@ -85,8 +85,9 @@ def test_a_position_that_is_open_is_not_left_alone(venue):
         wait_until(ended_or_ready, 60, "a gateway that may only reduce")
         (latch,) = Latches(venue.config.run_folder()).all()
         assert latch.symbol == "" and "more than risk.max_equity_loss" in latch.reason
-        assert latch.reason.endswith("Open, and may only be reduced: BTCUSDC 0.012")
-        assert gateway.poll() is None and venue.newest("account")["ready"]
+        assert latch.reason.endswith("Open: BTCUSDC 0.012")
+        wait_until(lambda: venue.newest("account")["ready"], 10, "an account that is traded on")
+        assert gateway.poll() is None
         # Cleared by a human it is set again: nothing has become better.
         Latches(venue.config.run_folder()).clear()
         wait_until(lambda: Latches(venue.config.run_folder()).all(), 10, "the latch again")
