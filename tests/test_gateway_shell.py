@@ -166,6 +166,20 @@ def test_an_order_of_a_former_life_that_appears_is_reported(shell):
     assert shell.zombies == [("SYM0", coid(5, EPOCH - 1))]
 
 
+def test_another_phx_on_the_account_is_found_by_a_name_that_we_have_not_given_yet(shell):
+    rivals = []
+    shell.events.on_rival = lambda symbol, name: rivals.append(name)
+    (order,) = shell.quote([(99_990, 10)])
+    ours, next_of_ours = coid(order["intent_id"]), coid(order["intent_id"] + 1)
+    for name in (ours, coid(9, EPOCH - 1)):  # an order of ours, and one of a former life that comes late
+        shell.update(order, "NEW", "NEW", c=name)
+    assert rivals == []
+    shell.update(order, "CANCELED", "CANCELED", c=coid(9, EPOCH + 1))  # an end is no new order
+    shell.update(order, "NEW", "NEW", c=next_of_ours)
+    shell.update(order, "NEW", "NEW", c=coid(1, EPOCH + 1))
+    assert rivals == [next_of_ours, coid(1, EPOCH + 1)]
+
+
 def test_a_fill_of_the_venue_itself_is_booked_and_reported(shell):
     shell.update({"intent_id": 5, "side": -1}, "TRADE", "FILLED", c="autoclose-123", l="0.01", L="9999", t=9)
     assert shell.forced == [("SYM0", "autoclose-123")] and shell.core.desk(0).position_lots == -10

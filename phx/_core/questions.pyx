@@ -132,3 +132,8 @@ def chase_zombies(GatewayCore core, int64_t now_ns):
         order = core.account.table.find(intent_id)
         if order != NULL and order.zombie and now_ns - order.cancel_mono_ns >= SECOND_NS:
             (<Desk>core.desk_by_id[order.symbol_id]).cancel(order, now_ns, True)
+
+
+def never_sent(GatewayCore core not None, uint64_t intent_id):
+    """Return whether no order of this life has that id yet."""
+    return intent_id >= core.account.table.next_intent_id

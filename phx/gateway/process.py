@@ -169,6 +169,7 @@ class Gateway:
         environment = self.config.venue.environment
         self.replies = Replies(self.core, self.instruments, self.orders, self._synchronise, self._on_limited)
         self.events = UserEvents(self.core, self.instruments, self.orders, self._on_zombie, self._on_forced)
+        self.events.on_rival = self._on_rival
         self.contracts = Contracts(
             self.core, self.rest, self.instruments, self.tables, self._begin_anew, self._on_misfit
         )
@@ -466,6 +467,12 @@ class Gateway:
 
     def _on_zombie(self, symbol: str, coid: str) -> None:
         self._start(self.reconciliation.cancel_zombie(symbol, coid))
+
+    def _on_rival(self, symbol: str, coid: str) -> None:
+        if self.working and self.surroundings.latches.stops("") is None:
+            why = f"another phx trades on this account, order {coid} is not from here: stop one of the two"
+            self.surroundings.latches.set("gateway", why)
+            log.error("latched: %s", why)
 
     def _on_forced(self, symbol: str, coid: str) -> None:
         log.error("%s: the venue acts on the position itself: %s", symbol, coid)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from phx._core import questions
 from phx._core.enums import ExecKind
 from phx._core.gateway import GatewayCore
 from phx.gateway.account import Orders, e8
@@ -29,6 +30,8 @@ class UserEvents:
         self.orders = orders
         self.on_zombie = on_zombie
         self.on_forced = on_forced
+        # Told of a new order with a name of ours that this phx has not given yet: another one trades on the account.
+        self.on_rival: Callable[[str, str], None] = lambda symbol, coid: None
         self.on_expired: Callable[[str, str], None] = lambda symbol, reason: None  # told each order that expired
         self.venue_positions: dict[str, tuple[str, str, int]] = {}
         self.foreign_fee_assets: set[str] = set()
@@ -76,6 +79,8 @@ class UserEvents:
             self.on_forced(order.symbol, order.coid)
         if epoch == 0:
             self.foreign(order.symbol, order.coid)
+        if order.kind == ExecKind.EXEC_ACK and self._to_come(epoch, intent_id):
+            self.on_rival(order.symbol, order.coid)
         if epoch != self.orders.epoch:
             if epoch and order.status in LIVE:
                 self.on_zombie(order.symbol, order.coid)
@@ -98,6 +103,11 @@ class UserEvents:
             # A word phx does not know: not trusted to be open or closed.
             log.warning("%s: %s: unknown execution %.20s", order.symbol, order.coid, order.execution)
             self.core.on_doubt(intent_id, now_ns)
+
+    def _to_come(self, epoch: int, intent_id: int) -> bool:
+        """Return whether an order has a name that only a later order of this life, or a later life, can have."""
+        later = epoch == self.orders.epoch and questions.never_sent(self.core, intent_id)
+        return later or epoch > self.orders.epoch
 
     def foreign(self, symbol: str, coid: str) -> None:
         """Note an order that is not ours: told once, counted, and left alone."""
