@@ -9,6 +9,7 @@ from contextlib import nullcontext
 import pytest
 from gateway_rig import MS_NS, SECOND_NS, TimeInForce, cancels, places
 from shipped import BTC, CONFIG, LIMITS, PRICE, Shipped, changed
+from test_risk import SITUATION, verdict
 
 from phx._core.enums import OrderState
 from phx._core.enums import RejectReason as R
@@ -241,6 +242,14 @@ def test_c14_nothing_leaves_without_the_venue_s_promise_to_cancel_it(rig):
     assert rig.symbols[0].own.newest()["blocked"] == R.REJECT_NO_PROOF
     rig.prove(ahead_ns=2 * SECOND_NS)
     assert len(places(rig.quote([(MID - 10, NEAR)]))) == 1
+
+
+def test_c14_c18_the_check_of_a_single_order_asks_again(rig):
+    """The gateway pulls quotes before it comes to that; a take that adds, or a mistake, would meet this."""
+    assert verdict(limits=rig.limits) == R.REJECT_NONE
+    late = {"proof_deadline_mono_ns": SITUATION["now_ns"] + SITUATION["proof_period_ns"] - 1}
+    assert verdict(situation=late, limits=rig.limits) == R.REJECT_NO_PROOF
+    assert verdict(limits=rig.limits | {"enabled": 0}) == R.REJECT_NOT_ALLOWED
 
 
 # ---- C15 ----
