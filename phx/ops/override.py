@@ -25,6 +25,9 @@ class OverrideKeeper:
         except OverrideRefused as error:
             log.error("ops: override refused: %s", error)
             Latches(run_folder).set("ops", f"override refused: {error}")
+        if former := self.over():
+            names = ", ".join(former)
+            log.warning("ops: an override is over: %s stay as before until `phx reload --raise`", names)
 
     def grant(self, before: dict[str, object], after: dict[str, object], for_s: float, uid: int) -> str:
         """Leave word of an override before its limits are published; return until when it holds. Raises ConfigError.

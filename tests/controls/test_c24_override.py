@@ -162,6 +162,15 @@ def test_the_gateway_goes_back_to_its_former_limits_with_ops_dead(overridden, cl
     assert len(restored) == 1
 
 
+def test_no_override_goes_beyond_the_ceilings_in_the_code():
+    rig = Rig(max_daily_loss_e8=10**10)
+    rig.step()
+    changed = {"params_version": 2, "raised_limits_by": 1000, "max_daily_loss_e8": 10**18}
+    rig.symbols[0].params.write(symbol_id=0, **(rig.params | changed))
+    rig.step()
+    assert rig.symbols[0].desk.limits_in_force["max_daily_loss_e8"] == 10**14  # a million
+
+
 def test_a_clock_that_was_set_back_ends_it(overridden, clock):
     clock.add_s = -60
     overridden.ops.mind_override()
