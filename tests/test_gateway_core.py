@@ -274,11 +274,23 @@ def test_a_cancel_that_is_not_confirmed_is_repeated():
     (order,) = rig.placed([(99_990, 10)])
     assert cancels(rig.quote([])) == [order["intent_id"]]
     again = []
-    for _ in range(4):
+    for _ in range(5):
         rig.wait(600 * MS_NS)
         rig.ladder([])
         again += cancels(rig.step())
     assert again == [order["intent_id"]] * 2
+
+
+def test_cancels_of_an_order_that_will_not_go_come_ever_more_seldom():
+    rig = Rig()
+    rig.placed([(99_990, 10)])
+    sent_s = [second for second in range(60) if cancels(rig.quote() if second == 0 else later(rig))]
+    assert sent_s == [0, 2, 5, 11, 23, 47]
+
+
+def later(rig: Rig) -> list[dict]:
+    rig.wait(SECOND_NS)
+    return rig.step()
 
 
 def test_a_lost_session_makes_every_open_request_unknown():

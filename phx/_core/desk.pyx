@@ -31,7 +31,7 @@ cdef enum:
     MS = 1_000_000
 
 cdef int64_t ANSWER_NS = 1_000 * MS             # a request without an answer for so long has an unknown outcome
-cdef int64_t CANCEL_AGAIN_NS = 1_000 * MS       # a cancel may be repeated; an order never
+cdef int64_t CANCEL_AGAIN_NS = 1_000 * MS       # a cancel may be repeated, first after this; an order never
 cdef int64_t MARK_MAX_AGE_NS = 10_000_000_000   # it comes every second
 cdef int64_t LADDER_MAX_AGE_NS = 2_000 * MS     # at least; four of the quoter's republish intervals if that is more
 
@@ -146,6 +146,7 @@ cdef class Desk(DeskBooks):
         # Requests without an answer become unknown outcomes; orders on their way out are asked again to go.
         cdef Order *order
         cdef ExecEvent event
+        cdef int64_t again_ns
         cdef int i = 0
         while i < self.account.table.live_count[self.symbol_id]:
             order = &self.account.table.slots[self.account.table.live[self.symbol_id][i]]
@@ -155,7 +156,9 @@ cdef class Desk(DeskBooks):
                 if self.account.table.apply(order, ORDER_UNANSWERED, now_ns):
                     memset(&event, 0, sizeof(event))
                     self.publish_exec(&event, order, EXEC_UNKNOWN, now_ns)
-            if is_leaving(order) and now_ns - order.cancel_mono_ns > CANCEL_AGAIN_NS:
+            # Each time after twice as long: a venue that forgot a hundred orders must not be asked until it bans us.
+            again_ns = max(CANCEL_AGAIN_NS, order.cancel_mono_ns - order.first_cancel_mono_ns)
+            if is_leaving(order) and now_ns - order.cancel_mono_ns > again_ns:
                 self.cancel(order, now_ns, True)
 
     cdef void follow_ladder(self, int64_t now_ns) noexcept nogil:
