@@ -116,7 +116,7 @@ def silent(seen: Sightings) -> Incidents:
 
 def down(seen: Sightings) -> Incidents:
     gone = {name: gone_s for name, gone_s in seen.gone_s.items() if gone_s > DOWN_S}
-    return {name: ("", f"{name} is down; see its log") for name in gone}
+    return {name: ("", f"{name} is not up; see its log") for name in gone}
 
 
 def restarted(seen: Sightings) -> Incidents:

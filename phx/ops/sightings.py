@@ -20,7 +20,7 @@ from phx.process import HUNG_NS, Lock
 from phx.venue.binance.silence import shared
 
 RESPAWN_S = 2.0  # supervisord and a start take less; whoever died is back by then
-STARTED_S = 60.0  # a symbol that never quoted is expected to from then on
+STARTED_S = 60.0  # a process that was never ready, a symbol that never quoted, should be from then on
 RECENT_NS = 3_000_000_000
 MEANT = ("OPERATOR", "DISABLED", "LATCH", "NONE")  # no incident, or one of another row
 WINDOW_S = 60.0
@@ -133,6 +133,8 @@ class Sightings:
             elif name in self._ready_s:
                 gone_s = self.now_s - self._ready_s[name]
                 self.gone_s[name] = math.inf if gone_s > RESPAWN_S and self._died(name) else gone_s
+            elif self.now_s - self.began_s > STARTED_S:
+                self.gone_s[name] = math.inf
             segment = self.instance.segment(f"process.{name}")
             if segment is not None:
                 known = self._generations.setdefault(name, segment.generation)

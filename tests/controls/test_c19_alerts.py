@@ -44,7 +44,7 @@ class Watched:
         clock |= {"time_ns": time.time_ns, "clock_gettime": time.clock_gettime, "CLOCK_BOOTTIME": time.CLOCK_BOOTTIME}
         for module in (table, instance):
             monkeypatch.setattr(module, "time", SimpleNamespace(**clock))
-        self.beating = set(processes(config))
+        self.beating = set(processes(config)) - self.absent
         for name in self.beating:
             self.written.segment(f"process.{name}")
         for symbol in config.traded():
@@ -79,6 +79,7 @@ class Watched:
         return [n for n, count in self.alerts.log.counts.items() for _ in range(count - before[n])]
 
     deadman_left_ns = (5 * 10**9, 5 * 10**9)
+    absent: frozenset = frozenset()
 
     def lines(self) -> list[dict]:
         path = self.run_folder / "alerts.jsonl"
@@ -260,6 +261,13 @@ def test_a_process_that_is_told_to_end_is_no_incident(watched):
         watched.beating.discard(name)
         watched.written.segment(f"process.{name}").beat(0)
         assert watched.look(2 * LOOKS) == []
+
+
+def test_a_process_that_never_comes_up_is_down_in_the_end(instance_config, monkeypatch):
+    monkeypatch.setattr(Watched, "absent", {"quoter.ETHUSDC"})
+    watched = Watched(instance_config, monkeypatch)
+    assert watched.look(round(0.9 * sightings.STARTED_S / ALERTS_S)) == []
+    assert watched.look(round(0.2 * sightings.STARTED_S / ALERTS_S)) == ["process_down"]
 
 
 def test_a_process_that_died_but_is_being_started_again_is_not_down(watched):
