@@ -120,6 +120,14 @@ def test_a_special_payment_may_have_the_number_of_a_regular_one():
     assert life.booked_e8 == -49_999_999
 
 
+def test_a_venue_that_knows_no_special_payments_tells_the_regular_ones():
+    history = History(row(7))
+    life = Life(lambda kind, *span: history(kind, *span) if kind == funding.REGULAR else VenueReject(-1130, "no", 400))
+    assert life.begin().booked_e8 == 0
+    life.read()
+    assert life.booked_e8 == -50_000_000
+
+
 @pytest.mark.parametrize("foreign", [{"symbol": "XRPUSDC"}, {"asset": "BNB"}, {"symbol": ""}])
 def test_payments_for_other_positions_and_in_other_currencies_are_not_ours(foreign):
     life = Life(History(row(7, **foreign))).begin()
@@ -260,7 +268,7 @@ def test_a_start_that_fails_half_way_and_is_tried_again_books_once():
     first = Life(History()).begin()
     former, answers = first.left(), [VenueDown("no answer")]
     history = History(row(7))
-    second = Life(lambda kind, *span: answers.pop() if answers and kind != "FUNDING_FEE" else history(kind, *span))
+    second = Life(lambda kind, *span: answers.pop() if answers and kind == funding.SPECIAL else history(kind, *span))
     second.now_ms = PAID_MS + HOUR_MS
     with pytest.raises(VenueDown):
         second.begin(former)

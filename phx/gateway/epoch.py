@@ -156,7 +156,10 @@ def read_books(run_folder: Path) -> Books:
     """Return the books as last written to disk: they survive the host, and lives that end before theirs are whole."""
     try:
         return msgspec.json.decode((run_folder / "books.json").read_bytes(), type=Books)
-    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+    except FileNotFoundError:
+        return {}
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        log.error("gateway: books.json is not readable, profit and the day's loss begin at zero: %s", error)
         return {}
 
 

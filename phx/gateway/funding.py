@@ -16,9 +16,9 @@ from phx._core.gateway import GatewayCore
 from phx.gateway.account import e8
 from phx.gateway.epoch import FundingBook, Payment
 from phx.instruments import Instrument, InstrumentError
-from phx.venue.interface import AccountRest, Income, VenueError
+from phx.venue.interface import AccountRest, Income, VenueError, VenueReject
 
-KINDS = ("FUNDING_FEE", "SPECIAL_FUNDING_FEE")
+REGULAR, SPECIAL = "FUNDING_FEE", "SPECIAL_FUNDING_FEE"
 # Seconds of an hour at which the history is read: the venue charges some three seconds after the funding time.
 LOOKS_S = (5, 30, *range(300, 3600, 300), 3605)
 APART_S = 5.0  # between two looks; one weighs 60
@@ -82,7 +82,11 @@ class FundingBooks:
         asked_ms = self.rest.clock.timestamp_ms()
         read_ms = min(book.read_ms for book in self.kept.values())
         start_ms = max(read_ms - OVERLAP_MS, asked_ms - OLDEST_MS)
-        rows = [row for kind in KINDS for row in await self._history(kind, start_ms, asked_ms)]
+        rows = await self._history(REGULAR, start_ms, asked_ms)
+        try:
+            rows += await self._history(SPECIAL, start_ms, asked_ms)
+        except VenueReject as error:
+            log.info("funding: the venue knows no special payments: %s", error)  # the kind is younger than some venues
         for row in sorted(rows, key=lambda row: row.ts_ms):
             if row.symbol in self.instruments and row.asset == self.instruments[row.symbol].quote_asset:
                 self._take(row)
