@@ -27,7 +27,8 @@ limits: {max_gross_notional: 60000, max_daily_loss: 500}
 
 # Tests that start processes or watch the clock have the machine to themselves; all others run side by side.
 ALONE = (
-    "controls/test_c11", "controls/test_c14", "controls/test_c18_unfit", "security/test_keys",
+    "controls/test_c04_changed", "controls/test_c04_storm", "controls/test_c11", "controls/test_c14",
+    "controls/test_c18_unfit", "security/test_keys",
     "security/test_running", "security/test_texts", "system/", "test_bell", "test_feed_connection", "test_feed_process",
     "test_gateway_life", "test_gateway_process", "test_guardian.py", "test_ops_process", "test_process",
     "test_quoter_process", "test_ring_stress", "test_session", "test_sim_latency_live", "test_supervisor",

@@ -400,7 +400,7 @@ def judge(storm: Storm, in_10s: int, in_1m: int) -> str:
         assert adding <= 0.8 * limit, (seconds, adding, limit)
         said.append(f"{most} of {limit} orders in {seconds} s, {adding} when one was added")
     weight = most_in(counts.weights, 59)
-    assert weight <= 0.85 * storm.venue.exchange.limits.weight.limit, weight
+    assert weight <= 0.95 * storm.venue.exchange.limits.weight.limit, weight
     waited = [ladders for quoter in storm.quoters.values() for ladders in quoter.take_ladders]
     asked = sum(quoter.take_n for quoter in storm.quoters.values())
     # Sent on the turn that saw its ladder, or on the one after its own quotes were out of the way.
