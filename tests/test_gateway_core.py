@@ -472,6 +472,16 @@ def test_a_ladder_that_is_refused_as_one_is_one_refusal():
     assert not desk.latch_wanted
 
 
+def test_a_young_ladder_that_expires_as_one_is_one_refusal():
+    rig = Rig()
+    orders = rig.placed([(99_900 - i, 10) for i in range(12)], [(100_100 + i, 10) for i in range(12)])
+    assert len(orders) == 24
+    for order in orders:
+        rig.core.on_end(order["intent_id"], True, 0, 1, rig.now_ns)
+    rig.step()
+    assert not rig.symbols[0].desk.latch_wanted
+
+
 def test_a_side_waits_after_a_margin_refusal_and_the_other_goes_on():
     rig = Rig()
     (order,) = rig.quote([(99_990, 10)])

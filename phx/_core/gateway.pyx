@@ -394,8 +394,9 @@ cdef class GatewayCore:
     cdef on_late_refusal(self, Desk desk, Order *order, int64_t now_ns):
         desk.counters.rejects_post_only += 1
         desk.must_see()
-        desk.refusals_in_a_row = max(desk.refusals_in_a_row, order.refusals_before)
-        desk.note_refusal()
+        if now_ns >= desk.back_off_until_mono_ns[side_index(order.side)]:       # else one with those before it
+            desk.refusals_in_a_row = max(desk.refusals_in_a_row, order.refusals_before)
+            desk.note_refusal()
         desk.back_off_one(order, now_ns + back_off(POST_ONLY_REFUSED).wait_ns)
 
     def on_reported(self, uint64_t intent_id, int64_t reported_lots, int64_t now_ns):
