@@ -3,8 +3,6 @@
 import contextlib
 import os
 import signal
-import urllib.parse
-import urllib.request
 from pathlib import Path
 
 import msgspec
@@ -111,25 +109,7 @@ class Hurt(Running):
                 counts[code] = counts.get(code, 0) + count
         return counts
 
-    # ---- the venue and the configuration
-
-    def control(self, method: str, what: str, **params) -> None:
-        url = f"http://127.0.0.1:{self.config.sim.port}/sim/{what}?{urllib.parse.urlencode(params)}"
-        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=5) as answer:
-            answer.read()
-
-    def switch_on(self, name: str, **settings) -> None:
-        self.control("POST", "faults", name=name, **settings)
-
-    @contextlib.contextmanager
-    def fault(self, name: str, **settings):
-        """Have a fault on, until it is left or the venue has died."""
-        self.switch_on(name, **settings)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                self.control("DELETE", "faults", name=name)
+    # ---- the configuration
 
     def change_configuration(self) -> None:
         """Write another number of layers; ops adopts it."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -134,6 +135,26 @@ class Running:
         wait_until(
             lambda: all(self.quoting(symbol) for symbol in self.config.traded()), timeout_s, "quotes on both sides"
         )
+
+    # ---- faults of the venue
+
+    def control(self, method: str, what: str, **params) -> None:
+        url = f"http://127.0.0.1:{self.config.sim.port}/sim/{what}?{urllib.parse.urlencode(params)}"
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=5) as answer:
+            answer.read()
+
+    def switch_on(self, name: str, **settings) -> None:
+        self.control("POST", "faults", name=name, **settings)
+
+    @contextlib.contextmanager
+    def fault(self, name: str, **settings):
+        """Have a fault on, until it is left or the venue has died."""
+        self.switch_on(name, **settings)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                self.control("DELETE", "faults", name=name)
 
 
 def wait_until(condition, timeout_s: float, what: str, every_s: float = 0.05) -> float:

@@ -1,15 +1,20 @@
 """Each process is killed once: its orders leave the venue in time, it comes back by itself, quoting resumes.
 
+And a latch outlives the process that set it, until a human clears it.
+
 One phx lives through the whole file, so each death also meets what the deaths before it left behind.
 """
 
+import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from phx import topology
+from phx.latches import Latches
 
 from .running import wait_until
 
@@ -40,6 +45,30 @@ def test_a_killed_process_comes_back_and_quoting_resumes(running, process):
         assert ledger["symbols"][symbol]["not_post_only"] == 0
         assert ledger["symbols"][symbol]["unprotected"] == 0
         wait_until(lambda s=symbol: running.position_agrees(s), 10, f"{symbol}: our position to equal the venue's")
+
+
+def test_what_the_execution_throttle_stopped_stays_stopped_whatever_dies_until_a_human_enables_it(running):
+    latches = Latches(running.config.run_folder())
+    running.phx("pause", "BTCUSDC")
+    with running.fault("post_only", symbol="BTCUSDC"):
+        running.phx("resume", "BTCUSDC")
+        wait_until(latches.all, 20, "refusals in a row to latch the symbol")
+    (latch,) = latches.all()
+    assert latch.symbol == "BTCUSDC" and latch.who == "gateway" and "execution throttle" in latch.reason
+    wait_until(lambda: not running.open_ids("BTCUSDC"), 5, "its orders to be gone")
+    old, from_ms = running.pid("gateway"), time.time_ns() // 1_000_000
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: running.back("gateway", old), 30, "the gateway to come back")
+    wait_until(lambda: running.quoting("ETHUSDC"), 30, "the other symbol to be quoted")
+    assert latches.all() == [latch]
+    assert not [order for order in running.venue_says("orders?symbol=BTCUSDC") if order["time"] > from_ms]
+
+    running.enable("BTCUSDC")
+    running.wait_quoting()
+    audited = [json.loads(line) for line in (running.config.run_folder() / "audit.log").read_text().splitlines()]
+    enabled = [line for line in audited if line["command"] == "enable" and line["ok"]]
+    assert enabled[-1]["latches_before"] == [latch.name] and enabled[-1]["latches_after"] == []
+    assert enabled[-1]["uid"] == os.getuid()
 
 
 def test_the_venue_restarting_is_survived(running):
