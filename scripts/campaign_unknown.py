@@ -20,7 +20,7 @@ P99_S, MAX_S = 3.0, 5.0
 def main(outcomes: int) -> int:
     logging.disable(logging.CRITICAL)
     began, seed, done, wrong = time.monotonic(), 0, 0, 0
-    duplicates = zombies = orders = 0
+    duplicates = zombies = orders = amends = 0
     latencies = {True: [], False: []}
     while done < outcomes:  # what is printed after each seed is what holds so far, should somebody stop it
         seed += 1
@@ -29,6 +29,7 @@ def main(outcomes: int) -> int:
         duplicates += venue.duplicates
         zombies += venue.core.zombies
         orders += len(venue.places)
+        amends += venue.amends
         for exists, found in venue.latencies.items():
             latencies[exists] += found
         for problem in venue.problems[:10]:
@@ -45,7 +46,8 @@ def main(outcomes: int) -> int:
         figures = (percentile(found, 0.5), percentile(found, 0.99), max(found, default=0))
         times = "p50 {:.2f} s, p99 {:.2f} s, max {:.2f} s".format(*(ns / 1e9 for ns in figures))
         print(f"{'at the venue' if exists else 'never placed'}: {len(found)}, resolved {times}")
-    print(f"{done} unknown outcomes of {orders} orders, {duplicates} doubled, {zombies} came late and were cancelled")
+    print(f"{done} unknown outcomes of {orders} orders and {amends} amends", end=", ")
+    print(f"{duplicates} doubled, {zombies} came late and were cancelled")
     slow = percentile(latencies[True], 0.99) > P99_S * 1e9 or max(latencies[True] + latencies[False]) > MAX_S * 1e9
     return 1 if wrong or duplicates or slow else 0
 

@@ -17,6 +17,7 @@ from quoting import SECOND_NS, bbo, book
 from phx._core import records
 from phx._core.account import Account
 from phx._core.action import ActionKind, TimeInForce
+from phx._core.amend_answers import on_amend_reject, on_amended
 from phx._core.desk import Desk
 from phx._core.enums import Mode, OperatorState, TapeKind
 from phx._core.gateway import GatewayCore
@@ -153,7 +154,7 @@ class Loop:
                     row = self.account.table.order(action["intent_id"])
                     take = (int(self.ladder["quoter_epoch"]), row["take_n"])
                     action |= {"remaining": row["qty_lots"], "filled": 0, "mode": row["mode"], "take": take}
-                    self.orders[action["intent_id"]] = action
+                    self.orders.setdefault(action["intent_id"], action)["mode"] = row["mode"]
                     self.on_order(action)
                 self.send(self.exchange, action)
         while self.latency_ns and (own := self.said.test_reader.read_record()[1]) is not None:
@@ -223,6 +224,9 @@ class Loop:
             if order is not None:
                 self.say_end(order, False)
             return
+        if action["kind"] == ActionKind.ACTION_AMEND:
+            self.amend(action)
+            return
         resting = action["time_in_force"] == TimeInForce.GTX
         takes = action["side"] * (action["price_ticks"] - self.mid - action["side"]) >= 0
         if resting and (takes or self.random.random() < self.post_only_refused):
@@ -233,6 +237,21 @@ class Loop:
             self.resting[intent] = action
         else:
             self.take(action)
+
+    def amend(self, change: dict) -> None:
+        intent, price, lots = change["intent_id"], change["price_ticks"], change["qty_lots"]
+        order = self.resting.get(intent)
+        if order is None:
+            self.send(lambda: on_amend_reject(self.gateway, intent, -2013, self.now_ns))
+            return
+        takes = order["side"] * (price - self.mid - order["side"]) >= 0
+        if takes or lots <= order["filled"]:
+            del self.resting[intent]
+            self.say_end(order, False)
+            return
+        order |= {"price_ticks": price, "qty_lots": lots, "remaining": lots - order["filled"]}
+        ts_ns = self.now_ns
+        self.send(lambda: on_amended(self.gateway, intent, price, lots, ts_ns, self.now_ns))
 
     def take(self, order: dict) -> None:
         """Meet the book level by level; what is left of an order that may not rest expires."""

@@ -68,6 +68,7 @@ class VenueOrder:
         self.side, self.price_ticks, self.lots = action["side"], action["price_ticks"], action["qty_lots"]
         self.filled, self.status = 0, "NEW"
         self.intent_id = action["intent_id"]
+        self.changed_ms = now_ns // MS_NS
         self.told_ns = 0  # when phx first heard of it
         self.late = False
 
@@ -75,8 +76,9 @@ class VenueOrder:
         i = self.instrument
         price, qty, filled = i.price_text(self.price_ticks), i.qty_text(self.lots), i.qty_text(self.filled)
         return Order(
-            i.symbol, self.coid, self.order_id, self.side, self.status, price, qty, filled, "LIMIT", "GTX", False, 1
-        )
+            i.symbol, self.coid, self.order_id, self.side, self.status, price, qty, filled, "LIMIT", "GTX", False,
+            self.changed_ms * MS_NS,
+        )  # fmt: skip
 
 
 class FaultyVenue:
@@ -98,7 +100,7 @@ class FaultyVenue:
         self.clock = SimpleNamespace(timestamp_ms=lambda: loop.now_ns() // MS_NS)
         self.asked = defaultdict(int)
         self.places = defaultdict(int)  # by client id: how often one arrived
-        self.duplicates = self.outcomes = self.late = 0
+        self.duplicates = self.outcomes = self.late = self.amends = 0
         self.problems: list[str] = []
         self.latencies: dict[bool, list[int]] = {True: [], False: []}  # by whether the venue had the order
         self.unknown: dict[tuple[int, int], int] = {}
@@ -174,7 +176,7 @@ class FaultyVenue:
     # ---- requests ----
 
     def send(self, action: dict) -> None:
-        place = action["kind"] == ActionKind.ACTION_PLACE
+        place = action["kind"] != ActionKind.ACTION_CANCEL
         signed_ns, session, fault = self.loop.now_ns(), self.session, ""
         if self.chance(self.fault_share if place else 0.2):
             fault = self.random.choice(("lost", "mute", "error", "error not done", "late" if place else "lost"))
@@ -193,6 +195,8 @@ class FaultyVenue:
     def receive(self, action: dict, signed_ns: int, session: int, fault: str) -> None:
         if action["kind"] == ActionKind.ACTION_PLACE:
             said = self._place(action, signed_ns, fault == "late")
+        elif action["kind"] == ActionKind.ACTION_AMEND:
+            said = self._amend(action, signed_ns, fault == "late")
         else:
             said = self._cancel(action)
         if fault == "error":
@@ -236,6 +240,28 @@ class FaultyVenue:
         self.orders[coid] = self.by_order_id[order_id] = self.open[symbol_id][coid] = order
         engine.drain()
         self.tell(order, "NEW", sure=late)
+        return self._done, action, order.row()
+
+    def _amend(self, action: dict, signed_ns: int, late: bool) -> tuple:
+        now_ns, price_ticks, lots = self.loop.now_ns(), action["price_ticks"], action["qty_lots"]
+        order = self.orders.get(self.coid(action["symbol_id"], action["intent_id"]))
+        if now_ns - signed_ns > RECV_WINDOW_NS and not late:
+            return self._refuse, action, -1021
+        if order is None or order.status not in ("NEW", "PARTIALLY_FILLED"):
+            return self._refuse, action, -2013
+        if (price_ticks, lots) == (order.price_ticks, order.lots):
+            return self._refuse, action, -5027
+        if self.chance(0.05):
+            return self._refuse, action, self.random.choice((-5026, -5043, -2022))
+        if lots <= order.filled or self.chance(0.02):  # or it would take
+            self._end(order)
+            return self._done, action, order.row()
+        engine = self.engines[action["symbol_id"]]
+        engine.amend_order(order.order_id, price_ticks, lots)
+        engine.drain()
+        order.price_ticks, order.lots, order.changed_ms = price_ticks, lots, now_ns // MS_NS
+        self.amends += 1
+        self.tell(order, "AMENDMENT")
         return self._done, action, order.row()
 
     def _cancel(self, action: dict) -> tuple:
@@ -298,7 +324,8 @@ class FaultyVenue:
             last_price=trade.price if trade else "0", trade_time_ms=1, trade_id=trade.trade_id if trade else 0,
             maker=True, reduce_only=False, commission=trade.commission if trade else "0", commission_asset="USDC",
         )  # fmt: skip
-        self.stream(OrderTradeUpdate(event_ms=1, order=fields), order, sure)
+        now_ms = self.loop.now_ns() // MS_NS
+        self.stream(OrderTradeUpdate(event_ms=now_ms, matching_ms=now_ms, order=fields), order, sure)
 
     def stream(self, event, order: VenueOrder, sure: bool = False) -> None:
         """Send an event on its way: lost, doubled or overtaken, unless it is the one word of an order that is late."""
@@ -404,8 +431,12 @@ class FaultyVenue:
                 if not live and not (order.late and now_ns - order.since_ns < 15 * SECOND_NS):
                     state = known and known["state"]
                     self.problems.append(f"{order.coid}: at the venue since {now_ns - order.since_ns} ns, here {state}")
-                elif live and known["qty_lots"] - known["filled_lots"] < order.lots - order.filled:
+                elif live and max(known["qty_lots"], known["amend_qty_lots"]) - known["filled_lots"] < (
+                    order.lots - order.filled
+                ):
                     self.problems.append(f"{order.coid}: {known['filled_lots']} filled here, {order.filled} there")
+                elif live and order.price_ticks not in (known["price_ticks"], known["amend_price_ticks"]):
+                    self.problems.append(f"{order.coid}: at {order.price_ticks}, here {known['price_ticks']}")
 
 
 def instrument(symbol: str, symbol_id: int) -> Instrument:
@@ -481,9 +512,19 @@ class Campaign:
                     for s, sign in enumerate((-1, 1)):
                         prices = sorted(self.random.sample(range(5, 60), 8))
                         sides[s] = [(100_000 + sign * p, self.random.randint(5, 20)) for p in prices]
+                    held = symbol.desk.position_lots
+                    if held and self.random.random() < 0.7:
+                        sides[held > 0] = self._reducing(held)
                 self.rig.ladder(*sides, symbol=symbol.id)
             self.venue.want_turn()
             await asyncio.sleep(0.4)
+
+    def _reducing(self, held: int) -> list[tuple]:
+        """Reduce-only layers that come to all of a position: those that move find no room beside themselves."""
+        sign = 1 if held > 0 else -1
+        near = min(abs(held), self.random.choice((8, 12, 20)))
+        layers = [(100_000 + sign * self.random.randint(5, 20), near, True)]
+        return layers + [(100_000 + sign * 40, abs(held) - near, True)] * (near < abs(held))
 
     async def _trade(self) -> None:
         while True:

@@ -15,6 +15,7 @@ from quoting import own as own_record
 
 from phx._core import records
 from phx._core.action import ActionKind, TimeInForce
+from phx._core.amend_answers import on_amend_reject, on_amended
 from phx._core.decide import decide_ladder
 
 HUGE = (0, -1, 1, 2**31, 2**40, 2**40 + 1, 2**62, 2**63 - 1, -(2**63), -(2**62))
@@ -31,6 +32,7 @@ class Judged:
     intents: int = 0
     passed: int = 0
     filled: int = 0
+    amended: int = 0
     escapes: list[str] = field(default_factory=list)
 
     def escape(self, what: str, *facts) -> None:
@@ -47,24 +49,39 @@ class Ledger:
     def __init__(self, judged: Judged):
         self.judged = judged
         self.position = [0, 0]
-        self.open: dict[int, list] = {}  # intent → [symbol, side, lots left, price]
+        self.open: dict[int, list] = {}  # intent → [symbol, side, lots left, price, lots filled]
         self.market = [(99_999, 100_001, 100_000)] * 2
         self.value = [100_001] * 2
 
     def worst(self, symbol: int) -> int:
         sums = {1: 0, -1: 0}
-        for s, side, left, _ in self.open.values():
+        for s, side, left, *_ in self.open.values():
             sums[side] += left if s == symbol else 0
         return max(abs(self.position[symbol] + sums[1]), abs(self.position[symbol] - sums[-1]))
 
     def place(self, action: dict) -> None:
         symbol, side, price, lots = (action[k] for k in ("symbol_id", "side", "price_ticks", "qty_lots"))
-        judged, (bid, ask, mark) = self.judged, self.market[symbol]
-        judged.passed += 1
-        own = sum(left for s, d, left, _ in self.open.values() if (s, d) == (symbol, side))
+        self.judged.passed += 1
+        own = sum(left for s, d, left, *_ in self.open.values() if (s, d) == (symbol, side))
         only_reduces = side * self.position[symbol] + own + lots <= 0
         before = self.worst(symbol)
-        self.open[action["intent_id"]] = [symbol, side, lots, price]
+        self.open[action["intent_id"]] = [symbol, side, lots, price, 0]
+        self._judge(action, before, own, only_reduces)
+
+    def amend(self, action: dict) -> None:
+        """Judge a change of an order, which may be made or not: what it was has been judged before."""
+        intent, symbol, side, lots = (action[k] for k in ("intent_id", "symbol_id", "side", "qty_lots"))
+        self.judged.amended += 1
+        filled = self.open[intent][4] if intent in self.open else 0
+        own = sum(row[2] for i, row in self.open.items() if i != intent and tuple(row[:2]) == (symbol, side))
+        only_reduces = side * self.position[symbol] + own + lots - filled <= 0
+        if not only_reduces or not action["reduce_only"]:
+            self.judged.escape("an amend that adds", side, lots, own, self.position[symbol])
+        self._judge(action, self.worst(symbol), own, only_reduces)
+
+    def _judge(self, action: dict, before: int, own: int, only_reduces: bool) -> None:
+        symbol, side, price, lots = (action[k] for k in ("symbol_id", "side", "price_ticks", "qty_lots"))
+        judged, (bid, ask, mark) = self.judged, self.market[symbol]
         if lots <= 0 or lots > ORDER_LOTS or (price != NO_PRICE and not 0 < price <= RULES["max_price_ticks"]):
             judged.escape("size or price", side, price, lots)
         if action["time_in_force"] != TimeInForce.GTX:
@@ -87,7 +104,7 @@ class Ledger:
         total = sum(self.worst(s) * max(self.value[s], price if s == symbol else 0) for s in range(2)) * TICKLOT_E8
         if self.worst(symbol) > before and not only_reduces and total > GROSS_E8:
             judged.escape("gross", total / 1e8)
-        opposite = [p for s, d, _, p in self.open.values() if (s, d) == (symbol, -side) and p != NO_PRICE]
+        opposite = [p for s, d, _, p, _ in self.open.values() if (s, d) == (symbol, -side) and p != NO_PRICE]
         if any(side * (price - p) >= 0 for p in opposite):
             judged.escape("meets own order", side, price)
 
@@ -157,8 +174,33 @@ def gateway_alone(intents: int, seed: int = 1, **limits) -> Judged:
         judged.intents += min(int(row["bid_layers"]), 32) + min(int(row["ask_layers"]), 32) + 1
         follow(rig, ledger, dice)
         follow(rig, ledger, dice)
+        if dice.random() < 0.2:
+            judged.intents += chase(rig, ledger, symbol, row.copy(), dice)
         rig.account.set_journal_drained(rig.journal.writer.published)
     return judged
+
+
+def chase(rig: Rig, ledger: Ledger, symbol: int, row: np.ndarray, dice: random.Random) -> int:
+    """Follow a quiet market with reduce-only orders of all that is held, and more: what moves finds no room."""
+    wanted, row["take_n"] = 0, 0
+    for _ in range(dice.randrange(8)):
+        mid, held = 100_000 + dice.randrange(-4, 5), ledger.position[symbol]
+        name, side = ("ask", -1) if held > 0 else ("bid", 1)
+        rig.now_ns += SECOND_NS // 10
+        set_market(rig, ledger, mid - 1, mid + 1, 100_000)
+        rig.prove()
+        row["bid_layers"] = row["ask_layers"] = row["bid_reduce_only"] = row["ask_reduce_only"] = 0
+        row[f"{name}_layers"], row[f"{name}_reduce_only"] = 3, 0b111
+        for i in range(3):
+            row[f"{name}_price_ticks"][i] = mid - side * dice.randrange(9) - side * 10 * i
+            row[f"{name}_qty_lots"][i] = dice.randint(1, max(1, abs(held)))
+            row[f"{name}_layer"][i] = i
+        row["mode"], row["decided_mono_ns"] = dice.choice((2, 2, 3)), rig.now_ns
+        row["own_seq"] = rig.symbols[symbol].own.writer.published
+        rig.symbols[symbol].ladder.writer.write(row.reshape(1))
+        follow(rig, ledger, dice)
+        wanted += 3
+    return wanted
 
 
 def hostile_market(rig: Rig, ledger: Ledger, dice: random.Random) -> None:
@@ -170,7 +212,11 @@ def hostile_market(rig: Rig, ledger: Ledger, dice: random.Random) -> None:
     )
     if dice.random() < 0.05:
         bid, ask, mark = (dice.choice((bid, ask, mark, *HUGE)) for _ in range(3))
-    rig.market(bid, ask, mark, flags=dice.choice((0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 8)))
+    set_market(rig, ledger, bid, ask, mark, flags=dice.choice((0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 8)))
+
+
+def set_market(rig: Rig, ledger: Ledger, bid: int, ask: int, mark: int, flags: int = 0) -> None:
+    rig.market(bid, ask, mark, flags=flags)
     for s in range(2):
         ledger.market[s] = (bid, ask, mark)
         if max(mark, ask) > 0:
@@ -185,10 +231,14 @@ def follow(rig: Rig, ledger: Ledger, dice: random.Random) -> None:
         intent = action["intent_id"]
         if action["kind"] == ActionKind.ACTION_PLACE:
             ledger.place(action)
-        answers.append((action["kind"], intent))
-    for kind, intent in answers:
+        elif action["kind"] == ActionKind.ACTION_AMEND:
+            ledger.amend(action)
+        answers.append((action["kind"], intent, action))
+    for kind, intent, action in answers:
         chance = dice.random()
-        if kind == ActionKind.ACTION_PLACE and chance < 0.7:
+        if kind == ActionKind.ACTION_AMEND:
+            answer_amend(rig, ledger, action, chance)
+        elif kind == ActionKind.ACTION_PLACE and chance < 0.7:
             rig.core.on_accept(intent, 1, 1, rig.now_ns)
         elif kind == ActionKind.ACTION_PLACE and chance < 0.75:
             rig.core.on_reject(intent, -5022, rig.now_ns)
@@ -209,8 +259,27 @@ def follow(rig: Rig, ledger: Ledger, dice: random.Random) -> None:
             ledger.open.pop(intent)
 
 
+def answer_amend(rig: Rig, ledger: Ledger, action: dict, chance: float) -> None:
+    """Made and told, made and not told, refused, refused and not told."""
+    intent, price, lots = action["intent_id"], action["price_ticks"], action["qty_lots"]
+    order = ledger.open.get(intent)
+    if order is None or chance < 0.2:
+        if chance < 0.1:
+            on_amend_reject(rig.core, intent, -5043 if order else -2013, rig.now_ns)
+        return
+    if lots <= order[4]:
+        rig.core.on_end(intent, False, 0, 1, rig.now_ns)
+        ledger.open.pop(intent)
+        return
+    order[2], order[3] = lots - order[4], price
+    if chance < 0.8:
+        on_amended(rig.core, intent, price, lots, rig.now_ns, rig.now_ns)
+    elif chance < 0.9:
+        rig.core.on_unknown(intent, rig.now_ns)
+
+
 def fill(rig: Rig, ledger: Ledger, dice: random.Random, intent: int) -> None:
-    symbol, side, left, price = ledger.open[intent]
+    symbol, side, left, price, _ = ledger.open[intent]
     lots = dice.randint(1, left)
     rig.fill(
         {"symbol_id": symbol, "intent_id": intent, "side": side, "price_ticks": max(price, 1), "qty_lots": lots},
@@ -219,6 +288,7 @@ def fill(rig: Rig, ledger: Ledger, dice: random.Random, intent: int) -> None:
     ledger.judged.filled += 1
     ledger.position[symbol] += side * lots
     ledger.open[intent][2] -= lots
+    ledger.open[intent][4] += lots
     if not ledger.open[intent][2]:
         del ledger.open[intent]
     if abs(ledger.position[symbol]) > LIMIT_LOTS:

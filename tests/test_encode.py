@@ -119,6 +119,7 @@ def test_any_action_reads_back_exactly(kind, price, lots, side, reduce_only, tif
         assert Decimal(params["price"]) == price * Decimal(tick)
         assert Decimal(params["quantity"]) == lots * Decimal(lot)
         assert params["side"] == ("BUY" if side > 0 else "SELL")
+        assert params.get("reduceOnly") == ("true" if reduce_only else None)
     assert params["timestamp"] == time_ms
 
 

@@ -351,16 +351,20 @@ EVENTS = st.lists(
 )
 
 
+def may_fill(row: dict) -> int:
+    return max(row["qty_lots"], row["amend_qty_lots"]) - row["filled_lots"]
+
+
 class Watched(Loop):
     """A loop that checks what must hold on any path."""
 
     def other_lots(self, order):
         """The side's other orders: at the exchange, on their way there, or gone but not known to be."""
+        side, intent, table = order["side"], order["intent_id"], self.account.table
         if not self.latency_ns:
-            return self.live_lots(order["side"])
-        table = self.account.table
-        rows = [table.order(intent) for intent in table.live_intents(0) if intent != order["intent_id"]]
-        return sum(row["qty_lots"] - row["filled_lots"] for row in rows if row["side"] == order["side"])
+            return sum(row["remaining"] for i, row in self.resting.items() if i != intent and row["side"] == side)
+        rows = [table.order(other) for other in table.live_intents(0) if other != intent]
+        return sum(may_fill(row) for row in rows if row["side"] == side)
 
     def on_order(self, order):
         mode, side, position = order["mode"], order["side"], self.position
@@ -368,7 +372,8 @@ class Watched(Loop):
         if mode in RISKY or (mode == Mode.MODE_PINNING and not self.params["pin_far_adding"][0]):
             assert order["reduce_only"] and side * position < 0, "an order that adds"
         if order["reduce_only"]:
-            assert self.other_lots(order) + order["qty_lots"] <= abs(position), "more than there is"
+            lots = may_fill(self.account.table.order(order["intent_id"]))
+            assert self.other_lots(order) + lots <= abs(position), "more than there is"
         if taking:
             assert order["reduce_only"] and order["take"] not in self.taken, "a take ran twice"
             self.taken.add(order["take"])

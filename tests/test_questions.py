@@ -3,6 +3,7 @@
 from gateway_rig import MS_NS, SECOND_NS, Rig, cancels
 
 from phx._core import questions
+from phx._core.amend_answers import on_amended
 from phx._core.enums import OrderState
 
 PROOF_NS = 3 * SECOND_NS
@@ -179,11 +180,12 @@ def test_an_open_order_that_the_venue_denies_is_not_believed_open_any_more():
 def test_an_order_that_somebody_else_amended_counts_with_the_larger_quantity_and_goes():
     rig = Rig()
     (order,) = rig.placed([(99_990, 10)])
-    rig.core.on_amended(order["intent_id"], 25, rig.now_ns)
+    assert not on_amended(rig.core, order["intent_id"], 99_992, 25, rig.now_ns, rig.now_ns)
     assert cancels(rig.step()) == [order["intent_id"]]
     assert rig.symbols[0].own.newest()["remaining_lots"][0] == 25
-    rig.core.on_amended(order["intent_id"], 5, rig.now_ns)
+    on_amended(rig.core, order["intent_id"], 99_980, 5, rig.now_ns, rig.now_ns)
     assert rig.live()[order["intent_id"]]["qty_lots"] == 25
+    assert rig.live()[order["intent_id"]]["price_ticks"] == 99_992
 
 
 def test_a_post_only_order_reported_as_expired_is_a_refusal():

@@ -13,7 +13,8 @@ def test_no_outcome_stays_unknown_no_order_is_doubled_and_everything_adds_up(see
     venue = Campaign(seed).run(400)
     assert venue.problems == []
     assert venue.outcomes >= 400 and venue.duplicates == 0
-    assert venue.core.zombies > 0  # orders that came after all were among them
+    assert venue.core.zombies > 0  # orders that came after all were among them,
+    assert venue.amends > 10  # and amends
     exists, absent = venue.latencies[True], venue.latencies[False]
     assert len(exists) + len(absent) == venue.outcomes
     assert percentile(exists, 0.99) <= 3 * SECOND_NS and max(exists + absent) <= 5 * SECOND_NS

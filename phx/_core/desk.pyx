@@ -9,19 +9,22 @@ from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport llabs
 from libc.string cimport memset
 
-from phx._core.action cimport ACTION_CANCEL, ACTION_PLACE, GTX, IOC, MARKET, Action
+from phx._core.action cimport ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, GTX, IOC, MARKET, Action
+from phx._core.amend cimport may_amend, partner
 from phx._core.desk_books cimport DeskBooks, side_index
-from phx._core.diff cimport Changes, Wanted, diff_side
+from phx._core.diff cimport Changes, Wanted, diff_side, drop_change
 from phx._core.enums cimport (
-    EXEC_REJECT, EXEC_UNKNOWN, JOURNAL_CANCEL, JOURNAL_PLACE, JOURNAL_TAKE_DONE, MODE_GRINDING, OPERATOR_NONE,
-    OPERATOR_RUN, REJECT_DAILY_LOSS, REJECT_LATCHED, REJECT_NO_PROOF, REJECT_NONE, REJECT_NOT_ALLOWED,
+    EXEC_REJECT, EXEC_UNKNOWN, JOURNAL_AMEND, JOURNAL_CANCEL, JOURNAL_PLACE, JOURNAL_TAKE_DONE, MODE_GRINDING,
+    OPERATOR_NONE, OPERATOR_RUN, REJECT_DAILY_LOSS, REJECT_LATCHED, REJECT_NO_PROOF, REJECT_NONE, REJECT_NOT_ALLOWED,
     REJECT_NOT_READY, REJECT_OLD_LADDER, REJECT_OPERATOR, REJECT_POSITION, REJECT_PROTECTION, REJECT_STALE_LADDER,
     REJECT_STALE_MARKET, REJECT_TABLE_FULL, REJECT_THROTTLE, REJECT_UNKNOWN_ORDER, REJECT_USER_STREAM,
     REJECT_VENUE_RULE)
 from phx._core.grid cimport whole
 from phx._core.measure cimport add_order
-from phx._core.orders cimport ORDER_CANCEL_SENT, ORDER_UNANSWERED, Order, is_leaving, remaining_lots
-from phx._core.protection cimport count_cycle
+from phx._core.orders cimport (
+    ORDER_AMEND_SENT, ORDER_CANCEL_SENT, ORDER_UNANSWERED, Order, coming_lots, holds_price, is_leaving, nearest_ticks,
+    remaining_lots)
+from phx._core.protection cimport Cycles, count_cycle
 from phx._core.records cimport LADDER_LAYERS, NO_LAYER, NO_PRICE, OWN_ORDERS, ExecEvent, JournalEntry
 from phx._core.ring cimport RING_OK, RingReader
 from phx._core.risk cimport Intent, Situation, adopt, check, largest_lots, only_leaves, passes_by_itself
@@ -177,6 +180,7 @@ cdef class Desk(DeskBooks):
             wanted.reduce_only = self.ladder.bid_reduce_only if s == 0 else self.ladder.ask_reduce_only
             wanted.layers = self.ladder.bid_layers if s == 0 else self.ladder.ask_layers
             diff_side(&wanted, live, live_count, 1 - 2 * s, self.params.qty_tolerance, &changes[s])
+            self.amend_layers(1 - 2 * s, live, &changes[s], now_ns)
         for s in range(2):
             for i in range(changes[s].cancels):
                 starved |= not self.cancel(
@@ -199,8 +203,8 @@ cdef class Desk(DeskBooks):
     cdef bint is_too_near(self, const Order *order) noexcept nogil:
         # Nearer to the market than anything the ladder wants: it goes whatever the budget; what lies farther may wait.
         if order.side > 0:
-            return self.ladder.bid_layers == 0 or order.price_ticks > self.ladder.bid_price_ticks[0]
-        return self.ladder.ask_layers == 0 or order.price_ticks < self.ladder.ask_price_ticks[0]
+            return self.ladder.bid_layers == 0 or nearest_ticks(order) > self.ladder.bid_price_ticks[0]
+        return self.ladder.ask_layers == 0 or nearest_ticks(order) < self.ladder.ask_price_ticks[0]
 
     cdef int collect_live(self, Order **out) noexcept nogil:
         cdef int found = 0, i
@@ -247,7 +251,73 @@ cdef class Desk(DeskBooks):
         self.dirty = True
         return True
 
+    # ---- amending ------------------------------------------------------------------------------------------------
+
+    cdef void amend_layers(self, int side, Order **live, Changes *changes, int64_t now_ns) noexcept nogil:
+        # What finds no room beside the order it replaces (amend.pyx). If that one can't be amended it is cancelled, and
+        # the next ladder, which has seen it leave, wants the new one again.
+        cdef Intent intent
+        cdef Order *order
+        cdef uint32_t bit
+        cdef int s = side_index(side), i = 0, at
+        while i < changes.places:
+            bit = <uint32_t>1 << changes.place[i]
+            intent = self.intent_of(side, changes.place[i])
+            at = partner(changes, live, intent.layer) if intent.reduce_only else -1
+            if at < 0 or self.tried[s] & bit or self.take.waiting or (
+                    self.reducible_lots(side, NULL) >= intent.qty_lots):
+                i += 1
+                continue
+            self.tried[s] |= bit
+            order = live[changes.cancel[at]]
+            drop_change(changes.place, &changes.places, i)
+            if may_amend(order, intent.price_ticks) and self.amend(order, &intent, now_ns):
+                drop_change(changes.cancel, &changes.cancels, at)
+
+    cdef bint amend(self, Order *order, const Intent *wanted, int64_t now_ns) noexcept nogil:
+        # Checks, counts, journals and queues it; returns whether it went. Until it is answered the order may fill at
+        # either price: both must pass.
+        cdef Intent intent = wanted[0], before
+        cdef Order told
+        if self.allow(&intent, order, now_ns):
+            return False
+        before = intent
+        before.price_ticks = order.price_ticks
+        if self.allow(&before, order, now_ns) or self.throttle_reason(&intent, now_ns):
+            return False
+        if not self.request(ACTION_AMEND, order, &intent):
+            return False
+        told = order[0]
+        told.price_ticks, told.qty_lots = intent.price_ticks, order.filled_lots + intent.qty_lots
+        self.account.journal_order(JOURNAL_AMEND, &told, now_ns, 0)
+        order.amend_price_ticks, order.amend_qty_lots = told.price_ticks, told.qty_lots
+        order.amends += 1
+        order.request_mono_ns = now_ns
+        order.mode, order.cause_recv_mono_ns = self.ladder.mode, self.ladder.cause_recv_mono_ns
+        self.account.table.apply(order, ORDER_AMEND_SENT, now_ns)
+        count(&self.account.orders_sent, now_ns, self.symbol_id)
+        self.measure_orders()
+        self.value()
+        self.placed_ladder_seq, self.placed_seq = self.ladder.seq, self.own_writer.seq + 1
+        self.counters.amends += 1
+        self.dirty = True
+        return True
+
     # ---- placing -------------------------------------------------------------------------------------------------
+
+    cdef Intent intent_of(self, int side, int index) noexcept nogil:
+        cdef Intent intent
+        cdef int s = side_index(side)
+        memset(&intent, 0, sizeof(intent))
+        intent.side = <int8_t>side
+        intent.post_only = True
+        intent.price_ticks = self.ladder.bid_price_ticks[index] if s == 0 else self.ladder.ask_price_ticks[index]
+        intent.qty_lots = self.ladder.bid_qty_lots[index] if s == 0 else self.ladder.ask_qty_lots[index]
+        intent.layer = self.ladder.bid_layer[index] if s == 0 else self.ladder.ask_layer[index]
+        intent.reduce_only = self.ladder_reduces(side, index)
+        if intent.layer == NO_LAYER:
+            intent.layer = <uint8_t>index
+        return intent
 
     cdef void place_layer(self, int side, int index, int64_t now_ns) noexcept nogil:
         cdef int s = side_index(side)
@@ -257,14 +327,7 @@ cdef class Desk(DeskBooks):
         if self.tried[s] & bit or (self.take.waiting and (
                 side == -self.ladder.take_side or self.ladder_reduces(side, index))):
             return      # while a take is on its way nothing may meet it or use up what it reduces
-        intent.side = <int8_t>side
-        intent.post_only = True
-        intent.price_ticks = self.ladder.bid_price_ticks[index] if s == 0 else self.ladder.ask_price_ticks[index]
-        intent.qty_lots = self.ladder.bid_qty_lots[index] if s == 0 else self.ladder.ask_qty_lots[index]
-        intent.layer = self.ladder.bid_layer[index] if s == 0 else self.ladder.ask_layer[index]
-        intent.reduce_only = self.ladder_reduces(side, index)
-        if intent.layer == NO_LAYER:
-            intent.layer = <uint8_t>index
+        intent = self.intent_of(side, index)
         reason = self.place(&intent, 0, now_ns)
         # To wait is not a try.
         if not passes_by_itself(reason):
@@ -282,11 +345,36 @@ cdef class Desk(DeskBooks):
 
     cdef uint8_t place(self, Intent *intent, uint64_t take_n, int64_t now_ns) noexcept nogil:
         # Checks, counts, journals and queues one order. Returns why it refused to.
-        cdef Situation situation
         cdef Order *order
-        cdef Action action
+        cdef uint8_t reason = self.allow(intent, NULL, now_ns)
+        if reason == REJECT_NONE:
+            reason = self.throttle_reason(intent, now_ns)
+        if reason:
+            return reason
+        order = self.account.table.create(self.symbol_id, now_ns)
+        if order == NULL:
+            return REJECT_TABLE_FULL
+        order.side, order.layer, order.price_ticks = intent.side, intent.layer, intent.price_ticks
+        order.qty_lots, order.reduce_only, order.take_n = intent.qty_lots, intent.reduce_only, take_n
+        order.mode, order.cause_recv_mono_ns = self.ladder.mode, self.ladder.cause_recv_mono_ns
+        self.account.journal_order(JOURNAL_PLACE, order, now_ns, 0)
+        count(&self.account.orders_sent, now_ns, self.symbol_id)
+        add_order(&self.measure, order)
+        self.value()
+        self.placed_ladder_seq, self.placed_seq = self.ladder.seq, self.own_writer.seq + 1
+        self.request(ACTION_PLACE, order, intent)
+        self.counters.places += 1
+        if intent.layer == 0:
+            self.counters.placed_near_lots += intent.qty_lots
+        self.dirty = True
+        return REJECT_NONE
+
+    cdef uint8_t allow(self, Intent *intent, const Order *instead, int64_t now_ns) noexcept nogil:
+        # Cuts an intent to what may be, and returns why it may not be. instead: the live order that would become it.
+        cdef Situation situation
+        cdef Intent order
         cdef uint8_t reason
-        cdef int64_t reducible = self.reducible_lots(intent.side)
+        cdef int64_t reducible = self.reducible_lots(intent.side, instead)
         if intent.reduce_only:
             intent.qty_lots = whole(min(intent.qty_lots, reducible), self.rules.qty_step_lots)
             if intent.qty_lots == 0:
@@ -299,43 +387,38 @@ cdef class Desk(DeskBooks):
         intent.adding_lots = max(<int64_t>0, intent.qty_lots - reducible)
         if intent.reduce_only and self.ladder.mode == MODE_GRINDING and not self.has_seen_all():
             return REJECT_OLD_LADDER
-        self.look_around(intent, &situation, now_ns)
-        reason = check(intent, &situation, &self.limits, &self.rules)
-        if reason:
-            return reason
-        if intent.adding_lots and self.measure.unknown[side_index(intent.side)]:
+        self.look_around(intent, instead, &situation, now_ns)
+        order = intent[0]
+        if instead != NULL:
+            order.qty_lots += instead.filled_lots       # one order is what it has filled, too
+        reason = check(&order, &situation, &self.limits, &self.rules)
+        if reason == REJECT_NONE and intent.adding_lots and self.measure.unknown[side_index(intent.side)]:
             return REJECT_UNKNOWN_ORDER
-        if intent.layer != NO_LAYER and self.cycles[side_index(intent.side)].filled:
-            self.counters.cycles += 1
-            if count_cycle(&self.cycles[side_index(intent.side)], self.limits.throttle_window_ns,
-                           self.limits.throttle_cycles, now_ns):
-                self.want_latch(REJECT_THROTTLE)
-                return REJECT_THROTTLE
-        order = self.account.table.create(self.symbol_id, now_ns)
-        if order == NULL:
-            return REJECT_TABLE_FULL
-        order.side, order.layer, order.price_ticks = intent.side, intent.layer, intent.price_ticks
-        order.qty_lots, order.reduce_only, order.take_n = intent.qty_lots, intent.reduce_only, take_n
-        order.mode, order.cause_recv_mono_ns = self.ladder.mode, self.ladder.cause_recv_mono_ns
-        self.account.journal_order(JOURNAL_PLACE, order, now_ns, 0)
-        count(&self.account.orders_sent, now_ns, self.symbol_id)
-        add_order(&self.measure, order)
-        self.value()
-        self.placed_ladder_seq, self.placed_seq = self.ladder.seq, self.own_writer.seq + 1
+        return reason
+
+    cdef uint8_t throttle_reason(self, const Intent *intent, int64_t now_ns) noexcept nogil:
+        # C06: a fill that a new order follows.
+        cdef Cycles *cycles = &self.cycles[side_index(intent.side)]
+        if intent.layer == NO_LAYER or not cycles.filled:
+            return REJECT_NONE
+        self.counters.cycles += 1
+        if not count_cycle(cycles, self.limits.throttle_window_ns, self.limits.throttle_cycles, now_ns):
+            return REJECT_NONE
+        self.want_latch(REJECT_THROTTLE)
+        return REJECT_THROTTLE
+
+    cdef bint request(self, int kind, const Order *order, const Intent *intent) noexcept nogil:
+        # Queues the bytes of an order or of its amend.
+        cdef Action action
         memset(&action, 0, sizeof(action))
         action.epoch, action.intent_id = self.account.epoch, order.intent_id
-        action.price_ticks, action.qty_lots = intent.price_ticks, intent.qty_lots
-        action.kind, action.symbol_id, action.side = ACTION_PLACE, self.symbol_id, intent.side
+        action.price_ticks, action.qty_lots = intent.price_ticks, order.filled_lots + intent.qty_lots
+        action.kind, action.symbol_id, action.side = <uint8_t>kind, self.symbol_id, intent.side
         action.reduce_only = intent.reduce_only
         action.time_in_force = GTX if intent.post_only else MARKET if intent.price_ticks == NO_PRICE else IOC
         action.decided_mono_ns = self.ladder.decided_mono_ns
         action.cause_recv_mono_ns = self.ladder.cause_recv_mono_ns
-        self.account.push(&action)
-        self.counters.places += 1
-        if intent.layer == 0:
-            self.counters.placed_near_lots += intent.qty_lots
-        self.dirty = True
-        return REJECT_NONE
+        return self.account.push(&action)
 
     cdef bint has_seen_all(self) noexcept nogil:
         # GRINDING reckons what all its orders together may lose: what one ladder wants was added up, but a ladder that
@@ -343,7 +426,8 @@ cdef class Desk(DeskBooks):
         return self.ladder.own_epoch == <uint32_t>self.account.epoch and self.ladder.own_seq >= self.must_see_seq and (
             self.ladder.seq == self.placed_ladder_seq or self.ladder.own_seq >= self.placed_seq)
 
-    cdef void look_around(self, const Intent *intent, Situation *out, int64_t now_ns) noexcept nogil:
+    cdef void look_around(
+            self, const Intent *intent, const Order *instead, Situation *out, int64_t now_ns) noexcept nogil:
         cdef int s = side_index(intent.side), i
         cdef Order *order
         memset(out, 0, sizeof(Situation))
@@ -391,9 +475,12 @@ cdef class Desk(DeskBooks):
                 else &self.account.far_limits[0], self.account.value_e8, self.symbol_id)
         for i in range(self.account.table.live_count[self.symbol_id]):
             order = &self.account.table.slots[self.account.table.live[self.symbol_id][i]]
-            if (order.side == intent.side and order.price_ticks == intent.price_ticks and order.layer == intent.layer
-                    and remaining_lots(order) == intent.qty_lots):
+            if (order != instead and order.side == intent.side and order.layer == intent.layer
+                    and holds_price(order, intent.price_ticks)
+                    and (remaining_lots(order) == intent.qty_lots or coming_lots(order) == intent.qty_lots)):
                 out.same_order_live = True
+        if instead != NULL:
+            out.open_orders -= 1
 
     cdef bint begins_to_wait(self, uint8_t reason) noexcept nogil:
         # Whether neither this turn nor the last one has waited for it before.
@@ -457,13 +544,13 @@ cdef class Desk(DeskBooks):
         cdef Order *order
         cdef int i
         cdef bint clear = True
-        cdef bint fits = self.reducible_lots(take.side) >= min(take.qty_lots, llabs(self.position.position_lots))
+        cdef bint fits = self.reducible_lots(take.side, NULL) >= min(take.qty_lots, llabs(self.position.position_lots))
         for i in range(self.account.table.live_count[self.symbol_id]):
             order = &self.account.table.slots[self.account.table.live[self.symbol_id][i]]
             if order.side == take.side and fits:
                 continue
             if order.side == -take.side and take.price_ticks != NO_PRICE and (
-                    take.side * (take.price_ticks - order.price_ticks) < 0):
+                    take.side * (take.price_ticks - nearest_ticks(order)) < 0):
                 continue
             clear = False
             if not is_leaving(order):

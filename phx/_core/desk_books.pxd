@@ -75,7 +75,7 @@ cdef class DeskBooks:
     cdef uint64_t waiting                            # bit per RejectReason that placing waited for in the last turn
     cdef uint64_t waiting_now                        # the same, of this turn
     cdef void measure_orders(self) noexcept nogil
-    cdef int64_t reducible_lots(self, int side) noexcept nogil
+    cdef int64_t reducible_lots(self, int side, const Order *instead) noexcept nogil
     cdef int64_t allowance_lots(self, int side) noexcept nogil
     cdef void value(self) noexcept nogil
     cdef void hold(self, int64_t until_mono_ns) noexcept nogil

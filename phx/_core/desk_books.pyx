@@ -10,7 +10,7 @@ from phx._core.account cimport Account
 from phx._core.enums cimport REJECT_LATCHED, REJECT_NONE, REJECT_PROTECTION, REJECT_THROTTLE
 from phx._core.market_view cimport MarketView
 from phx._core.measure cimport measure_all
-from phx._core.orders cimport Order, is_live, remaining_lots
+from phx._core.orders cimport Order, is_live, nearest_ticks, remaining_lots
 from phx._core.position cimport pnl_e8, unrealised_ticklots
 from phx._core.protection cimport Rush, note_rush
 from phx._core.records cimport NO_LAYER, ExecEvent, GatewayCounters
@@ -118,9 +118,12 @@ cdef class DeskBooks:
     cdef void measure_orders(self) noexcept nogil:
         measure_all(&self.measure, self.account.table, self.symbol_id)
 
-    cdef int64_t reducible_lots(self, int side) noexcept nogil:
-        # What one more order of this side may have without ever crossing zero.
-        return max(<int64_t>0, -side * self.position.position_lots - self.measure.lots[side_index(side)])
+    cdef int64_t reducible_lots(self, int side, const Order *instead) noexcept nogil:
+        # What one more order of this side, or a live one itself, may have without ever crossing zero.
+        cdef int64_t others = self.measure.lots[side_index(side)]
+        if instead != NULL:
+            others -= remaining_lots(instead)
+        return max(<int64_t>0, -side * self.position.position_lots - others)
 
     cdef int64_t allowance_lots(self, int side) noexcept nogil:
         # By how much this side, live orders included, may add to the position until the account's limits are used up.
@@ -242,9 +245,12 @@ cdef class DeskBooks:
         own.orders = <uint16_t>count_live
         for i in range(count_live):
             order = &self.account.table.slots[self.account.table.live[self.symbol_id][i]]
-            own.intent_id[i], own.price_ticks[i] = order.intent_id, order.price_ticks
+            # One that is being amended may fill at either price. Shown is the nearer one: no quote of the other side
+            # may meet it, and no loss budget forget it. The book can't hold it there yet if that is the new price.
+            own.intent_id[i], own.price_ticks[i] = order.intent_id, nearest_ticks(order)
             own.remaining_lots[i], own.since_mono_ns[i] = remaining_lots(order), order.since_mono_ns
-            own.ts_ack_ns[i], own.side[i], own.layer[i] = order.ts_ack_ns, order.side, order.layer
+            own.ts_ack_ns[i] = order.ts_ack_ns if own.price_ticks[i] == order.price_ticks else 0
+            own.side[i], own.layer[i] = order.side, order.layer
             own.state[i], own.reduce_only[i] = order.state, order.reduce_only
         self.own_writer.publish(own)
         self.dirty = False

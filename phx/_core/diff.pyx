@@ -1,20 +1,20 @@
 """The difference between the orders that are wanted and those that exist.
 
 Prices must be equal exactly. An order that has become smaller than wanted by more than the tolerance is replaced, one
-that is larger than wanted is cut; both by cancel and place. An amend never wins: it goes to the end of the queue even
-when it only shrinks, costs an order count like a placement, and may cancel the order (docs/orders.md). Orders on their
-way out serve nothing, but their price stays taken until the venue has confirmed.
+that is larger than wanted is cut; both by cancel and place, since an amend goes to the end of the queue as well. When
+an amend replaces the two, amend.pyx says. An order that is being amended serves what it will be. Orders on their way
+out serve nothing, but their price stays taken until the venue has confirmed, like the old price of one being amended.
 """
 
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
-from phx._core.orders cimport is_leaving, remaining_lots
+from phx._core.orders cimport coming_lots, coming_ticks, holds_price, is_leaving
 
 
 cdef bint serves(const Order *order, const Wanted *wanted, int index, double qty_tolerance) noexcept nogil:
-    cdef int64_t remaining = remaining_lots(order), qty = wanted.qty_lots[index]
-    return (order.price_ticks == wanted.price_ticks[index]
+    cdef int64_t remaining = coming_lots(order), qty = wanted.qty_lots[index]
+    return (coming_ticks(order) == wanted.price_ticks[index]
             and order.reduce_only == (wanted.reduce_only >> index & 1)
             and remaining <= qty
             and <double>remaining >= <double>qty * (1.0 - qty_tolerance))
@@ -31,9 +31,12 @@ cdef void diff_side(const Wanted *wanted, Order **live, int live_count, int side
         used = False
         for index in range(wanted.layers):
             if is_leaving(live[i]):
-                if live[i].price_ticks == wanted.price_ticks[index]:
+                if holds_price(live[i], wanted.price_ticks[index]):
                     out.occupied |= <uint32_t>1 << index
-            elif not used and not out.served >> index & 1 and serves(live[i], wanted, index, qty_tolerance):
+                continue
+            if live[i].amend_qty_lots and live[i].price_ticks == wanted.price_ticks[index]:
+                out.occupied |= <uint32_t>1 << index
+            if not used and not out.served >> index & 1 and serves(live[i], wanted, index, qty_tolerance):
                 out.served |= <uint32_t>1 << index
                 used = True
         if not used and not is_leaving(live[i]):
@@ -41,7 +44,7 @@ cdef void diff_side(const Wanted *wanted, Order **live, int live_count, int side
     # What is cancelled now holds its price until the venue has confirmed, too.
     for i in range(out.cancels):
         for index in range(wanted.layers):
-            if live[out.cancel[i]].price_ticks == wanted.price_ticks[index]:
+            if holds_price(live[out.cancel[i]], wanted.price_ticks[index]):
                 out.occupied |= <uint32_t>1 << index
     for index in range(wanted.layers):
         if not (out.served | out.occupied) >> index & 1:

@@ -34,5 +34,6 @@ cdef class GatewayCore:
     cdef close_take(self, Desk desk, Order *order, int64_t now_ns)
     cdef void know_venue_order_id(self, Order *order, int64_t venue_order_id, int64_t now_ns)
     cdef void meet_zombie(self, Desk desk, Order *order, int64_t now_ns)
+    cdef back_off_after(self, Desk desk, Order *order, int venue_code, int64_t now_ns)
     cdef on_late_refusal(self, Desk desk, Order *order, int64_t now_ns)
     cdef void publish_account(self, int64_t now_ns)

@@ -10,17 +10,17 @@ from libc.stdlib cimport llabs
 from libc.string cimport memset
 
 from phx._core.account cimport Account
-from phx._core.action cimport ACTION_PLACE, Action
+from phx._core.action cimport ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, Action
 from phx._core.back_off cimport BACK_OFF_ACCOUNT, BACK_OFF_ADDING, BACK_OFF_LATCH, BACK_OFF_SIDE, BackOff, back_off
 from phx._core.desk cimport Desk
 from phx._core.desk_books cimport side_index
 from phx._core.enums cimport (
-    EXEC_ACK, EXEC_AMEND, EXEC_CANCEL, EXEC_EXPIRE, EXEC_FILL, EXEC_FUNDING, EXEC_POSITION, EXEC_REJECT, EXEC_UNKNOWN,
-    JOURNAL_EPOCH, JOURNAL_FILL, JOURNAL_FUNDING, JOURNAL_POSITION, JOURNAL_REPLY, ORDER_CLOSED, ORDER_UNKNOWN,
-    REJECT_LATCHED)
+    EXEC_ACK, EXEC_CANCEL, EXEC_EXPIRE, EXEC_FILL, EXEC_FUNDING, EXEC_POSITION, EXEC_REJECT, EXEC_UNKNOWN,
+    JOURNAL_EPOCH, JOURNAL_FILL, JOURNAL_FUNDING, JOURNAL_POSITION, JOURNAL_REPLY, ORDER_CLOSED,
+    ORDER_PENDING_AMEND, ORDER_UNKNOWN, REJECT_LATCHED)
 from phx._core.histogram cimport record
 from phx._core.orders cimport (
-    ORDER_ABSENT, ORDER_ACCEPTED, ORDER_AMENDED, ORDER_DOUBTED, ORDER_ENDED, ORDER_NOT_FOUND, ORDER_REFUSED,
+    ORDER_ABSENT, ORDER_ACCEPTED, ORDER_AMEND_REFUSED, ORDER_DOUBTED, ORDER_ENDED, ORDER_NOT_FOUND, ORDER_REFUSED,
     ORDER_UNANSWERED, Order, is_leaving, is_live)
 from phx._core.position cimport add_fill
 from phx._core.records cimport Account as AccountRecord
@@ -107,6 +107,7 @@ cdef class GatewayCore:
             order = self.account.table.find(action.intent_id)
             if order != NULL:
                 order.sent_mono_ns = max(order.sent_mono_ns, now_ns)
+        if action.kind != ACTION_CANCEL:
             if action.cause_recv_mono_ns:
                 record(desk.counters.tick_to_wire_ns, now_ns - action.cause_recv_mono_ns)
             if action.decided_mono_ns:
@@ -179,7 +180,7 @@ cdef class GatewayCore:
         if order == NULL:
             return False
         desk = self.desk_by_id[order.symbol_id]
-        if order.request_mono_ns:
+        if order.request_mono_ns and order.amend_qty_lots == 0:
             if order.cancel_mono_ns == 0:
                 record(desk.counters.ack_ns, now_ns - order.request_mono_ns)
             # The place is answered; what may still be on its way is a cancel that left after it.
@@ -215,7 +216,6 @@ cdef class GatewayCore:
         cdef Order *order = self.account.table.find(intent_id)
         cdef Desk desk
         cdef ExecEvent event
-        cdef BackOff wait
         if order == NULL:
             return
         desk = self.desk_by_id[order.symbol_id]
@@ -232,6 +232,11 @@ cdef class GatewayCore:
         memset(&event, 0, sizeof(event))
         event.venue_code = venue_code
         desk.publish_exec(&event, order, EXEC_REJECT, now_ns)
+        self.back_off_after(desk, order, venue_code, now_ns)
+        self.close_take(desk, order, now_ns)
+
+    cdef back_off_after(self, Desk desk, Order *order, int venue_code, int64_t now_ns):
+        cdef BackOff wait
         desk.must_see()
         wait = back_off(venue_code)
         # What was on its way when the venue first said so tells nothing new: a ladder is refused as one.
@@ -250,7 +255,6 @@ cdef class GatewayCore:
             desk.hold(now_ns + wait.wait_ns)
             if wait.scope == BACK_OFF_LATCH:
                 desk.want_latch(REJECT_LATCHED)
-        self.close_take(desk, order, now_ns)
 
     def hold(self, int64_t until_mono_ns):
         """Place nothing on the whole account until then."""
@@ -308,6 +312,9 @@ cdef class GatewayCore:
             if action.kind == ACTION_PLACE:
                 self.on_absent(action.intent_id, now_ns)
                 continue
+            if action.kind == ACTION_AMEND:
+                self.on_not_amended(action.intent_id, now_ns)
+                continue
             order = self.account.table.find(action.intent_id)
             if order != NULL and order.ts_ack_ns:
                 order.request_mono_ns = 0       # all that was on its way is a cancel that has not left yet
@@ -325,6 +332,8 @@ cdef class GatewayCore:
         while self.account.pop(&action):
             if action.kind == ACTION_PLACE:
                 self.on_absent(action.intent_id, now_ns)
+            elif action.kind == ACTION_AMEND:
+                self.on_not_amended(action.intent_id, now_ns)
 
     def on_cancel_reject(self, uint64_t intent_id, int venue_code, int64_t now_ns):
         """The venue refused a cancel. "No such order" proves nothing by itself: filled, closed, or not there yet."""
@@ -338,20 +347,14 @@ cdef class GatewayCore:
             if self.account.table.apply(order, ORDER_NOT_FOUND, now_ns):
                 (<Desk>self.desk_by_id[order.symbol_id]).dirty = True
 
-    def on_amended(self, uint64_t intent_id, int64_t qty_lots, int64_t now_ns):
-        """Somebody else amended an order of ours; phx never does. It counts with the larger quantity, and goes."""
+    def on_not_amended(self, uint64_t intent_id, int64_t now_ns):
+        """An amend is known not to have been done: the order stays as it was."""
         cdef Order *order = self.account.table.find(intent_id)
-        cdef Desk desk
-        cdef ExecEvent event
-        if order == NULL or order.state == ORDER_CLOSED:
+        if order == NULL:
             return
-        desk = self.desk_by_id[order.symbol_id]
-        order.qty_lots = max(order.qty_lots, qty_lots)
-        self.account.table.apply(order, ORDER_AMENDED, now_ns)
-        memset(&event, 0, sizeof(event))
-        desk.publish_exec(&event, order, EXEC_AMEND, now_ns)
-        if order.cancel_mono_ns == 0:
-            desk.cancel(order, now_ns, True)
+        order.request_mono_ns = order.cancel_mono_ns
+        self.account.table.apply(order, ORDER_AMEND_REFUSED, now_ns)
+        (<Desk>self.desk_by_id[order.symbol_id]).dirty = True
 
     # ---- the end of an order -------------------------------------------------------------------------------------
 
@@ -364,6 +367,7 @@ cdef class GatewayCore:
         cdef Order *order = self.account.table.find(intent_id)
         cdef Desk desk
         cdef ExecEvent event
+        cdef bint would_take
         if order == NULL:
             return
         desk = self.desk_by_id[order.symbol_id]
@@ -380,10 +384,18 @@ cdef class GatewayCore:
             self.account.table.apply(order, ORDER_NOT_FOUND, now_ns)
             desk.dirty = True
             return
+        would_take = order.state == ORDER_PENDING_AMEND and order.filled_lots < order.amend_qty_lots
         if self.account.table.apply(order, ORDER_ENDED, now_ns):
             desk.counters.canceled += 1
             memset(&event, 0, sizeof(event))
             event.ts_event_ns = ts_ns
+            if would_take:
+                # A post-only order that would have taken where it was to go: the venue's refusal of that.
+                event.venue_code, event.price_ticks, event.qty_lots = (
+                    POST_ONLY_REFUSED, order.amend_price_ticks, order.amend_qty_lots)
+                desk.publish_exec(&event, order, EXEC_REJECT, now_ns)
+                self.on_late_refusal(desk, order, now_ns)
+                return
             desk.publish_exec(&event, order, EXEC_EXPIRE if expired else EXEC_CANCEL, now_ns)
             if (expired and order.filled_lots == 0 and order.layer != NO_LAYER and not order.reduce_only
                     and now_ns - order.sent_mono_ns < SECOND_NS):

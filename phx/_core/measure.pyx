@@ -3,7 +3,7 @@
 from libc.string cimport memset
 
 from phx._core.enums cimport ORDER_UNKNOWN
-from phx._core.orders cimport Order, OrderTable, remaining_lots
+from phx._core.orders cimport Order, OrderTable, nearest_ticks, remaining_lots
 from phx._core.records cimport NO_PRICE
 
 
@@ -22,5 +22,5 @@ cdef void add_order(Measure *measure, const Order *order) noexcept nogil:
     measure.in_flight += order.request_mono_ns != 0
     measure.unknown[s] += order.state == ORDER_UNKNOWN
     if order.price_ticks != NO_PRICE and (
-            measure.best_ticks[s] == NO_PRICE or order.side * (order.price_ticks - measure.best_ticks[s]) > 0):
-        measure.best_ticks[s] = order.price_ticks
+            measure.best_ticks[s] == NO_PRICE or order.side * (nearest_ticks(order) - measure.best_ticks[s]) > 0):
+        measure.best_ticks[s] = nearest_ticks(order)

@@ -27,7 +27,8 @@ cdef struct Order:
     uint64_t intent_id                  # client order id's counter; 0 = slot never used
     int64_t price_ticks                 # NO_PRICE for a market order
     int64_t qty_lots                    # as placed, or as last amended
-    int64_t amend_qty_lots              # wanted by the amend on its way
+    int64_t amend_price_ticks           # wanted by the amend on its way,
+    int64_t amend_qty_lots              # and its whole quantity; 0 = none is on its way
     int64_t filled_lots                 # 0 <= filled <= qty
     int64_t sent_mono_ns                # when it was placed
     int64_t since_mono_ns               # when it entered its state
@@ -42,6 +43,7 @@ cdef struct Order:
     int64_t reported_mono_ns            # when that count was told
     uint64_t take_n                     # the take it carries out; 0 = a quote
     uint16_t symbol_id
+    uint16_t amends                     # sent so far
     int8_t side                         # Side
     uint8_t layer                       # the ladder's rung; NO_LAYER for a take
     uint8_t state                       # OrderState
@@ -51,6 +53,7 @@ cdef struct Order:
     uint8_t zombie                      # 1 = it did appear, and its end is not known yet
     uint8_t over                        # 1 = the venue said that it ended, but fills of it are missing
     uint8_t refusals_before             # of its desk in a row, when it was acknowledged
+    uint8_t amend_refused               # 1 = the venue refused to amend it: it is replaced instead
     uint8_t unanswered                  # 1 = unknown because a request got no usable answer
 
 cdef inline bint is_live(const Order *order) noexcept nogil:
@@ -64,6 +67,21 @@ cdef inline bint is_leaving(const Order *order) noexcept nogil:
 cdef inline int64_t remaining_lots(const Order *order) noexcept nogil:
     # What may still fill; while an amend is on its way the larger of old and new.
     return max(<int64_t>0, max(order.qty_lots, order.amend_qty_lots) - order.filled_lots)
+
+cdef inline int64_t coming_ticks(const Order *order) noexcept nogil:
+    # Its price once the venue has done what it was asked,
+    return order.amend_price_ticks if order.amend_qty_lots else order.price_ticks
+
+cdef inline int64_t coming_lots(const Order *order) noexcept nogil:
+    # and what will remain of it.
+    return max(<int64_t>0, (order.amend_qty_lots or order.qty_lots) - order.filled_lots)
+
+cdef inline int64_t nearest_ticks(const Order *order) noexcept nogil:
+    # While an amend is on its way it may fill at either price: the one nearer to the market.
+    return order.side * max(order.side * order.price_ticks, order.side * coming_ticks(order))
+
+cdef inline bint holds_price(const Order *order, int64_t price_ticks) noexcept nogil:
+    return order.price_ticks == price_ticks or coming_ticks(order) == price_ticks
 
 cdef class OrderTable:
     cdef Order *slots                            # slot = intent id mod ORDER_SLOTS

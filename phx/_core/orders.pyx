@@ -94,8 +94,11 @@ cdef class OrderTable:
         if event == ORDER_CANCEL_SENT and order.first_cancel_mono_ns == 0:
             order.first_cancel_mono_ns = now_ns
         elif event == ORDER_AMENDED and order.amend_qty_lots:
+            order.price_ticks = order.amend_price_ticks
             order.qty_lots = max(order.amend_qty_lots, order.filled_lots)
             order.amend_qty_lots = 0
+            if order.filled_lots >= order.qty_lots:
+                next_state = NEXT[order.state][<int>ORDER_FILLED]    # the fills were told first
         elif event == ORDER_AMEND_REFUSED:
             order.amend_qty_lots = 0
         if next_state == STAYS or next_state == order.state:

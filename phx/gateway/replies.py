@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 from phx._core.action import ActionKind
+from phx._core.amend_answers import on_amend_reject, on_amended
 from phx._core.gateway import GatewayCore
 from phx.gateway.account import Orders
 from phx.instruments import Instrument
@@ -61,6 +62,17 @@ class Replies:
             self.core.on_accept(intent_id, order.venue_order_id, order.ts_update_ns, now_ns)
         if not order.live:
             self._ended(intent_id, order, now_ns)
+        elif kind == ActionKind.ACTION_AMEND:
+            self._amended(intent_id, order, now_ns)
+
+    def _amended(self, intent_id: int, order: Order, now_ns: int) -> None:
+        instrument = self.by_name.get(order.symbol)
+        if instrument is None:
+            self.core.on_doubt(intent_id, now_ns)
+            return
+        to = instrument.ticks(order.price), instrument.lots(order.qty)
+        if not on_amended(self.core, intent_id, *to, order.ts_update_ns, now_ns):
+            log.error("%s: %s: amended to %s at %s, not by phx", order.symbol, order.coid, order.qty, order.price)
 
     def refused(self, kind: int, intent_id: int, code: int, now_ns: int) -> None:
         """The venue refused for certain."""
@@ -73,6 +85,8 @@ class Replies:
         order = self.core.account.table.order(intent_id)
         if kind == ActionKind.ACTION_PLACE:
             self.core.on_reject(intent_id, code, now_ns)
+        elif kind == ActionKind.ACTION_AMEND:
+            on_amend_reject(self.core, intent_id, code, now_ns)
         else:
             self.core.on_cancel_reject(intent_id, code, now_ns)
         self.on_refusal(advice(code), None if order is None else order["symbol_id"])

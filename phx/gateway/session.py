@@ -256,6 +256,9 @@ class Fallback:
             coids = [self._coid(action) for action in actions]
             return [await self.rest.cancel(symbol, *coids)] if alone else await self.rest.cancel_batch(symbol, coids)
         placements = [self._placement(instrument, action) for action in actions]
+        if actions[0]["kind"] == ActionKind.ACTION_AMEND:
+            (to,) = placements
+            return [await self.rest.amend(symbol, to.coid, to.side, to.qty, to.price, to.reduce_only)]
         if alone:
             return [await self.rest.place(symbol, *msgspec.structs.astuple(placements[0]))]
         self.core.account.note_batch(len(actions), time.monotonic_ns())

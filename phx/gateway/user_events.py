@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 from phx._core import questions
+from phx._core.amend_answers import on_amended
 from phx._core.enums import ExecKind
 from phx._core.gateway import GatewayCore
 from phx.gateway.account import Orders, e8
@@ -97,8 +98,9 @@ class UserEvents:
             if not known and order.status in LIVE:
                 self.on_zombie(order.symbol, order.coid)  # forgotten long ago as closed
         elif order.kind == ExecKind.EXEC_AMEND:
-            log.error("%s: %s: amended, which phx never does", order.symbol, order.coid)
-            self.core.on_amended(intent_id, instrument.lots(order.qty), now_ns)
+            to = instrument.ticks(order.price), instrument.lots(order.qty)
+            if not on_amended(self.core, intent_id, *to, event.ts_event_ns, now_ns):
+                log.error("%s: %s: amended to %s at %s, not by phx", order.symbol, order.coid, order.qty, order.price)
         elif order.kind != ExecKind.EXEC_FILL:
             # A word phx does not know: not trusted to be open or closed.
             log.warning("%s: %s: unknown execution %.20s", order.symbol, order.coid, order.execution)

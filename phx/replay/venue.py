@@ -6,6 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from phx._core.action import ActionKind, TimeInForce
+from phx._core.amend_answers import on_amend_reject, on_amended
 from phx._core.gateway import GatewayCore
 from phx._core.matching import EventKind, Refusal
 from phx._core.matching import TimeInForce as Tif
@@ -20,7 +21,7 @@ from phx.replay.funding import Funding
 from phx.replay.public import PublicFrames
 
 TIF = {TimeInForce.GTX: Tif.TIF_GTX, TimeInForce.IOC: Tif.TIF_IOC, TimeInForce.MARKET: Tif.TIF_MARKET}
-POST_ONLY_REFUSED, UNKNOWN_ORDER, REDUCE_ONLY_REFUSED = -5022, -2011, -2022
+POST_ONLY_REFUSED, UNKNOWN_ORDER, NO_SUCH_ORDER, REDUCE_ONLY_REFUSED = -5022, -2011, -2013, -2022
 SNAPSHOT_LEVELS = 1000
 IDS_APART = 10**9  # order ids of one book begin so far above those of the book before
 
@@ -47,6 +48,23 @@ class CancelRefused(NamedTuple):
 
     def tell(self, gateway: GatewayCore, ts_ns: int, now_ns: int) -> None:
         gateway.on_cancel_reject(self.intent_id, self.code, now_ns)
+
+
+class Amended(NamedTuple):
+    intent_id: int
+    price_ticks: int
+    qty_lots: int
+
+    def tell(self, gateway: GatewayCore, ts_ns: int, now_ns: int) -> None:
+        on_amended(gateway, *self, ts_ns, now_ns)
+
+
+class AmendRefused(NamedTuple):
+    intent_id: int
+    code: int
+
+    def tell(self, gateway: GatewayCore, ts_ns: int, now_ns: int) -> None:
+        on_amend_reject(gateway, self.intent_id, self.code, now_ns)
 
 
 class Ended(NamedTuple):
@@ -190,7 +208,7 @@ class Venue:
             return self._place(action)
         if action["kind"] == ActionKind.ACTION_CANCEL:
             return self._cancel(action["intent_id"], self.traded[action["symbol_id"]])
-        raise ValueError(f"the venue of a session takes no action of kind {action['kind']}")
+        return self._amend(action)
 
     def _place(self, action: dict) -> list:
         symbol, intent_id, side = self.traded[action["symbol_id"]], action["intent_id"], action["side"]
@@ -240,6 +258,18 @@ class Venue:
         self.overlay(symbol).cancel_order(order_id)
         return self._said(symbol)
 
+    def _amend(self, action: dict) -> list:
+        symbol, intent_id, symbol_id = self.traded[action["symbol_id"]], action["intent_id"], action["symbol_id"]
+        order_id = self.order_ids.get(intent_id)
+        if order_id is None:
+            return [AmendRefused(intent_id, NO_SUCH_ORDER)]
+        order = self.open[order_id]
+        more_lots = action["qty_lots"] - order.filled_lots - order.remaining_lots
+        if order.reduce_only and more_lots > max(0, self._reducible_lots(symbol_id, order.side, True)):
+            return [AmendRefused(intent_id, REDUCE_ONLY_REFUSED)]
+        self.overlay(symbol).amend_order(order_id, action["price_ticks"], action["qty_lots"])
+        return self._said(symbol)
+
     def _said(self, symbol: str) -> list:
         """Return what the events since the last call mean to those whose orders they are about."""
         said = []
@@ -251,6 +281,9 @@ class Venue:
                 for order_id, maker in ((event.order_id, False), (event.maker_id, True)):
                     if order_id:
                         said.append(self._fill(self.instruments[symbol], order_id, event, maker))
+            elif event.kind == EventKind.EVENT_AMENDED:
+                order.price_ticks, order.remaining_lots = event.price_ticks, event.remaining_lots
+                said.append(Amended(order.intent_id, event.price_ticks, event.qty_lots))
             elif event.kind in (EventKind.EVENT_CANCELED, EventKind.EVENT_EXPIRED):
                 self._forget(event.order_id)
                 expired = event.kind == EventKind.EVENT_EXPIRED

@@ -182,7 +182,9 @@ class AccountRest(PublicRest, Protocol):
     async def place_batch(self, symbol: str, placements: Sequence[Placement]) -> list[Order | VenueError]:
         """Place a few orders in one request; return what became of each, in their order."""
 
-    async def amend(self, symbol: str, coid: str, side: int, qty: str, price: str) -> Order: ...
+    async def amend(
+        self, symbol: str, coid: str, side: int, qty: str, price: str, reduce_only: bool = False
+    ) -> Order: ...
 
     async def order_status(self, symbol: str, coid: str) -> Order: ...
 

@@ -152,12 +152,11 @@ cdef class OrderEncoder:
             add(&request, b"quantity", 8, value.bytes, value.size, True)
         write_number(&value, self.recv_window_ms)
         add(&request, b"recvWindow", 10, value.bytes, value.size, False)
-        if place:
-            if action.reduce_only:
-                add(&request, b"reduceOnly", 10, b"true", 4, True)
-            if action.time_in_force != GTX:
-                # The venue's default would let our own taking order kill the quote it meets.
-                add(&request, b"selfTradePreventionMode", 23, b"EXPIRE_TAKER", 12, True)
+        if action.kind != ACTION_CANCEL and action.reduce_only:
+            add(&request, b"reduceOnly", 10, b"true", 4, True)
+        if place and action.time_in_force != GTX:
+            # The venue's default would let our own taking order kill the quote it meets.
+            add(&request, b"selfTradePreventionMode", 23, b"EXPIRE_TAKER", 12, True)
         if action.kind != ACTION_CANCEL:
             if action.side > 0:
                 add(&request, b"side", 4, b"BUY", 3, True)

@@ -185,9 +185,11 @@ class Rest(Http):
         body = await self.send("POST", "/fapi/v1/batchOrders", params, weight=PLACE_BATCH_WEIGHT, signed=True)
         return read_legs(body, [new.coid for new in placements], "batch of orders")
 
-    async def amend(self, symbol: str, coid: str, side: int, qty: str, price: str) -> Order:
+    async def amend(self, symbol: str, coid: str, side: int, qty: str, price: str, reduce_only: bool = False) -> Order:
         params = (("symbol", symbol), ("side", SIDE_WORDS[side]), ("quantity", qty), ("price", price))
         params += (("origClientOrderId", coid),)
+        if reduce_only:
+            params += (("reduceOnly", "true"),)
         body = await self.send("PUT", "/fapi/v1/order", params, weight=0, signed=True)
         return read_result(_order, body, "amend").order()
 
