@@ -6,6 +6,7 @@ no other limit is lifted, and what does not fit into them is refused.
 """
 
 from decimal import Decimal
+from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -37,6 +38,11 @@ def scaled(config):
                 section = section[step]
             scale(section, key, share)
     return msgspec.convert(tree, type(config), strict=False)
+
+
+def scales(path: str) -> bool:
+    """Return whether a field of the configuration, by its path, is among those that a canary scales."""
+    return any(fnmatchcase(path, f"symbols.*.{name}") for name in OF_A_SYMBOL)
 
 
 def scale(section: dict, key: str, share: Decimal) -> None:

@@ -87,13 +87,12 @@ def latched(name: str = "") -> Callable[[Sightings], Incidents]:
 # ---- counters: an incident is that one rose
 
 
-def counted(kind: str, field: str, text: str, at_least: int = 1) -> Callable[[Sightings], Incidents]:
+def counted(kind: str, field: str, text: str) -> Callable[[Sightings], Incidents]:
     """kind: feed, quoter, gateway (one block per symbol) or process. text: with {n}, how many, and {who}."""
 
     def look(seen: Sightings) -> Incidents:
-        risen = {who: n for who, n in seen.risen(kind, field).items() if n >= at_least}
-        symbol = (lambda who: "") if kind == "process" else (lambda who: who)
-        return {who: (symbol(who), text.format(n=n, who=who)) for who, n in risen.items()}
+        risen = seen.risen(kind, field).items()
+        return {who: ("" if kind == "process" else who, text.format(n=n, who=who)) for who, n in risen}
 
     return look
 

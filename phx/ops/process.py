@@ -20,7 +20,7 @@ from phx.ops.journal import JournalDrain, JournalRefused
 from phx.ops.metrics import Metrics, serve
 from phx.ops.override import OverrideKeeper
 from phx.ops.publish import OperatorPublisher, ParamsPublisher
-from phx.ops.reload import adopted, changes, flat, put_back, raised_limits, with_values
+from phx.ops.reload import adopted, changes, flat, put_back, raised_limits, waiting, with_values
 from phx.ops.snapshot import Snapshots, body_of
 from phx.ops.watch import Watched
 from phx.params import ParamsError
@@ -208,8 +208,8 @@ class Ops:
             self.override.end()
         before, effective = flat(self.config), wanted
         if not confirmed:
-            waiting = {path: before[path] for path in raised}
-            effective = put_back(with_values(wanted, waiting), self.override.over())
+            held = with_values(wanted, waiting(self.config, wanted, raised))
+            effective = put_back(held, self.override.over())
         self.unconfirmed = [] if confirmed else raised
         text = f"; raised limits wait for `phx reload --raise`: {', '.join(raised)}" if self.unconfirmed else ""
         if effective == self.config and not confirmed:

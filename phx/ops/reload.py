@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from phx import canary
 from phx.config import Config, SymbolConfig
 
 # Adopted at once, through the params segments or by ops itself. Everything else needs a restart.
@@ -100,6 +101,17 @@ def raised_limits(old: Config, new: Config) -> list[str]:
     return raised + [f"symbols.{symbol}.risk.max_order_qty" for symbol in grown]
 
 
+def waiting(old: Config, new: Config, raised: list[str]) -> dict[str, object]:
+    """Return path → value of what stays as it is while limits wait to rise: these, and what hangs on them."""
+    before, paths = flat(old), set(raised)
+    if "limits.canary" in raised:
+        paths |= {path for path in flat(new) if canary.scales(path)}
+    for symbol in old.symbols:
+        if f"symbols.{symbol}.risk.max_order_qty" in raised:
+            paths |= {f"symbols.{symbol}.ladder.{key}" for key in ("near.size", "far.size", "max_merge")}
+    return {path: before[path] for path in paths if path in before}
+
+
 def derived_qty(entry: SymbolConfig) -> Decimal:
     """Return the largest order as its ladder's sizes give it; 0 when it is configured."""
     ladder = entry.ladder
@@ -122,7 +134,7 @@ def put_back(config: Config, former: dict[str, object]) -> Config:
 
 
 def is_limit(path: str) -> bool:
-    return path.startswith("limits.max_") or any(fnmatchcase(path, pattern) for pattern in LIMITS)
+    return path.startswith(("limits.max_", "limits.canary")) or any(fnmatchcase(path, pattern) for pattern in LIMITS)
 
 
 def allows_more(path: str, before: float, after: float) -> bool:

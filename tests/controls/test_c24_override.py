@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 from gateway_rig import Rig
-from written_instance import TABLE
+from written_instance import TABLE, Written
 
 from phx import config as configuration
 from phx import overrides
@@ -73,6 +73,12 @@ class Lives:
         self.ops.turn(0.0)
         self.ops.mind_override()
         self.instance = Instance(config)
+
+    def prices(self) -> None:
+        """Let the market have a price, which a canary needs."""
+        Written(configuration.load(self.path, {})).publish(
+            "bbo.BTCUSDC", bid_price_ticks=600000, ask_price_ticks=600001
+        )
 
     def said(self, **fields):
         answers = []
@@ -194,6 +200,31 @@ def test_what_is_confirmed_for_good_stays(overridden, clock):
     overridden.ops.mind_override()
     overridden.begin(RAISED)
     assert overridden.lots() == 600
+
+
+def test_a_canary_s_end_waits_as_a_whole_and_an_override_of_it_goes_back_as_a_whole(lives, clock):
+    lives.prices()
+    lives.begin(TEXT.replace("limits: {", "limits: {canary: 0.01, "))
+    assert lives.lots() == 3
+    lives.write(TEXT)
+    answer = lives.said()
+    assert answer.ok and lives.lots() == 3 and "limits.canary" in answer.text
+    assert lives.said(reason="raise", for_s=900).ok and lives.lots() == 300
+    clock.add_s = 900
+    lives.ops.mind_override()
+    assert lives.lots() == 3 and lives.instance.newest("params.BTCUSDC")["near_size_lots"] == 1
+    assert lives.said(reason="raise").ok and lives.lots() == 300
+
+
+def test_larger_orders_wait_too_and_can_be_had_for_a_while(lives, clock):
+    lives.write(TEXT.replace("0.006", "0.012"))
+    assert "risk.max_order_qty" in lives.said().text
+    assert lives.instance.newest("params.BTCUSDC")["near_size_lots"] == 6
+    assert lives.said(reason="raise", for_s=900).ok
+    assert lives.instance.newest("params.BTCUSDC")["near_size_lots"] == 12
+    clock.add_s = 900
+    lives.ops.mind_override()
+    assert lives.instance.newest("params.BTCUSDC")["max_order_lots"] == 13
 
 
 def test_a_configuration_that_asks_for_no_more_forgets_it(overridden, clock):
