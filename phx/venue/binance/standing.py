@@ -167,7 +167,9 @@ async def locked(rest: Rest) -> dict[str, list[str]]:
 async def try_order(rest: Rest, instrument, mark: Decimal) -> bool:
     """Have the venue check, without placing it, the smallest post-only bid one percent below the mark price."""
     ticks = instrument.ticks_floor(mark * Decimal("0.99"))
+    ticks -= ticks % instrument.price_step
     lots = max(instrument.min_qty_lots, -(-instrument.min_notional_ticklots // max(1, ticks)))
+    lots += -lots % instrument.qty_step
     params = (
         ("symbol", instrument.symbol),
         ("side", SIDE_WORDS[1]),
