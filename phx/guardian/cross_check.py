@@ -26,7 +26,7 @@ PERIOD_S = 4.0  # positions weigh 5, a symbol's orders 1: at most 150 a minute, 
 ORDERS_AT_ONCE = 5  # symbols whose orders are asked for at one look, in turn
 SETTLED_NS = 2_000_000_000  # an order that the venue acknowledged is missed when it is as it is for so long
 TOLD_LOOKS = 2  # in a row that found the same
-LATCH_LOOKS, LATCH_NS = 3, 15_000_000_000  # the gateway finds by itself what is missing within ten seconds
+LATCH_LOOKS, LATCH_NS = 3, 30_000_000_000  # within twenty the gateway takes the venue's word by itself
 
 log = logging.getLogger("phx.guardian")
 
