@@ -15,7 +15,7 @@ from pathlib import Path
 
 from phx import topology
 from phx._core.edge.bell import Bell, Ringer
-from phx.segment import Segment, SegmentMissing, SegmentRefused, private_folder
+from phx.segment import Segment, SegmentFull, SegmentMissing, SegmentRefused, private_folder
 
 EXIT_OK = 0
 EXIT_AGAIN = 1  # supervisord starts us anew
@@ -250,6 +250,9 @@ def run(name: str, config, body) -> int:
     except Anew as error:
         log.warning("%s: %s; beginning anew", name, error)
         return EXIT_ANEW
+    except SegmentFull as error:
+        log.error("%s: %s; make room, or trade fewer symbols", name, error)
+        return EXIT_AGAIN
     except SystemExit as error:
         return int(error.code or 0)
     except Exception:

@@ -25,6 +25,10 @@ class SegmentMissing(OSError):
     """The segment's file is not there (yet)."""
 
 
+class SegmentFull(OSError):
+    """There is no room for a segment."""
+
+
 class SegmentRefused(ValueError):
     """The file is there but is not what this code, boot or instance may read; says what was found and expected."""
 
@@ -80,7 +84,7 @@ class Segment:
             try:
                 os.posix_fallocate(fd, 0, size)
             except OSError as error:
-                raise OSError(error.errno, f"no room for {size} bytes: {error.strerror}", str(path)) from None
+                raise SegmentFull(error.errno, f"no room for {size} bytes: {error.strerror}", str(path)) from None
             segment = cls(path, dtype, fd, writable=True)
             header = segment.header[0]
             header["magic"] = MAGIC

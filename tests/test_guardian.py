@@ -392,7 +392,7 @@ def test_a_cancel_that_cannot_be_proven_says_so(scene):
     scene.venue.keep_orders = True
     scene.venue.orders["BTCUSDC"] = ["phxs-00-1-1"]
     answer = scene.ask("cancel-all", "BTCUSDC")
-    assert not answer.ok and answer.text == "NOT PROVEN EMPTY: BTCUSDC"
+    assert not answer.ok and answer.text.startswith("NOT PROVEN EMPTY: BTCUSDC")
 
 
 def test_a_request_that_makes_no_sense_changes_nothing(scene):

@@ -15,7 +15,7 @@ from phx import key_handover, topology
 from phx.latches import Latches
 from phx.ops import session, supervisor
 from phx.ops.crash_loop import guarded
-from phx.process import EXIT_AGAIN, EXIT_LOCKED, EXIT_OK, EXIT_STAY_DOWN, Lock
+from phx.process import EXIT_AGAIN, EXIT_ANEW, EXIT_LOCKED, EXIT_OK, EXIT_STAY_DOWN, Lock
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -208,6 +208,15 @@ def test_processes_that_supervisord_left_behind_are_ended_by_down(started, insta
     assert not instance_config.shm_folder().exists()
 
 
+def test_a_start_without_room_for_the_segments_is_refused(instance_config, programs, monkeypatch):
+    usage = type("Usage", (), {"free": 1024})
+    monkeypatch.setattr(session.host_checks.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(session.host_checks, "is_ram", lambda path: True)
+    with pytest.raises(session.StartRefused, match=r"shared memory: .* free in .*; make room"):
+        session.prepare(instance_config, Path("c"))
+    assert not instance_config.shm_folder().exists()
+
+
 @pytest.mark.system
 def test_what_a_dead_run_left_is_cleared_before_a_start(instance_config, programs, tmp_path):
     folder = instance_config.shm_folder()
@@ -276,6 +285,17 @@ def test_clean_ends_and_held_locks_are_no_crash_loop(instance_config, monkeypatc
     for status in (EXIT_OK, EXIT_LOCKED) * 10:
         assert guarded("gateway", instance_config, lambda status=status: status) == status
     assert Latches(instance_config.run_folder()).all() == []
+
+
+def test_lives_that_end_to_begin_anew_are_no_crashes_but_a_quarrel_when_they_do_nothing_else(instance_config):
+    statuses = []
+    for status in (EXIT_ANEW, EXIT_AGAIN) * 3:
+        statuses.append(guarded("feed.main", instance_config, lambda status=status: status))
+    assert statuses == [EXIT_ANEW, EXIT_AGAIN] * 3 and Latches(instance_config.run_folder()).all() == []
+    statuses = [guarded("feed.main", instance_config, lambda: EXIT_ANEW) for _ in range(3)]
+    assert statuses == [EXIT_ANEW] * 2 + [EXIT_STAY_DOWN]
+    (latch,) = Latches(instance_config.run_folder()).all()
+    assert latch.reason == "began anew 6 times within 60 s"
 
 
 def test_a_process_killed_again_and_again_counts_too(instance_config):

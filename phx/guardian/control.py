@@ -122,7 +122,9 @@ class Control:
         symbols = [request.symbol] if request.symbol else self.actions.symbols
         proven = await self.actions.cancel_all(symbols)
         names = ", ".join(symbols)
-        text = f"no order of ours is open on {names}" if proven else f"NOT PROVEN EMPTY: {names}"
+        text = f"no order of ours is open on {names}"
+        if not proven:
+            text = f"NOT PROVEN EMPTY: {names}: the venue did not say so in time; the gateway goes on cancelling"
         return Answer(proven and not unlatched, text + unlatched)
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from phx import topology
 from phx.control import AuditLog
+from phx.findings import Verdict
 from phx.latches import Latches
-from phx.ops import recordings, supervisor
+from phx.ops import host_checks, recordings, supervisor
 from phx.ops import summary as report
 from phx.ops.figures import figures
 from phx.ops.instance import Instance
@@ -64,6 +65,11 @@ def prepare(config, config_path: Path) -> Lock:
         lock.release()
         raise StartRefused(f"a supervisord answers at {supervisor.socket_path(config)}; `phx down` ends it")
     clear_shared_memory(config)
+    room = host_checks.shared_memory(config)
+    if room.verdict == Verdict.FAIL:
+        lock.release()
+        remove_shared_memory(config)
+        raise StartRefused(room.line)
     (config.run_folder() / "operator.json").unlink(missing_ok=True)
     # Whoever starts an instance means its configuration; from then on limits rise only by `phx reload --raise`.
     (config.run_folder() / "limits.json").unlink(missing_ok=True)
