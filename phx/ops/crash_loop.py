@@ -34,7 +34,7 @@ def guarded(name: str, config, live: Callable[[], int]) -> int:
         take_back(folder, name)
         time.sleep(LOCKED_PAUSE_S)
     elif status == EXIT_ANEW:
-        forget(folder, name)
+        take_back(folder, name)
         if note_exit(folder, f"{name}.anew", MOST_ANEW, settings.crash_loop_s):
             forget(folder, f"{name}.anew")
             return stay_down(folder, name, f"began anew {MOST_ANEW} times within {settings.crash_loop_s:.0f} s")
