@@ -5,11 +5,13 @@ compared with the moment at which the venue was told to misbehave; three times t
 """
 
 import time
+from decimal import Decimal
 
+import msgspec
 import pytest
 from conftest import isolated
 
-from phx._core.enums import Mode
+from phx.instruments import read_table, write_table
 from phx.latches import Latches
 
 from .hurt import Hurt, campaign_config
@@ -25,7 +27,9 @@ OLDEST_MS = 1000  # market data that is quoted on (quoting.max_data_age_ms)
 SEEN_MS = 100  # from too old to cancelled at the venue
 STREAM_FOUND_S = 3.0  # a user stream that says nothing although orders are placed
 CLOCK_S = 2.0  # until the venue's time is learnt anew
+REQUANTISED_S = 5.0  # from other filters to quotes by them
 TOLERANCE = 3
+LAYERS = 6  # a side has in campaign_config
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +41,11 @@ def phx(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def quoting_and_exact_afterwards(request, phx):
+def quoting_and_exact_afterwards(phx):
     """Every test begins while both symbols are quoted, and ends with books that are the venue's."""
     phx.wait_quoting()
     yield
-    if request.node.name != "test_another_grid_latches_the_symbol_and_says_what_changed":
-        phx.wait_quoting()
+    phx.wait_quoting()
     assert Killer(phx, 1).books_wrong() == []
     assert mistakes_in(phx.history(), {}, phx.instruments(), phx.config) == []
 
@@ -133,11 +136,38 @@ def test_a_halted_symbol_is_left_alone_and_resumed_when_it_trades_again(phx):
     assert not Latches(phx.config.run_folder()).all()
 
 
-def test_another_grid_latches_the_symbol_and_says_what_changed(phx):
-    with phx.fault("filters", symbol=BTC, tick=10):
-        wait_until(lambda: Latches(phx.config.run_folder()).all(), TOLERANCE * 5, "a latch")
-        (latch,) = Latches(phx.config.run_folder()).all()
-        assert latch.symbol == BTC and "tick_size 0.1 -> 1.0" in latch.reason
-        wait_until(lambda: phx.open_ids(BTC) == set(), 5, "no order of the old grid")
-        wait_until(lambda: Mode(phx.newest(f"state.{BTC}")["mode"]) == Mode.MODE_HALTED, 5, "HALTED")
-        wait_until(lambda: phx.quoting(ETH), 10, "the other symbol quoted")
+def on_grid(phx, price_grid: str, qty_grid: str) -> bool:
+    """Return whether both sides are quoted and every open order of ours lies on a grid."""
+    rows = phx.ledger()["symbols"][BTC]["open"]
+    prices, sizes = (all(Decimal(o[name]) % Decimal(grid) == 0 for o in rows) for name, grid in (
+        ("price", price_grid), ("origQty", qty_grid)))  # fmt: skip
+    return prices and sizes and {o["side"] for o in rows} == {"BUY", "SELL"}
+
+
+def test_other_filters_are_quoted_by_while_it_runs(phx):
+    refused, pids = phx.refused(), phx.pids()
+    with phx.fault("filters", symbol=BTC, tick=10, step=2, notional=2):
+        wait_until(lambda: on_grid(phx, "1", "0.002"), TOLERANCE * REQUANTISED_S, "quotes on the new grid")
+        assert Killer(phx, 1).books_wrong() == []
+    grid = {code: phx.refused().get(code, 0) - refused.get(code, 0) for code in ("-1111", "-4014", "-4023", "-4164")}
+    # No more than one ladder: what was on its way when the first refusal came.
+    assert sum(grid.values()) <= 2 * (LAYERS + 1)
+    assert phx.pids() == pids and not Latches(phx.config.run_folder()).all()
+
+
+def test_a_finer_grid_begins_a_new_life_in_finer_units_with_the_same_books(phx):
+    """A feed's word that the market is on a finer grid: the same way as when the venue says so."""
+    table_path = phx.config.shm_folder() / "instruments.main.json"
+    table, pids, before = read_table(table_path), phx.pids(), phx.refused()
+    btc = table[BTC]
+    units = {"tick_size": btc.tick_size / 5, "lot_size": btc.lot_size / 2}
+    steps = {"price_step": btc.price_step * 5, "qty_step": btc.qty_step * 2}
+    write_table(table_path, (table | {BTC: msgspec.structs.replace(btc, **units, **steps)}).values())
+    concerned = ("feed.main", f"quoter.{BTC}", "gateway")
+    for name in concerned:
+        wait_until(lambda name=name: phx.is_back(name, pids[name]), 40, f"another {name}")
+    wait_until(lambda: phx.quoting(BTC) and phx.quoting(ETH), 40, "quotes of the new lives")
+    assert phx.pids() == pids | {name: phx.pid(name) for name in concerned}
+    assert phx.instruments()[BTC].lot_size == units["lot_size"]
+    assert {code for code in phx.refused() if phx.refused()[code] != before.get(code)} <= {"-5022"}
+    assert not Latches(phx.config.run_folder()).all()
