@@ -6,6 +6,7 @@ guardian (with its real dead man's switch), ops, and a quoter of each symbol.
 
 import asyncio
 import contextlib
+import shutil
 import signal
 import time
 from collections import Counter
@@ -238,6 +239,7 @@ class Storm:
 
     async def __aenter__(self) -> "Storm":
         await self.stack.__aenter__()
+        self.stack.callback(shutil.rmtree, self.config.shm_folder(), ignore_errors=True)
         self.signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
         self.stack.callback(lambda: [signal.signal(*kept) for kept in self.signals.items()])
         keys.load(self.config)  # makes the simulator's
