@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from .cells import FAULTS, PAIR, Bound, Cell, bound_of, is_last
+from .cells import FAULTS, FENCED_AFTER_S, PAIR, Bound, Cell, bound_of, is_last
 from .hurt import Hurt, campaign_config
 from .judgement import PREFIX, Lives, mistakes_in
 from .running import wait_until, yaml_of
@@ -27,6 +27,8 @@ BOOKS_WITH_FAULT_S = 35.0  # what only the account's history of trades still tel
 NOTICED_WITHIN_S = 1.0  # an order of ours that the gateway does not know: only on its way from one to the other
 RECONCILED_WITHIN_S = 12.0  # a venue that says it has cancelled and has not: the open orders are compared each 10 s
 NO_GUARDIAN_MS = 1000.0  # nothing is added once the guardian is gone for longer
+ASKING_S = 0.15  # how long the venue takes over each question while a gateway wakes up: it knows nothing new before
+WORKING = ("quoting", "fills", "reload")  # stages in which a gateway that wakes up would go on
 ENDED_WITHIN_S = 10.0  # a process that has released its lock still has to end
 
 
@@ -43,6 +45,7 @@ class Result:
     safe_ms: float | None = None  # and the gateway has proven and reconciled everything
     quoting_ms: float | None = None  # and both sides of every symbol are quoted
     adding_ms: float | None = None  # with a guardian that is stopped: the last order that could add was accepted
+    woken_ms: float | None = None  # a gateway that hung was woken, and can know nothing new for ASKING_S
     wrong: list[str] = field(default_factory=list)
 
     def as_row(self) -> dict:
@@ -82,7 +85,10 @@ class Killer:
         stage = Stage(phx, cell.process.partition("+")[0])
         before = phx.pids()
         fault = phx.fault(cell.fault, **FAULTS[cell.fault]) if cell.fault else contextlib.nullcontext()
-        with fault, getattr(stage, cell.stage)() as result.hit:
+        hung = cell.process == "gateway" and 0 < result.hold_s < FENCED_AFTER_S
+        wakes = hung and cell.stage in WORKING and not cell.fault
+        asking = phx.fault("slow_request", of="query", delay_s=ASKING_S) if wakes else contextlib.nullcontext()
+        with fault, asking, getattr(stage, cell.stage)() as result.hit:
             epoch = phx.epoch()
             old = {name: phx.pid(name) for name in cell.process.split("+")}
             at_ms = time.time() * 1000
@@ -91,9 +97,13 @@ class Killer:
                 try:
                     time.sleep(result.hold_s)
                 finally:
+                    woken_ms = time.time() * 1000 - at_ms
                     for pid in old.values():
                         with contextlib.suppress(ProcessLookupError):
                             os.kill(pid, signal.SIGCONT)
+                if wakes:
+                    result.woken_ms = woken_ms
+                    time.sleep(ASKING_S)
         if is_last(cell):
             return self.last(result, at_ms, epoch, bound)
         self.recover(result, old, at_ms)
@@ -131,10 +141,17 @@ class Killer:
             result.quoting_ms = None if quoting is None else max(0.0, quoting - at_ms)
         if cell.process == "guardian" and cell.signal == "STOP" and cell.stage != "shutdown":
             result.adding_ms = last_adding_ms(lives, phx.instruments(), at_ms, at_ms + 1000 * result.hold_s) - at_ms
+        if result.woken_ms is not None:
+            result.wrong += self.early_orders(lives, at_ms + result.woken_ms)
         result.wrong += self.books_wrong(BOOKS_WITH_FAULT_S if cell.fault else BOOKS_WITHIN_S)
         result.wrong += self.orphans(RECONCILED_WITHIN_S if cell.fault else NOTICED_WITHIN_S)
         refused = {} if cell.fault else phx.refused()
         result.wrong += mistakes_in(history, refused, phx.instruments(), phx.config)
+
+    def early_orders(self, lives: Lives, woken_ms: float) -> list[str]:
+        """Return the complaint about orders that a gateway placed on what it knew before it hung."""
+        last_ms = last_adding_ms(lives, self.phx.instruments(), woken_ms, woken_ms + 1000 * ASKING_S)
+        return [f"placed {last_ms - woken_ms:.0f} ms after it woke, before it asked"] if last_ms > woken_ms else []
 
     def wait_gone(self, cell: Cell, bound: Bound, epoch: int, at_ms: float) -> float | None:
         """Return when what was open had gone, None = not within a multiple of the bound."""
