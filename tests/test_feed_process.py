@@ -16,6 +16,7 @@ from phx._core.enums import BookFlag, TapeKind, TradeOrigin
 from phx._core.ring import OK, RingReader
 from phx.config import ProcessConfig
 from phx.feed.process import main
+from phx.process import EXIT_ANEW
 from phx.segment import Segment, SegmentMissing
 
 pytestmark = pytest.mark.timeout(60)
@@ -73,12 +74,17 @@ def feed(instance_config, request):
     wait = ProcessConfig(wait=getattr(request, "param", "block"))
     processes = msgspec.structs.replace(instance_config.processes, feed=wait)
     instance_config = msgspec.structs.replace(instance_config, processes=processes)
-    child = multiprocessing.get_context("spawn").Process(target=run_feed, args=(instance_config,))
-    child.start()
+    child = start_feed(instance_config)
     yield instance_config
     os.kill(child.pid, signal.SIGTERM)
     child.join(10)
     assert child.exitcode == 0
+
+
+def start_feed(config):
+    child = multiprocessing.get_context("spawn").Process(target=run_feed, args=(config,))
+    child.start()
+    return child
 
 
 def run_feed(config):
@@ -244,3 +250,35 @@ async def test_hostile_frames_are_counted_and_change_nothing(feed):
         assert counters["frames_refused"][0] == len(hostile)
         assert venue.connections["public"] == 1
         steps.cancel()
+
+
+async def test_a_market_off_the_listed_grid_is_void_until_the_next_life_reads_it_in_finer_ticks(instance_config):
+    market = Market(instance_config.traded())
+    before = market.price
+    finer = lambda n: before(n)[:-1] + "5"  # noqa: E731
+    async with venue_for(instance_config, market) as venue, asyncio.TaskGroup() as tasks:
+        child = start_feed(instance_config)
+        books = Reader(instance_config, "book", records.BOOK)
+        await venue.wait_for(f"{LOWER}@depth@100ms")
+        steps = tasks.create_task(keep_stepping(market, venue))
+        coarse = await books.until(synced)
+        market.price = finer
+        await books.until(void)
+        async with asyncio.timeout(30):
+            while child.exitcode is None:
+                await asyncio.sleep(0.05)
+        assert child.exitcode == EXIT_ANEW
+        child = start_feed(instance_config)
+        async with asyncio.timeout(30):
+            while not books.segment.replaced():
+                await asyncio.sleep(0.05)
+        again = Reader(instance_config, "book", records.BOOK)
+        book = await again.until(synced)
+        assert book["bid_price_ticks"][0] == 6_000_000 + 10 * (book["update_id"] - 1) + 5
+        assert coarse["bid_price_ticks"][0] == 600_000 + coarse["update_id"] - 1
+        assert again.segment.units_hash not in (0, books.segment.units_hash)
+        table = instruments.read_table(instance_config.shm_folder() / "instruments.main.json")
+        assert (table[SYMBOL].price_text(1), table[SYMBOL].price_step) == ("0.01", 10)
+        steps.cancel()
+    os.kill(child.pid, signal.SIGTERM)
+    child.join(10)

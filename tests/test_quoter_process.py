@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+import msgspec
 import numpy as np
 import pytest
 from quoting import INSTRUMENT, bbo, book, own
@@ -15,9 +16,10 @@ from phx import topology
 from phx._core import records
 from phx._core.enums import Mode, Reason
 from phx._core.ring import RingReader, RingWriter
+from phx.instruments import write_table
 from phx.latches import Latches
 from phx.params import params_record
-from phx.process import EXIT_OK
+from phx.process import EXIT_ANEW, EXIT_OK
 from phx.quoter.process import last_state, main
 from phx.segment import Segment, SegmentMissing
 
@@ -39,6 +41,7 @@ class World:
         self.segments: dict[str, Segment] = {}
         self.writers: dict[str, RingWriter] = {}
         self.update_id = 0
+        self.instrument = None  # in whose units everything is counted, where that is said
         self.stopping = threading.Event()
         self.feeder = threading.Thread(target=self.feed, daemon=True)
         self.quoter = None
@@ -47,6 +50,8 @@ class World:
         """Write a segment from now on; a second time is a restart of its writer."""
         row = topology.kind_of(name)
         self.segments[name] = Segment.create(self.folder, name, row.record, row.slots)
+        if self.instrument is not None and name.endswith(".BTCUSDC"):
+            self.segments[name].count_in(self.instrument.units_hash)
         if name.partition(".")[0] != "process":
             self.writers[name] = RingWriter(self.segments[name].memory, row.record)
 
@@ -195,3 +200,41 @@ def test_a_killed_quoter_comes_back_with_a_new_epoch_and_begins_warm(world):
     )
     assert again["bid_layers"] == first["bid_layers"]
     assert world.quoting_state()["sigma_30m"] == state["sigma_30m"]
+
+
+def test_no_quoter_trades_on_a_feed_or_by_parameters_of_other_units(world):
+    finer = msgspec.structs.replace(INSTRUMENT, tick_size=INSTRUMENT.tick_size / 10, price_step=10)
+    world.instrument = finer
+    write_table(world.folder / "instruments.main.json", [finer])
+    world.begin_gateway(epoch=3)
+    world.begin_ops()
+    world.instrument = INSTRUMENT  # a feed of the old units, between a quoter and a gateway of the new ones
+    world.begin_feed()
+    world.begin_quoter()
+    ladder = world.wait_for("without a market", lambda ladder: ladder["mode"] == Mode.MODE_PAUSED)
+    assert not ladder["bid_layers"] and not ladder["ask_layers"]
+    # Now the feed's units are everybody's: a quoter of the others does not stay.
+    write_table(world.folder / "instruments.main.json", [INSTRUMENT])
+    world.quoter.join(PATIENCE_S)
+    assert world.quoter.exitcode == EXIT_ANEW
+    world.begin_gateway(epoch=4)
+    world.begin_ops()
+    world.begin_quoter()
+    world.wait_until_quoting()
+    segment = Segment.attach(world.folder, "ladder.BTCUSDC", records.LADDER)
+    assert segment.units_hash == INSTRUMENT.units_hash
+
+
+def test_what_counts_in_other_units_is_not_taken_over_from_the_last_life(world):
+    world.instrument = msgspec.structs.replace(INSTRUMENT, tick_size=INSTRUMENT.tick_size / 10)
+    world.begin("state.BTCUSDC")
+    left = np.zeros(1, records.QUOTER_STATE)
+    left["now_mono_ns"], left["sigma_30m"], left["mode"] = time.monotonic_ns(), 0.004, Mode.MODE_COOLING
+    left["peak_pnl_ticklots"], left["leader_ratio_ema"] = 77, 1.5
+    world.writers["state.BTCUSDC"].write(left)
+    write_table(world.folder / "instruments.main.json", [INSTRUMENT])
+    found = last_state(world.config, "BTCUSDC")[0]
+    assert (found["sigma_30m"], found["mode"]) == (0.004, Mode.MODE_COOLING)
+    assert (found["peak_pnl_ticklots"], found["leader_ratio_ema"]) == (0, 0)
+    write_table(world.folder / "instruments.main.json", [world.instrument])
+    assert last_state(world.config, "BTCUSDC")[0]["peak_pnl_ticklots"] == 77
