@@ -1,16 +1,19 @@
 """A WebSocket handshake that is refused for a limit silences the address like any other request that is."""
 
 import asyncio
+import contextlib
 import time
 
 import numpy as np
 import picows
 import pytest
+from fault_venue import FaultVenue
 from test_gateway_shell import Shell
 
 from phx._core import records
 from phx.feed.connection import Connection
 from phx.gateway.session import OrderConnection
+from phx.sim.refusals import Refused
 from phx.venue.binance.endpoints import Endpoints
 from phx.venue.binance.keys import Credentials
 from phx.venue.binance.rest import Rest
@@ -168,6 +171,24 @@ async def test_while_another_process_is_banned_nobody_knocks(door, address, kind
         assert door.asked == []
 
     await while_running(address.made(kind), work())
+
+
+async def test_the_simulated_venue_refuses_handshakes_as_it_refuses_requests(instance_config, tmp_path):
+    async with FaultVenue(instance_config, tmp_path) as sim:
+        limits = sim.exchange.limits
+        limits.use_weight(sim.venue.now_ms(), limits.weight.limit - limits.weight.count(sim.venue.now_ms()))
+        rest = Rest(Endpoints("sim", sim.client.rest, sim.client.ws, ""), None, share=1.0)
+        for status, urgent in ((429, False), (418, True)):
+            with pytest.raises(picows.WSHandshakeError) as refused:
+                await picows.ws_connect(picows.WSListener, f"{sim.client.ws}/ws-fapi/v1")
+            assert refused.value.response.status == status
+            rest.handshake_failed(refused.value)
+            now_ns = rest.clock.venue_ns(time.monotonic_ns())
+            assert rest.weights.wait_ns(0, urgent, now_ns) > 0
+            while limits.ban.until_ms == 0:
+                with contextlib.suppress(Refused):
+                    limits.use_weight(sim.venue.now_ms(), limits.weight.limit)
+        await rest.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)
