@@ -7,7 +7,6 @@ burst after it, or a take waited.
 
 import asyncio
 import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -38,8 +37,6 @@ async def storm(folder: Path, orders_by: str, seconds: float) -> int:
     except AssertionError as failure:
         print(f"{orders_by}: FAILED: {failure}", flush=True)
         return 1
-    finally:
-        shutil.rmtree(config.shm_folder(), ignore_errors=True)
 
 
 def main(seconds: float) -> int:

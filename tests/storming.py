@@ -242,6 +242,7 @@ class Storm:
         self.stack.callback(shutil.rmtree, self.config.shm_folder(), ignore_errors=True)
         self.signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
         self.stack.callback(lambda: [signal.signal(*kept) for kept in self.signals.items()])
+        self.stack.callback(shutil.rmtree, self.config.shm_folder(), ignore_errors=True)
         keys.load(self.config)  # makes the simulator's
         self.venue = venue = build(self.config)
         self.prepare(venue)
