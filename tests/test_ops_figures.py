@@ -102,6 +102,7 @@ def test_the_reason_for_not_quoting_is_said(written):
     assert why_not_quoting(figures(written.instance, "BTCUSDC")) == "no order on sell"
     for reason, said in (
         (RejectReason.REJECT_USER_STREAM, "account's stream"),
+        (RejectReason.REJECT_NOT_READY, "the venue does not take orders"),
         (RejectReason.REJECT_LATCHED, "latched"),
     ):
         written.publish("own.BTCUSDC", ready=1, orders=1, side=[1], blocked=reason)

@@ -12,6 +12,7 @@ from phx.process import HUNG_NS
 ALERTS, ALERTS_NS = 5, 3_600_000_000_000  # so many of the last hour are shown
 CLEAR = "\x1b[H\x1b[2J"
 BLOCKED = {
+    "NOT_READY": "the venue does not take orders: not at all, or not of this symbol (see gateway.log)",
     "USER_STREAM": "the account's stream is down or not caught up with",
     "NO_PROOF": "the dead man's switch is not armed",
     "STALE_LADDER": "no fresh ladder from the quoter",
