@@ -145,11 +145,14 @@ def stopped_out(seen: Sightings) -> Incidents:
 
 
 def unknown_order(seen: Sightings) -> Incidents:
-    return {
-        (symbol, intent_id): (symbol, f"the outcome of order {intent_id} is unknown for {age_ns / 1e9:.0f} s")
-        for symbol, intent_id, age_ns in seen.unknown_orders
-        if age_ns > UNKNOWN_NS
-    }
+    found: Incidents = {}
+    for symbol in seen.traded:
+        old = [(age_ns, i) for of, i, age_ns in seen.unknown_orders if of == symbol and age_ns > UNKNOWN_NS]
+        if old:
+            age_ns, intent_id = max(old)
+            text = f"{len(old)} orders with an unknown outcome, {intent_id} for {age_ns / 1e9:.0f} s"
+            found[symbol] = (symbol, text)
+    return found
 
 
 def drift(seen: Sightings) -> Incidents:

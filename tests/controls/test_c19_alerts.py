@@ -121,7 +121,7 @@ def begin_anew(w):
 
 def doubt(w):
     since_ns = int(w.now_s * 1e9) - 6 * 10**9
-    unknown = [OrderState.ORDER_OPEN, OrderState.ORDER_UNKNOWN]
+    unknown = [OrderState.ORDER_UNKNOWN] * 2
     w.quote("BTCUSDC", state=unknown, intent_id=[7, 8], since_mono_ns=[since_ns, since_ns])
 
 

@@ -170,7 +170,7 @@ def test_s15_a_forged_word_in_the_request_is_no_identity(instance_config):
     (latch,) = Actions.latches.all()
     assert latch.who == "uid 1000"
     line = json.loads((instance_config.run_folder() / "audit.log").read_text())
-    assert (line["uid"], line["pid"], line["latches_after"]) == (1000, 7, ["guardian"])
+    assert (line["uid"], line["pid"], line["latches_after"]) == (1000, 7, ["operator"])
     assert msgspec.structs.asdict(Peer(1, 2, 3)) == {"pid": 1, "uid": 2, "gid": 3}
 
 
