@@ -178,6 +178,7 @@ def test_another_phx_on_the_account_is_found_by_a_name_that_we_have_not_given_ye
     shell.update(order, "NEW", "NEW", c=next_of_ours)
     shell.update(order, "NEW", "NEW", c=coid(1, EPOCH + 1))
     assert rivals == [next_of_ours, coid(1, EPOCH + 1)]
+    assert {name for _, name in shell.zombies}.isdisjoint(rivals)
 
 
 def test_a_fill_of_the_venue_itself_is_booked_and_reported(shell):

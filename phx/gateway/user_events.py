@@ -82,6 +82,7 @@ class UserEvents:
             self.foreign(order.symbol, order.coid)
         if order.kind == ExecKind.EXEC_ACK and self._to_come(epoch, intent_id):
             self.on_rival(order.symbol, order.coid)
+            return  # not ours to chase: two that cancel each other's orders only make more of them
         if epoch != self.orders.epoch:
             if epoch and order.status in LIVE:
                 self.on_zombie(order.symbol, order.coid)
