@@ -298,17 +298,6 @@ def test_lives_that_end_to_begin_anew_are_no_crashes_but_a_quarrel_when_they_do_
     assert latch.reason == "began anew 6 times within 60 s"
 
 
-def test_lives_that_end_to_begin_anew_are_no_crashes_but_a_quarrel_when_they_do_nothing_else(instance_config):
-    statuses = []
-    for status in (EXIT_ANEW, EXIT_AGAIN) * 3:
-        statuses.append(guarded("feed.main", instance_config, lambda status=status: status))
-    assert statuses == [EXIT_ANEW, EXIT_AGAIN] * 3 and Latches(instance_config.run_folder()).all() == []
-    statuses = [guarded("feed.main", instance_config, lambda: EXIT_ANEW) for _ in range(3)]
-    assert statuses == [EXIT_ANEW] * 2 + [EXIT_STAY_DOWN]
-    (latch,) = Latches(instance_config.run_folder()).all()
-    assert latch.reason == "began anew 6 times within 60 s"
-
-
 def test_a_process_killed_again_and_again_counts_too(instance_config):
     class Killed(BaseException):
         pass
