@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from phx import durable
 from phx._core.records import JOURNAL
 from phx._core.ring import RingWriter
-from phx import durable
 from phx.ops.instance import Instance
 from phx.ops.journal import JournalDrain, JournalRefused, read_journal
 from phx.ops.snapshot import Body, Snapshots

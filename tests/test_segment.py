@@ -141,7 +141,15 @@ def test_every_byte_of_the_header_that_matters_is_checked(folder):
     """Flip each byte: refused, or a field no reader believes (generation, writer, cursor, heartbeat, reserved)."""
     fields = records.SEGMENT_HEADER.fields
     free = set()
-    for name in ("generation", "writer_pid", "writer_start_ticks", "cursor", "heartbeat_mono_ns", "state", "units_hash"):
+    for name in (
+        "generation",
+        "writer_pid",
+        "writer_start_ticks",
+        "cursor",
+        "heartbeat_mono_ns",
+        "state",
+        "units_hash",
+    ):
         free |= set(range(fields[name][1], fields[name][1] + 8))
     for name in ("reserved0", "reserved1", "reserved2"):
         free |= set(range(fields[name][1], fields[name][1] + fields[name][0].itemsize))

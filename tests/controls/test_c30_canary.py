@@ -64,9 +64,7 @@ def test_orders_below_the_venue_s_smallest_are_as_large_as_that_and_no_limit_but
 
 def test_what_does_not_fit_into_its_limits_is_refused_with_what_was_found():
     config = loaded("0.001")  # net_max 0.0003: less than one lot
-    with pytest.raises(
-        ParamsError, match=r"BTCUSDC\.risk\.worst_case: 0\.9 of net_max is 0 lots, less than one near"
-    ):
+    with pytest.raises(ParamsError, match=r"BTCUSDC\.risk\.worst_case: 0\.9 of net_max is 0 lots, less than one near"):
         record(config, "BTCUSDC", REAL)
 
 
