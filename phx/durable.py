@@ -1,12 +1,13 @@
 """Files that survive a crash: the old one or the new one, whole, and on disk when the call returns."""
 
 import os
+import threading
 from pathlib import Path
 
 
 def write_durably(path: Path, data: bytes) -> None:
     """Replace a file: temporary, fsync, rename, fsync of the folder."""
-    temporary = path.with_name(f"{path.name}.tmp")
+    temporary = path.with_name(f"{path.name}.tmp{threading.get_native_id()}")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         view = memoryview(data)

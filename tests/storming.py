@@ -255,7 +255,7 @@ class Storm:
         self.gateway = Gateway(self.process, {})
         self.life = asyncio.create_task(self.gateway.live())
         async with asyncio.timeout(60):
-            while not (self.gateway.working and all(self.quoters[s].own is not None for s in self.symbols)):
+            while not (self.gateway.core.ready and all(self.quoters[s].own is not None for s in self.symbols)):
                 assert not self.life.done(), self.life.result()
                 await asyncio.sleep(0.02)
         return self

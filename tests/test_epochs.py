@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 
+from phx import durable
 from phx._core import records
 from phx._core.records import fnv1a
 from phx.gateway import epoch as lives
@@ -20,7 +21,7 @@ def steps_of(monkeypatch) -> list[str]:
             noted.append(name)
             return real(*args)
 
-        monkeypatch.setattr(lives.os, name, step)
+        monkeypatch.setattr(durable.os, name, step)
     return noted
 
 

@@ -10,8 +10,10 @@ from gateway_rig import SECOND_NS, places
 from test_gateway_shell import Shell, order_of, trade_of
 
 from phx._core import records
+from phx.gateway import doubt, process, startup
 from phx.gateway import epoch as lives
-from phx.gateway import process, startup
+from phx.gateway.doubt import Doubt
+from phx.gateway.on_disk import OnDisk
 from phx.gateway.process import Gateway
 from phx.gateway.surroundings import GUARDIAN_GONE_NS, Surroundings
 from phx.latches import ONLY_REDUCE, Latches
@@ -49,13 +51,17 @@ class Life(Gateway):
         self.stream = SimpleNamespace(up=True, last_event_mono_ns=0)
         self.fallback = SimpleNamespace(send=self._send)
         self.ringers = {0: []}
-        self.by_rest = self.working = True
+        self.by_rest = True
         self.anew = ""
-        self.banned = self.failed = self.reconciling = False
-        self.looked_ns = self.unechoed_since_ns = self.doubts = self.disk_again_ns = 0
+        self.banned = self.failed = False
+        self.looked_ns = 0
         self.absent_after_ns = SECOND_NS // 2
         self.epoch = 7
-        self.tasks, self.sent, self.books_due = set(), [], asyncio.Event()
+        self.tasks, self.sent = set(), []
+        self.doubt = Doubt(self.core, self.stream, self.replies, self.reconciliation, self._start, self.turn)
+        self.doubt.working = True
+        funding, counters = self.reconciliation.funding, self.process.counters[0]
+        self.on_disk = OnDisk(run_folder, self.core, self.instruments, funding, lives.Day(), counters)
 
     def _send(self) -> None:
         while (action := self.core.pop_action()) is not None:
@@ -84,7 +90,7 @@ async def test_after_a_freeze_nothing_in_hand_is_acted_on(tmp_path):
     assert places(gateway.sent) == [(1, 99_990, 10)]
 
 
-async def test_a_doubt_that_comes_while_one_is_settled_is_settled_too(tmp_path):
+async def test_a_doubt_that_comes_while_one_is_settled_is_settled_too(tmp_path, monkeypatch):
     shell = Shell()
     gateway = Life(shell, tmp_path)
     rounds, go_on = [], asyncio.Event()
@@ -95,11 +101,12 @@ async def test_a_doubt_that_comes_while_one_is_settled_is_settled_too(tmp_path):
         if len(rounds) == 2:
             raise VenueDown("not now")
 
-    gateway.reconciliation = SimpleNamespace(everything=everything)
-    gateway._on_stream(True)
+    monkeypatch.setattr(gateway.reconciliation, "everything", everything)
+    monkeypatch.setattr(doubt, "AGAIN_S", 0.1)
+    gateway.doubt.on_stream(True)
     await asyncio.sleep(0)
-    gateway._on_stream(False)
-    gateway._on_stream(True)
+    gateway.doubt.on_stream(False)
+    gateway.doubt.on_stream(True)
     go_on.set()
     await asyncio.sleep(0.05)
     assert not shell.core.desk(0).user_stream_up
@@ -120,8 +127,8 @@ async def test_open_orders_are_compared_while_the_stream_is_quiet(tmp_path, monk
         raise VenueDown("GET /fapi/v1/openOrders: no answer")  # and the next time is asked all the same
 
     monkeypatch.setattr(gateway.reconciliation, "compare_open_orders", compare)
-    monkeypatch.setattr(process, "QUIET_S", 0.001)
-    minding = asyncio.create_task(gateway._mind_quiet())
+    monkeypatch.setattr(doubt, "QUIET_S", 0.001)
+    minding = asyncio.create_task(gateway.doubt.mind_quiet())
     async with asyncio.timeout(5):
         while len(compared) < 2 and asked:
             await asyncio.sleep(0.001)
@@ -134,13 +141,13 @@ def test_a_stream_is_suspected_when_it_did_not_tell_and_only_while_it_seems_up(t
     gateway = Life(Shell(), tmp_path)
     suspected = []
     gateway.stream.suspect = suspected.append
-    gateway._on_untold("SYM0")
+    gateway.doubt.on_untold("SYM0")
     gateway.stream.last_event_mono_ns = time.monotonic_ns()  # it has just spoken: the word may be on its way
-    gateway._on_untold("SYM0")
+    gateway.doubt.on_untold("SYM0")
     gateway.stream.last_event_mono_ns, gateway.stream.up = 0, False
-    gateway._on_untold("SYM0")
-    gateway.stream.up = gateway.reconciling = True  # it ended while the stream was down
-    gateway._on_untold("SYM0")
+    gateway.doubt.on_untold("SYM0")
+    gateway.stream.up = gateway.doubt.settling = True  # it ended while the stream was down
+    gateway.doubt.on_untold("SYM0")
     assert suspected == ["orders of SYM0 ended without a word"]
 
 
@@ -277,7 +284,7 @@ async def test_a_full_disk_under_the_books_ends_nothing(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(lives, "write_books", full)
-    keeping = asyncio.create_task(gateway._keep_books())
+    keeping = asyncio.create_task(gateway.on_disk.keep_books())
     await asyncio.sleep(0.05)
     assert not keeping.done() and gateway.process.counters["errors"][0] == 1
     keeping.cancel()
@@ -286,7 +293,7 @@ async def test_a_full_disk_under_the_books_ends_nothing(tmp_path, monkeypatch):
 async def test_a_full_disk_is_tried_again_until_the_day_is_on_it(tmp_path, monkeypatch):
     gateway = Life(Shell(), tmp_path)
     gateway.rest.clock.venue_ns = lambda mono_ns: 20_000 * 86_400 * SECOND_NS
-    gateway.day, full = lives.Day(), [True]
+    full = [True]
     durably = lives.write_durably
 
     def write(path, text):
@@ -300,9 +307,9 @@ async def test_a_full_disk_is_tried_again_until_the_day_is_on_it(tmp_path, monke
     full[0] = False
     gateway._turn_day()
     assert lives.read_day(tmp_path) == lives.Day(), "not at once again"
-    gateway.disk_again_ns = 0
+    gateway.on_disk.again_ns = 0
     gateway._turn_day()
-    assert lives.read_day(tmp_path).start_s == gateway.core.day_start_s == gateway.day.start_s
+    assert lives.read_day(tmp_path).start_s == gateway.core.day_start_s == gateway.on_disk.day.start_s
 
 
 async def test_it_leaves_in_order_though_the_disk_is_full(tmp_path, monkeypatch):

@@ -423,7 +423,7 @@ def test_only_a_life_that_said_so_ended_cleanly_and_it_counts_once(tmp_path):
     assert lives.ended_cleanly(tmp_path)  # there was none before
     lives.next_epoch(tmp_path)
     assert not lives.ended_cleanly(tmp_path)
-    lives.write_durably(lives.clean_marker(tmp_path), "1")
+    lives.mark_clean(tmp_path, 1)
     assert lives.ended_cleanly(tmp_path) and not lives.ended_cleanly(tmp_path)
 
 

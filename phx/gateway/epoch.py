@@ -1,8 +1,6 @@
 """What one life of the gateway leaves to the next: its number, whether it ended cleanly, its totals."""
 
 import logging
-import os
-import threading
 import time
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from phx import topology
 from phx._core.enums import JournalKind
 from phx._core.records import OWN, fnv1a
 from phx._core.ring import RingReader
+from phx.durable import write_durably
 from phx.instruments import Units
 from phx.segment import Segment, SegmentMissing, SegmentRefused
 
@@ -30,23 +29,6 @@ TOTALS = (
 )
 
 
-def write_durably(path: Path, text: str) -> None:
-    """Replace a file so that a crash leaves the old or the new one, whole and on disk."""
-    temporary = path.with_name(f"{path.name}.tmp{threading.get_native_id()}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        os.write(fd, text.encode())
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.rename(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def next_epoch(run_folder: Path) -> int:
     """Begin a new life: return its number, which is on disk before anything can be sent under it."""
     path = run_folder / "epoch"
@@ -59,7 +41,7 @@ def next_epoch(run_folder: Path) -> int:
             f"{path}: {path.read_bytes()[:40]!r}, expected the number of the last life; write one that is larger than "
             "any used on this account, since it keeps client order ids unique"
         ) from None
-    write_durably(path, str(last + 1))
+    write_durably(path, str(last + 1).encode())
     return last + 1
 
 
@@ -69,7 +51,7 @@ def clean_marker(run_folder: Path) -> Path:
 
 def mark_clean(run_folder: Path, epoch: int) -> None:
     """Say that this life has proven that it left no open order."""
-    write_durably(clean_marker(run_folder), f"{epoch}\n")
+    write_durably(clean_marker(run_folder), f"{epoch}\n".encode())
 
 
 def ended_cleanly(run_folder: Path) -> bool:
@@ -95,7 +77,7 @@ def read_day(run_folder: Path) -> Day:
 
 
 def write_day(run_folder: Path, day: Day) -> None:
-    write_durably(run_folder / "day.json", msgspec.json.encode(day).decode())
+    write_durably(run_folder / "day.json", msgspec.json.encode(day))
 
 
 def read_limits(run_folder: Path) -> dict[str, dict[str, int]]:
@@ -107,7 +89,7 @@ def read_limits(run_folder: Path) -> dict[str, dict[str, int]]:
 
 
 def write_limits(run_folder: Path, limits: dict[str, dict[str, int]]) -> None:
-    write_durably(run_folder / "limits.json", msgspec.json.encode(limits).decode())
+    write_durably(run_folder / "limits.json", msgspec.json.encode(limits))
 
 
 class Payment(msgspec.Struct):
@@ -174,7 +156,7 @@ def newest_books(on_disk: Books, in_memory: Books) -> Books:
 
 
 def write_books(run_folder: Path, books: Books) -> None:
-    write_durably(run_folder / "books.json", msgspec.json.encode(books).decode())
+    write_durably(run_folder / "books.json", msgspec.json.encode(books))
 
 
 def whole(entries: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ has spoken, and every few milliseconds.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 
@@ -20,13 +19,14 @@ from phx.gateway import epoch as lives
 from phx.gateway.account import Orders
 from phx.gateway.budgets import Budgets
 from phx.gateway.contracts import Contracts
-from phx.gateway.ended_override import EndedOverride
+from phx.gateway.doubt import Doubt
+from phx.gateway.on_disk import OnDisk
 from phx.gateway.reconcile import Reconciliation, prove_none_open
 from phx.gateway.replies import Replies
 from phx.gateway.session import Fallback, OrderConnection
 from phx.gateway.surroundings import Surroundings
 from phx.gateway.user_events import UserEvents
-from phx.instruments import InstrumentError, Tables, Units
+from phx.instruments import Tables
 from phx.latches import ONLY_REDUCE, Latches
 from phx.venue.binance import keys
 from phx.venue.binance.endpoints import endpoints
@@ -42,14 +42,8 @@ LOOK_LATE_NS = 12_000_000  # any other only when that is so late: an order does 
 PROOF_MARGIN_NS = 1_000_000_000
 USER_STREAM_GRACE_NS = 2_000_000_000  # without the account's stream: nothing added at once, cancelled after this
 SESSION_GRACE_NS = 1_000_000_000  # without the order session: by REST, and cancelled after this
-ECHO_NS = 2_000_000_000  # an answered order must be echoed by the account's stream within this
-ECHO_EARLY_NS = 1_000_000_000  # the echo may come before the answer, by less than this
-QUIET_S = 2.0  # orders are open and the stream says nothing: the venue's list is asked for so often,
-QUIET_SYMBOLS = 4  # or, with more symbols than this, in proportion: each costs weight
 CLOCK_S = 60.0
-BOOKS_S = 30.0  # the books are on disk at least this often
 STOP_S = 8.0
-DISK_AGAIN_NS = 10_000_000_000  # a disk that was full is tried again after this
 FITNESS_S = 0.5  # a latch on an unfit account that a human clears is set again so soon
 
 log = logging.getLogger("phx.gateway")
@@ -104,19 +98,14 @@ class Gateway:
             process.counters,
         )
         self.by_rest = config.venue.orders_by == "rest"
-        self.stream = BinanceUserStream(self.rest, self.endpoints, self._on_event, self._on_stream, process.counters)
-        self.stream_down_ns = time.monotonic_ns()
+        self.stream = BinanceUserStream(
+            self.rest, self.endpoints, self._on_event, lambda up: self.doubt.on_stream(up), process.counters
+        )
         self.looked_ns = 0
-        self.unechoed_since_ns = 0
         self.banned = False
-        self.books_due = asyncio.Event()
-        self.disk_again_ns = 0
-        self.doubts = 0
-        self.reconciling = False
         self.failed = False
         self.anew = ""  # why this life ends for another to begin
         self.tasks: set[asyncio.Task] = set()
-        self.working = False
         # A day's beginning is a distance from the totals: without them it says nothing.
         self.day = lives.read_day(process.run_folder) if self.inherited else lives.Day()
 
@@ -188,11 +177,14 @@ class Gateway:
             self.events.venue_positions,
             self.events.foreign,
         )
-        self.reconciliation.on_untold = self._on_untold
         self.reconciliation.on_forced = self._on_forced
-        self.events.on_funding = self.reconciliation.funding.told
+        funding = self.reconciliation.funding
+        self.events.on_funding = funding.told
+        self.doubt = Doubt(self.core, self.stream, self.replies, self.reconciliation, self._start, self.turn)
+        process = self.process
+        self.on_disk = OnDisk(process.run_folder, self.core, self.instruments, funding, self.day, process.counters[0])
         # Fills are in the venue's history; a payment that no book on disk holds is read there once more.
-        self.reconciliation.funding.on_booked = self.books_due.set
+        funding.on_booked = self.on_disk.books_due.set
         self.surroundings = Surroundings(self.process, self.core, self.instruments)
         self.surroundings.not_allowed = lambda: self.replies.not_allowed
         self.ringers = {i.symbol_id: self.process.ringers(f"own.{s}") for s, i in self.instruments.items()}
@@ -200,10 +192,6 @@ class Gateway:
         self.connection.on_limits = self.rest.on_limits = self.budgets.told
         self.fallback.place_batches = self.budgets.place_batches
         self.rest.on_order_counts = lambda *used: self.core.account.note_venue_counts(*used, time.monotonic_ns())
-        self.limits_written = ()
-        self.ended_override = EndedOverride(self.process.run_folder, self.instruments, self._restore_limits)
-        for symbol, limits in lives.read_limits(self.process.run_folder).items():
-            self._restore_limits(symbol, limits)
 
     def _stopping(self) -> bool:
         return self.process.stopping
@@ -233,11 +221,11 @@ class Gateway:
         if stopping():
             return
         # Before anything is published as whole: of funding only the file says what its total holds.
-        lives.write_books(self.process.run_folder, self._books())
+        self.on_disk.write_books()
         self.turn()  # the day begins with what the books are worth now
         if not await startup.wait_for(lambda: self.surroundings.proven(time.monotonic_ns()), startup.PROOF_S, stopping):
             log.warning("gateway: the dead man's switch is not armed yet; adding nothing until it is")
-        self.core.day_start_s, self.core.day_base_e8 = self.day.start_s, self.day.base_e8
+        self.on_disk.begin_day()
         self._turn_day()
 
     async def _admit(self) -> str:
@@ -266,20 +254,18 @@ class Gateway:
 
     async def _work(self) -> None:
         if not self.process.stopping:
-            self._keep_limits()
-            self.working = self.core.ready = True
+            self.on_disk.keep_limits()
+            self.doubt.working = self.core.ready = True
             log.info("gateway: ready to trade %s", ", ".join(self.instruments))
             self._start(self.reconciliation.run())
             self._start(self.contracts.run())
-            self._start(self._mind_quiet())
+            self._start(self.doubt.mind_quiet())
             self._start(self.budgets.run())
             self._start(self._keep_clock())
-            self._start(self._keep_books())
+            self._start(self.on_disk.keep_books())
         while not self.process.stopping:
             await asyncio.sleep(0.1)
-            if self.ended_override.mind({d.symbol: d.limits_in_force for d in self.core.desks}):
-                self.limits_written = ()
-            self._keep_limits()
+            self.on_disk.keep_limits()
             self._turn_day()
         await self._leave()
         if self.anew:
@@ -289,7 +275,7 @@ class Gateway:
 
     async def _leave(self) -> None:
         """No new order, cancel all own, prove that none is open."""
-        was_working, self.working, self.core.ready = self.working, False, False
+        was_working, self.doubt.working, self.core.ready = self.doubt.working, False, False
         self.turn()
         answered = await startup.wait_for(lambda: not self._live_orders(), 1.0, lambda: False)
         now_ns = time.monotonic_ns()
@@ -297,12 +283,9 @@ class Gateway:
         until_ns = 0 if answered else now_ns + self.absent_after_ns
         prefix = self.endpoints.coid_prefix
         proven = await prove_none_open(self.rest, self.instruments, prefix, until_ns, now_ns + int(STOP_S * 1e9))
-        self.disk_again_ns = 0
-        if was_working:
-            self._written(lives.write_books, self._books())
+        self.on_disk.close(self.epoch, was_working, proven)
         if proven:
             self.core.no_open_order_proven = True
-            self._written(lives.mark_clean, self.epoch)
             log.info("gateway: no open order, proven")
         else:
             log.error("gateway: own orders may still be open; the guardian and the dead man's switch take over")
@@ -337,7 +320,7 @@ class Gateway:
         if self.process.froze():
             # Whatever was known is old: follow no ladder until a new one comes, ask the venue about the rest.
             self.core.void_ladders()
-            self._doubt()
+            self.doubt.begin()
         if now_ns - self.looked_ns >= (LOOK_NS if regular else LOOK_LATE_NS):
             self.looked_ns = now_ns
             self.process.counters["loops"] += 1
@@ -358,13 +341,13 @@ class Gateway:
                 ringer.ring_now()
 
     def _judge_connections(self, now_ns: int) -> None:
-        stream_lost = not self.stream.up and now_ns - self.stream_down_ns > USER_STREAM_GRACE_NS
+        stream_lost = not self.stream.up and now_ns - self.doubt.stream_down_ns > USER_STREAM_GRACE_NS
         self.connection.suspect_silence(now_ns)
         session_lost = not self.by_rest and not self.connection.up
         session_lost = session_lost and now_ns - self.connection.down_since_ns > SESSION_GRACE_NS
         for desk in self.core.desks:
             desk.cancel_all = stream_lost or session_lost or self.contracts.holds(desk.symbol)
-        self._suspect_silence(now_ns)
+        self.doubt.suspect_silence(now_ns)
 
     def _mind_limits(self, now_ns: int) -> None:
         """A rate limit counts for both ways of ordering: place nothing until it is over; send nothing while banned."""
@@ -387,35 +370,6 @@ class Gateway:
         counters["unknown_outcomes"] = self.core.unknown_orders
         counters["foreign_orders"], counters["zombies"] = self.events.foreign_seen, self.core.zombies
 
-    def _suspect_silence(self, now_ns: int) -> None:
-        """A dead listenKey says nothing: what the venue does for us must be echoed by the account's stream."""
-        if self.replies.done_mono_ns <= self.stream.last_event_mono_ns + ECHO_EARLY_NS:
-            self.unechoed_since_ns = 0
-        elif self.unechoed_since_ns == 0:
-            self.unechoed_since_ns = now_ns
-        elif now_ns - self.unechoed_since_ns > ECHO_NS:
-            self.unechoed_since_ns = 0
-            self.stream.suspect("orders are answered but not echoed")
-
-    async def _mind_quiet(self) -> None:
-        """While nothing is ordered nothing can be missed but what happens to open orders: look whether it did."""
-        period_s = QUIET_S * max(1.0, len(self.instruments) / QUIET_SYMBOLS)
-        while True:
-            await asyncio.sleep(period_s)
-            if self.stream.up and self._quiet_ns() > QUIET_S * 1e9 and self._live_orders():
-                try:
-                    await self.reconciliation.compare_open_orders()
-                except (VenueError, ValueError) as error:
-                    log.warning("gateway: open orders: %s", error)
-
-    def _quiet_ns(self) -> int:
-        return time.monotonic_ns() - self.stream.last_event_mono_ns
-
-    def _on_untold(self, symbol: str) -> None:
-        # What ended while the stream was down is found by the look around after it: no word of that could come.
-        if self.stream.up and not self.reconciling and self._quiet_ns() > ECHO_EARLY_NS:
-            self.stream.suspect(f"orders of {symbol} ended without a word")
-
     # ---- what happens ----
 
     def _on_event(self, event, recv_mono_ns: int, recv_utc_ns: int) -> None:
@@ -427,49 +381,11 @@ class Gateway:
             log.error("user stream: %s", error)
         self.turn()
 
-    def _on_stream(self, up: bool) -> None:
-        self.core.user_stream_up = up
-        if not up:
-            self.stream_down_ns = time.monotonic_ns()
-            for desk in self.core.desks:
-                desk.user_stream_up = False
-        elif self.working:
-            self._doubt()
-        else:
-            for desk in self.core.desks:
-                desk.user_stream_up = True
-
-    def _doubt(self) -> None:
-        """Add nothing until everything was compared with the venue, from now on."""
-        self.doubts += 1
-        if self.working:
-            for desk in self.core.desks:
-                desk.user_stream_up = False
-            if not self.reconciling:
-                self.reconciling = True
-                self._start(self._reconcile())
-
-    async def _reconcile(self) -> None:
-        """Compare everything with the venue until no new doubt has come meanwhile; then new risk is taken again."""
-        done = -1
-        while done != self.doubts:
-            doubts = self.doubts
-            try:
-                await self.reconciliation.everything()
-                done = doubts
-            except (VenueError, InstrumentError) as error:
-                log.warning("gateway: reconciling: %s", error)
-                await asyncio.sleep(0.5)
-        self.reconciling = False
-        for desk in self.core.desks:
-            desk.user_stream_up = self.stream.up
-        self.turn()
-
     def _on_zombie(self, symbol: str, coid: str) -> None:
         self._start(self.reconciliation.cancel_zombie(symbol, coid))
 
     def _on_rival(self, symbol: str, coid: str) -> None:
-        if self.working and self.surroundings.latches.stops("") is None:
+        if self.doubt.working and self.surroundings.latches.stops("") is None:
             why = f"another phx trades on this account, order {coid} is not from here: stop one of the two"
             self.surroundings.latches.set("gateway", why)
             log.error("latched: %s", why)
@@ -495,25 +411,6 @@ class Gateway:
         self.process.counters["rate_limited"] += 1
         self.rest.limited(banned, 0, until_ms * 1_000_000)
 
-    def _books(self) -> lives.Books:
-        ts_ms, funding = time.time_ns() // 1_000_000, self.reconciliation.funding.kept
-        return {d.symbol: self._book(d, ts_ms, funding[d.symbol]) for d in self.core.desks}
-
-    def _book(self, desk: Desk, ts_ms: int, funding: lives.FundingBook) -> lives.Inherited:
-        units = Units.of(self.instruments[desk.symbol])
-        return lives.Inherited(desk.totals(), set(), desk.newest_trade_id, ts_ms, funding=funding, units=units)
-
-    async def _keep_books(self) -> None:
-        while True:
-            try:
-                await asyncio.to_thread(lives.write_books, self.process.run_folder, self._books())
-            except OSError as error:
-                self.process.counters["errors"] += 1
-                log.error("gateway: books not written: %s", error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.books_due.wait(), BOOKS_S)
-            self.books_due.clear()
-
     async def _keep_clock(self) -> None:
         while True:
             await asyncio.sleep(CLOCK_S)
@@ -522,44 +419,8 @@ class Gateway:
             except VenueError as error:
                 log.warning("gateway: venue clock: %s", error)
 
-    def _restore_limits(self, symbol: str, limits: dict[str, int]) -> None:
-        """Begin with what the former life had in force: a limit nobody let rise does not rise by a restart."""
-        if symbol not in self.instruments:
-            return
-        try:
-            instrument = self.instruments[symbol]
-            self.core.desk(instrument.symbol_id).restore_limits(requantise.limits_in(limits, instrument))
-        except (KeyError, ValueError, TypeError, OverflowError) as error:
-            log.error("%s: the limits of the former life are unreadable: %s", symbol, error)
-
-    def _keep_limits(self) -> None:
-        versions = tuple(desk.limits_in_force["params_version"] for desk in self.core.desks)
-        if versions != self.limits_written and all(versions):
-            by_symbol = {d.symbol: d.limits_in_force for d in self.core.desks}
-            kept = {s: requantise.limits_kept(limits, self.instruments[s]) for s, limits in by_symbol.items()}
-            if self._written(lives.write_limits, kept):
-                self.limits_written = versions
-
     def _turn_day(self) -> None:
-        # The venue's day: a step of our wall clock begins none.
-        self.core.turn_day(self.rest.clock.venue_ns(time.monotonic_ns()) // 1_000_000_000)
-        day = lives.Day(self.core.day_start_s, self.core.day_base_e8)
-        if day != self.day and self._written(lives.write_day, day):
-            self.day = day
-
-    def _written(self, write, value) -> bool:
-        """Return whether it is on disk; a full one ends nothing, and is tried again later."""
-        now_ns = time.monotonic_ns()
-        if now_ns < self.disk_again_ns:
-            return False
-        try:
-            write(self.process.run_folder, value)
-        except OSError as error:
-            self.disk_again_ns = now_ns + DISK_AGAIN_NS
-            self.process.counters["errors"] += 1
-            log.error("gateway: %s: %s", write.__name__, error)
-            return False
-        return True
+        self.on_disk.turn_day(self.rest.clock.venue_ns(time.monotonic_ns()))
 
     def _start(self, work) -> None:
         task = asyncio.create_task(work)
