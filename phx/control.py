@@ -1,14 +1,18 @@
 """Control sockets: one JSON line each way, for this user only; what a human did stands in the audit log.
 
-The server never blocks its process: poll() sleeps until something happens or the time is up.
+The server never blocks its process: poll() sleeps until something happens or the time is up. Who closes the connection
+takes back what was not begun: a server that hung does nothing for people who have long given it up.
 """
 
 import contextlib
+import logging
 import os
+import select
 import selectors
 import socket
 import struct
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -16,6 +20,10 @@ import msgspec
 MAX_REQUEST_BYTES = 4096
 MAX_CONNECTIONS = 8
 CLIENT_PATIENCE_S = 5.0
+SHOWN_BYTES = 200
+LOOK_S = 0.1  # so often whoever waits for an answer looks whether it may still come
+
+log = logging.getLogger("phx")
 
 
 class ControlError(Exception):
@@ -129,7 +137,9 @@ class ControlServer:
             data = b""
         connection.received += data
         line, newline, _ = connection.received.partition(b"\n")
-        if newline:
+        if newline and has_left(connection.sock):
+            log.warning("not done, who asked has left: %s", shown(line))
+        elif newline:
             self._answer(connection, line)
         if newline or not data or len(connection.received) > MAX_REQUEST_BYTES:
             self._close(connection)
@@ -153,15 +163,38 @@ class ControlServer:
         connection.sock.close()
 
 
-def ask(path: Path, request: Request, timeout_s: float = 15.0) -> Answer:
-    """Send one request and return the answer. Raises ControlError when nobody answers."""
+def has_left(peer: socket.socket) -> bool:
+    """Return whether the other end is closed; one that only says no more still waits for its answer."""
+    poll = select.poll()
+    poll.register(peer.fileno(), 0)  # a hang-up is told unasked
+    return any(events & select.POLLHUP for _, events in poll.poll(0))
+
+
+def shown(line: bytes) -> str:
+    """Return the beginning of what was asked, fit for a log."""
+    return ascii(line[:SHOWN_BYTES].decode(errors="replace"))
+
+
+def ask(path: Path, request: Request, timeout_s: float = 15.0, hangs: Callable[[], bool] = lambda: False) -> Answer:
+    """Send one request and return the answer. Raises ControlError when nobody answers.
+
+    hangs: whether the other end is known to be hung, so that no answer is to be waited for.
+    """
+    until_s = time.monotonic() + timeout_s
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(timeout_s)
         try:
             sock.connect(str(path))
             sock.sendall(msgspec.json.encode(request) + b"\n")
             received = b""
-            while not received.endswith(b"\n") and (data := sock.recv(65536)):
+            while not received.endswith(b"\n"):
+                while not select.select([sock], [], [], LOOK_S)[0]:
+                    if hangs():
+                        raise TimeoutError("it hangs")
+                    if time.monotonic() > until_s:
+                        raise TimeoutError("timed out")
+                if not (data := sock.recv(65536)):
+                    break
                 received += data
         except OSError as error:
             raise ControlError(f"{path}: nobody answers ({error.strerror or error})") from None

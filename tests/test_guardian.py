@@ -20,7 +20,7 @@ import pytest
 from fake_process import ROOT, start
 from stub_venue import Reply, StubVenue
 
-from phx.control import Request, ask
+from phx.control import ControlError, Request, ask
 from phx.latches import Latches
 from phx.process import Lock
 from phx.segment import Segment
@@ -385,6 +385,20 @@ def test_kill_latches_first_and_enable_clears_with_an_audit_line(guarded):
     assert lines[2]["latches_after"] == ["operator"]
     assert lines[3]["latches_before"] == ["operator"] and lines[3]["latches_after"] == []
     assert {line["uid"] for line in lines} == {os.geteuid()}
+
+
+def test_what_was_asked_of_a_hung_guardian_is_not_done_when_it_wakes_up(scene):
+    hung = scene.guardian()
+    latches = Latches(scene.config.run_folder())
+    latches.set("operator", "kill")
+    (word,) = scene.ask("enable").status["confirm"]
+    hung.send_signal(signal.SIGSTOP)
+    with pytest.raises(ControlError, match="nobody answers"):
+        ask(scene.socket, Request("enable", confirm=word), timeout_s=0.2)
+    hung.send_signal(signal.SIGCONT)
+    scene.until(lambda: "not done, who asked has left" in scene.log.read_text(), "the late request refused")
+    assert latches.stops("") is not None
+    assert scene.ask("enable", confirm=word).ok and latches.stops("") is None
 
 
 def test_a_cancel_that_cannot_be_proven_says_so(scene):

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import socket
 import threading
+import time
 
 import msgspec
 import pytest
@@ -243,6 +245,37 @@ def test_the_control_socket_is_for_this_user_only(running):
     path = running.ops.config.socket_path("control")
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o077 == 0
+
+
+def test_nothing_is_done_for_whom_it_kept_waiting_too_long(running, caplog):
+    path = running.ops.config.socket_path("control")
+    assert running.said("pause").ok
+    with pytest.raises(ControlError, match="nobody answers"):
+        ask(path, Request("resume"), timeout_s=0.1)  # ops does not run meanwhile
+    for _ in range(5):
+        running.ops.control.poll(0.01)
+    assert running.wanted() == [OperatorState.OPERATOR_PAUSE] * 2
+    assert 'not done, who asked has left: \'{"command":"resume"' in caplog.text
+    assert [line["command"] for line in audited(running)] == ["pause"]
+    assert running.said("resume").ok and running.wanted() == [OperatorState.OPERATOR_RUN] * 2
+
+
+def test_whoever_only_says_no_more_still_waits_for_the_answer(running):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(running.ops.config.socket_path("control")))
+        client.sendall(b'{"command":"pause"}\n')
+        client.shutdown(socket.SHUT_WR)
+        for _ in range(5):
+            running.ops.control.poll(0.01)
+        assert b'"ok":true' in client.recv(4096)
+    assert running.wanted() == [OperatorState.OPERATOR_PAUSE] * 2
+
+
+def test_who_hangs_is_not_waited_for(running):
+    begun_s = time.monotonic()
+    with pytest.raises(ControlError, match="it hangs"):
+        ask(running.ops.config.socket_path("control"), Request("pause"), timeout_s=60, hangs=lambda: True)
+    assert time.monotonic() - begun_s < 30
 
 
 def test_nobody_listening_is_one_clear_error(tmp_path):

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from phx.control import MAX_REQUEST_BYTES, Answer, AuditLog, Request
+from phx.control import MAX_REQUEST_BYTES, Answer, AuditLog, Request, has_left, shown
 from phx.latches import HUMAN, Latches, NotConfirmed
 
 COMMANDS = ("cancel-all", "kill", "enable", "status")
@@ -66,6 +66,9 @@ class Control:
                 await reply(writer, Answer(False, f"uid {uid} may not control this instance"))
                 return
             while line := await asyncio.wait_for(reader.readline(), IDLE_S):
+                if has_left(writer.get_extra_info("socket")):
+                    log.warning("guardian: not done, who asked has left: %s", shown(line))
+                    return
                 await reply(writer, await self.answer(line, pid, uid))
         except (TimeoutError, ConnectionError, ValueError):
             pass  # idle, gone, or a line beyond the limit

@@ -20,6 +20,7 @@ PROCESSES = ("feed", "quoter", "gateway", "guardian", "ops", "sim")
 OPERATOR = ("pause", "flatten", "resume")
 GATEWAY_CANCELS_S = 3.0  # at most so long `phx kill` waits for the gateway when no guardian answers
 OPS_ANSWERS_S = 5.0  # ops does at once what it is asked; later, it hangs
+GUARDIAN_HANGS_NS = 2_000_000_000  # it beats while it cancels: without a beat for so long no answer will come
 PAUSED_WITHIN_S = 1.0  # a hung ops keeps nobody waiting longer for the cancels behind the pause
 
 
@@ -272,7 +273,7 @@ def typed(prompt: str) -> str:
 def release_by_guardian(config: Config, request):
     from phx.control import ask as send
 
-    return send(config.socket_path("guardian"), request)
+    return send(config.socket_path("guardian"), request, hangs=hung(config, "guardian"))
 
 
 def release_without_guardian(config: Config, request):
@@ -303,11 +304,19 @@ def ask(config: Config, socket: str, command: str, symbol: str = "", patience_s:
     from phx.control import Request
     from phx.control import ask as send
 
-    answer = send(config.socket_path(socket), Request(command, symbol, **options), patience_s)
+    answer = send(config.socket_path(socket), Request(command, symbol, **options), patience_s, hung(config, socket))
     print(answer.text, file=sys.stdout if answer.ok else sys.stderr)
     for line in (line for lines in (answer.status or {}).values() for line in lines):
         print(f"  {line}")
     return EXIT_OK if answer.ok else EXIT_AGAIN
+
+
+def hung(config: Config, socket: str):
+    """Return what tells whether the process behind a control socket is known to hang: the guardian, by its beat."""
+    from phx.ops.instance import Instance
+
+    instance = Instance(config)
+    return lambda: socket == "guardian" and (instance.heartbeat_age_ns(socket) or 0) > GUARDIAN_HANGS_NS
 
 
 def backtest(asked, config: Config, path: Path) -> int:

@@ -63,6 +63,13 @@ def test_it_works_beside_a_hung_gateway(venue):
     assert press(venue, "cancel-all").ok and venue.open_count() == 0
 
 
+def test_the_command_line_waits_for_no_hung_guardian(venue):
+    venue.started["guardian"].send_signal(signal.SIGSTOP)
+    done = venue.phx("kill", check=False)
+    assert done.returncode == 1 and "NOT VERIFIED" in done.stderr and "it hangs" in done.stderr
+    assert Latches(venue.config.run_folder()).all()
+
+
 def test_the_command_line_presses_it_and_only_enable_releases_it(venue):
     venue.place("BTCUSDC", 1)
     assert "no order of ours is open" in venue.phx("kill").stdout
