@@ -181,7 +181,7 @@ def test_listed_contracts_equal_captured_ones():
 
 def test_a_user_trade_lists_padded_numbers():
     ours = order(ETHUSDC, 58846581664, "c", 1, "2317.3", "0.02")
-    row = answers.user_trade(Fill(ours, 702423109, 1776789210247, ours.price_ticks, 20, True, 0, 0))
+    row = answers.user_trade(Fill(ours, 702423109, 1776789210247, ours.price_ticks, 20, True, 0, 0, transaction=1))
     text = msgspec.json.encode(row).decode()
     assert text.startswith(
         '{"symbol":"ETHUSDC","id":702423109,"orderId":58846581664,"side":"BUY","price":"2317.30","qty":"0.020",'
