@@ -38,7 +38,7 @@ class Global(Strict):
     run_dir: str = "run"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     shm_dir: str = "/dev/shm/phx"
-    freeze_ms: Annotated[int, Meta(ge=50, le=60_000)] = 1000
+    freeze_ms: Annotated[int, Meta(ge=50, le=60_000)] = 250
     crash_loop_exits: Count = 5
     crash_loop_s: Positive = 60.0
 
@@ -148,7 +148,7 @@ class Quoting(Strict):
     micro_price_file: str = ""
     min_spread: NotNegative = 0.0002
     imbalance_levels: Annotated[int, Meta(ge=1, le=20)] = 5
-    max_data_age_ms: Annotated[int, Meta(ge=50, le=60_000)] = 1000
+    max_data_age_ms: Annotated[int, Meta(ge=50, le=60_000)] = 250
     min_requote_ms: Annotated[int, Meta(ge=0, le=10_000)] = 50
     republish_ms: Annotated[int, Meta(ge=50, le=10_000)] = 500
 

@@ -23,9 +23,8 @@ def campaign_config(config):
     touching = tight(config, config.traded(), accounts=2)
     return replace(
         touching,
-        # Dying is what it is here for: no crash loop, and no loss limit that ends the day. What is stopped for half a
-        # second is to distrust what it knew.
-        global_=replace(config.global_, crash_loop_exits=10_000, freeze_ms=300),
+        # Dying is what it is here for: no crash loop, and no loss limit that ends the day.
+        global_=replace(config.global_, crash_loop_exits=10_000),
         limits=replace(config.limits, max_daily_loss=config.limits.max_daily_loss * 20),
         ops=replace(config.ops, snapshot_s=0.5),
     )
