@@ -148,7 +148,7 @@ class Quoting(Strict):
     micro_price_file: str = ""
     min_spread: NotNegative = 0.0002
     imbalance_levels: Annotated[int, Meta(ge=1, le=20)] = 5
-    max_data_age_ms: Annotated[int, Meta(ge=50, le=60_000)] = 250
+    max_data_age_ms: Annotated[int, Meta(ge=50, le=60_000)] = 1000
     min_requote_ms: Annotated[int, Meta(ge=0, le=10_000)] = 50
     republish_ms: Annotated[int, Meta(ge=50, le=10_000)] = 500
 
