@@ -15,7 +15,7 @@ from phx._core.binance.decode import EventKind
 
 cdef enum:
     FIRST_PAUSE_NS = 250_000_000         # before the second snapshot of a row; doubles each time,
-    PAUSE_DOUBLINGS = 6                  # up to 16 s
+    PAUSE_DOUBLINGS = 4                  # up to 4 s: what the weight bears while two books keep breaking
     GOOD_FOR_NS = 10_000_000_000         # a book that lived so long ends the row
 
 

@@ -28,8 +28,10 @@ from phx.venue.interface import VenueError, VenueLimited
 
 DEPTH_SPEED = "100ms"
 SNAPSHOT_LEVELS = 1000
+ROW_LEVELS = 500  # in a row of books that soon were void again: half the weight
 SNAPSHOT_TRIES = 5  # so many in a row that the buffer does not continue: begin anew with the connection
 SNAPSHOT_JITTER_S = 0.1  # spreads the requests of a group that lost all its books at once
+LIMITED_JITTER_S = 1.0  # and of all who wait for the next minute's weight
 RETRY_S = (0.2, 5.0)  # first and longest wait before asking for exchangeInfo again
 TURN_S = process.HEARTBEAT_NS / 2e9
 WATCH_NS = 50_000_000
@@ -273,17 +275,17 @@ class Feed:
     async def _snapshot(self, index: int) -> None:
         """Fetch one snapshot for an instrument whose book wants it."""
         symbol = self.symbols[index]
+        sequencer = self.core.instruments[index].sequencer
         await asyncio.sleep(random.uniform(0.0, SNAPSHOT_JITTER_S))
         try:
-            body = await self.rest.depth(symbol, SNAPSHOT_LEVELS)
+            body = await self.rest.depth(symbol, SNAPSHOT_LEVELS if sequencer.tries <= 2 else ROW_LEVELS)
         except VenueError as error:
             log.warning("%s: no snapshot: %s", symbol, error)
             if isinstance(error, VenueLimited):
-                await asyncio.sleep(error.retry_after_s * random.uniform(1.0, 1.2))
+                await asyncio.sleep(error.retry_after_s + random.uniform(0.0, LIMITED_JITTER_S))
             self.core.no_snapshot(index, time.monotonic_ns())
             return
         result = self.core.snapshot(index, body, time.monotonic_ns(), time.time_ns())
-        sequencer = self.core.instruments[index].sequencer
         if result == SyncResult.SYNC_DONE:
             ring_instruments(self.bells, 1 << index)
             log.info("%s: book synced, sync_id %d, update id %d", symbol, sequencer.sync_id, sequencer.update_id)
