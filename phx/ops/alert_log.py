@@ -66,7 +66,7 @@ def newest(run_folder: Path, most: int, since_ns: int) -> list[dict]:
         try:
             alert = json.loads(line)
             if alert["ts_ns"] >= since_ns:
-                found.append({key: plain(str(alert[key])) for key in ("class", "severity", "symbol", "text")} | alert)
+                found.append(alert | {key: plain(str(alert[key])) for key in ("class", "severity", "symbol", "text")})
         except (ValueError, KeyError, TypeError):
             continue
     return found[-most:]

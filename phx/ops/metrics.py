@@ -16,6 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from phx import topology
 from phx._core.enums import Mode
 from phx._core.histogram import EDGES_NS, quantile_ns
+from phx.ops.alerts import TABLE
 from phx.ops.fields import COUNTER_STRUCTS, counter_fields, is_gauge, is_histogram, metric_name
 from phx.ops.figures import Figures, figures
 from phx.ops.instance import Instance
@@ -82,7 +83,7 @@ MARK_OUT_GAUGES = (
 )
 DEADMAN_TEXT = "until the venue cancels all if phx falls silent"
 HEARTBEAT_TEXT = "age of a process's last sign of life; absent when not ready"
-ALERTS_TEXT = "alerts raised since ops began, label class; their lines are in run/alerts.jsonl"
+ALERTS_TEXT = "alerts raised since ops began, labels class and severity; their lines are in run/alerts.jsonl"
 ACCOUNT_GAUGES = (
     ("total_notional", "positions and orders over all symbols, quote currency", "gross_notional_e8", 1e8),
     ("worst_notional", "the same if every live order filled, quote currency", "worst_notional_e8", 1e8),
@@ -168,9 +169,9 @@ class Metrics:
             if (age_ns := self.instance.heartbeat_age_ns(name)) is not None:
                 family.add_metric([name], age_ns / 1e9)
         yield family
-        alerts = CounterMetricFamily("phx_alerts", ALERTS_TEXT, labels=["class"])
-        for name, count in self.alerts.items():
-            alerts.add_metric([name], count)
+        alerts = CounterMetricFamily("phx_alerts", ALERTS_TEXT, labels=["class", "severity"])
+        for row in TABLE:
+            alerts.add_metric([row.name, row.severity], self.alerts.get(row.name, 0))
         yield alerts
 
 

@@ -305,6 +305,14 @@ def test_text_of_others_cannot_make_lines_or_steer_a_terminal(watched):
     assert shown.isprintable() and "latched BTCUSDC: gateway.BTCUSDC latched: kill" in shown
 
 
+def test_a_file_that_somebody_wrote_into_steers_no_terminal_either(tmp_path):
+    (tmp_path / "alerts.jsonl").write_text(
+        r'{"ts_ns": 1, "class": "a", "severity": "page", "symbol": "", "text": "\u001b[2Jgone"}' + "\n"
+    )
+    (alert,) = newest(tmp_path, 5, 0)
+    assert alert["text"].isprintable() and "gone" in alert["text"]
+
+
 def test_a_storm_of_one_class_is_bounded_in_the_file_and_counted_in_full(tmp_path):
     log = AlertLog(tmp_path, ["a", "b"])
     for _ in range(3 * MOST_A_MINUTE):
@@ -337,12 +345,12 @@ def test_they_are_counted_for_prometheus_by_class(watched):
     server.shutdown()
     server.server_close()
     found = {
-        sample.labels["class"]: sample.value
+        sample.labels["class"]: (sample.value, sample.labels["severity"])
         for family in metrics.processes()
         for sample in family.samples
         if sample.name == "phx_alerts_total"
     }
-    assert found["latched"] == 1 and found["dead_man"] == 0 and len(found) == len(TABLE)
+    assert found["latched"] == (1, "page") and found["override"] == (0, "warn") and len(found) == len(TABLE)
 
 
 def test_every_class_of_the_table_has_an_incident_here():
