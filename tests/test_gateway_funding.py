@@ -162,6 +162,11 @@ async def test_after_a_stream_that_was_down_the_history_is_read_soon():
     running = asyncio.create_task(life.funding.run())
     await asyncio.sleep(0.01)
     assert life.booked_e8 == 0
+    life.core.wallet_e8 = 1000 * 10**8
+    life.venue.answers["balances"] = [Balance("USDC", "1000", "0")]
+    await life.reconciliation.everything()
+    assert not life.funding.wanted.is_set()  # nothing moved the wallet: that history weighs more than all the rest
+    life.venue.answers["balances"] = [Balance("USDC", "999.5", "0")]
     await life.reconciliation.everything()
     async with asyncio.timeout(5):
         while not life.booked_e8:

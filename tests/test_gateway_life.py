@@ -102,7 +102,8 @@ async def test_a_doubt_that_comes_while_one_is_settled_is_settled_too(tmp_path, 
             raise VenueDown("not now")
 
     monkeypatch.setattr(gateway.reconciliation, "everything", everything)
-    monkeypatch.setattr(doubt, "AGAIN_S", 0.1)
+    monkeypatch.setattr(doubt, "AGAIN_S", (0.1, 0.1))
+    monkeypatch.setattr(doubt, "SPACE_S", 0.0)
     gateway.doubt.on_stream(True)
     await asyncio.sleep(0)
     gateway.doubt.on_stream(False)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from phx._core.gateway import GatewayCore
+from phx.gateway import patience
 from phx.gateway.reconcile import Reconciliation
 from phx.gateway.replies import Replies
 from phx.instruments import InstrumentError
@@ -20,7 +21,8 @@ ECHO_NS = 2_000_000_000  # an answered order must be echoed by the account's str
 ECHO_EARLY_NS = 1_000_000_000  # the echo may come before the answer, by less than this
 QUIET_S = 2.0  # orders are open and the stream says nothing: the venue's list is asked for so often,
 QUIET_SYMBOLS = 4  # or, with more symbols than this, in proportion: each costs weight
-AGAIN_S = 0.5  # after a comparison that failed
+AGAIN_S = (0.5, 2.0)  # first and longest wait after a comparison that failed
+SPACE_S = 0.5  # for each symbol, from one comparison to the next: a stream that flaps must not use the weight up
 
 log = logging.getLogger("phx.gateway")
 
@@ -48,6 +50,7 @@ class Doubt:
         self.stream_down_ns = time.monotonic_ns()
         self.times = 0
         self.settling = False
+        self.compared_s = 0.0  # when the last comparison began, monotonic
         self.unechoed_since_ns = 0
         reconciliation.on_untold = self.on_untold
 
@@ -72,15 +75,18 @@ class Doubt:
 
     async def _settle(self) -> None:
         """Compare everything with the venue until no new doubt has come meanwhile; then new risk is taken again."""
-        settled = -1
+        settled, again_s, said = -1, AGAIN_S[0], ""
         while settled != self.times:
-            times = self.times
+            if (early_s := self.compared_s + SPACE_S * len(self.core.desks) - time.monotonic()) > 0:
+                await asyncio.sleep(early_s)
+            times, self.compared_s = self.times, time.monotonic()
             try:
                 await self.reconciliation.everything()
                 settled = times
             except (VenueError, InstrumentError) as error:
-                log.warning("gateway: reconciling: %s", error)
-                await asyncio.sleep(AGAIN_S)
+                said = patience.tell("reconciling", error, said)
+                await asyncio.sleep(max(patience.limit_s(error), again_s))
+                again_s = min(AGAIN_S[1], 2 * again_s)
         self.settling = False
         self._allow_adding(self.stream.up)
         self.turn()

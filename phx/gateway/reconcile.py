@@ -38,7 +38,8 @@ SETTLE_NS = 1_000_000_000  # a difference younger than this may still be on its 
 OVERLAP_MS = 60_000  # trades are read again from so long before they were last read
 PAGE = 1000  # trades in one answer
 STRIKES = 2  # looks at a position that must differ before the venue's is taken
-FILLS_AGAIN_NS = 1_000_000_000  # fills that are missing are looked for so often; an answer weighs 5
+FILLS_AGAIN_NS = 1_000_000_000  # fills that are missing are looked for so often, an answer weighs 5;
+FILLS_LATER_NS = 4_000_000_000  # after looks in vain ever less, down to this
 CLEAR_AGAIN_NS = 5_000_000_000  # a symbol with a stuck order is cleared so often
 
 log = logging.getLogger("phx.gateway")
@@ -75,6 +76,7 @@ class Reconciliation:
         self.read_until_ms = dict.fromkeys(instruments, rest.clock.timestamp_ms())
         self.names = {i.symbol_id: symbol for symbol, i in instruments.items()}
         self.looked_ns = dict.fromkeys(self.names, 0)  # for missing fills, by symbol id
+        self.look_again_ns = dict.fromkeys(self.names, FILLS_AGAIN_NS)
         self.cleared_ns = dict.fromkeys(self.names, 0)
         self.on_foreign = on_foreign
         self.on_forced: Callable[[str, str], None] = lambda symbol, coid: None  # the venue acted on the position
@@ -114,11 +116,16 @@ class Reconciliation:
                 log.warning("reconciliation: %s", error)
 
     async def everything(self) -> None:
-        """Compare all at once: after the account's stream was down, or this process froze."""
-        self.funding.wanted.set()
-        await self.read_all_trades()
+        """Compare all at once: after the account's stream was down, or this process froze.
+
+        The history of funding weighs more than all of this: it is read if no fill says what moved the wallet.
+        """
+        booked = await self.read_all_trades()
         await self.compare_open_orders()
         await self.compare_positions()
+        _, venue_e8 = await self._venue_wallet()
+        if not booked and venue_e8 != self.core.wallet_e8:
+            self.funding.wanted.set()
 
     # ---- orders ----
 
@@ -159,14 +166,18 @@ class Reconciliation:
         """Read the history of symbols with fills, or fees of fills, that the stream did not bring."""
         now_ns = time.monotonic_ns()
         missing = questions.missing_fills(self.core, now_ns)
-        for symbol_id in missing.keys() | self._drifting() | questions.missing_fees(self.core, now_ns):
-            if now_ns - self.looked_ns[symbol_id] < FILLS_AGAIN_NS:
+        wanted = missing.keys() | self._drifting() | questions.missing_fees(self.core, now_ns)
+        self.look_again_ns |= dict.fromkeys(self.names.keys() - wanted, FILLS_AGAIN_NS)
+        for symbol_id in wanted:
+            if now_ns - self.looked_ns[symbol_id] < self.look_again_ns[symbol_id]:
                 continue
             self.looked_ns[symbol_id] = now_ns
             for intent_id, lots in missing.get(symbol_id, ()):
                 coid = self._coid(symbol_id, intent_id)
                 log.warning("%s: order %s: %d lots filled are missing", self.names[symbol_id], coid, lots)
-            await self.read_trades(self.names[symbol_id])
+            booked = await self.read_trades(self.names[symbol_id])
+            in_vain_ns = min(2 * self.look_again_ns[symbol_id], FILLS_LATER_NS)
+            self.look_again_ns[symbol_id] = FILLS_AGAIN_NS if booked else in_vain_ns
 
     async def _clear(self, symbol_id: int) -> None:
         """Cancel everything of ours on a symbol where an order will not go."""
@@ -262,12 +273,15 @@ class Reconciliation:
 
     # ---- fills and positions ----
 
-    async def read_all_trades(self) -> None:
-        for symbol in self.instruments:
-            await self.read_trades(symbol)
+    async def read_all_trades(self) -> int:
+        """Return how many fills of all symbols the stream did not bring."""
+        return sum([await self.read_trades(symbol) for symbol in self.instruments])
 
-    async def read_trades(self, symbol: str) -> None:
-        """Book what the venue's history holds and the stream did not bring, since it was last read and a bit more."""
+    async def read_trades(self, symbol: str) -> int:
+        """Book what the venue's history holds and the stream did not bring, since it was last read and a bit more.
+
+        Returns how many fills that were.
+        """
         instrument = self.instruments[symbol]
         asked_ms = self.rest.clock.timestamp_ms()
         booked = 0
@@ -279,6 +293,7 @@ class Reconciliation:
         if booked:
             log.warning("%s: %d fills booked from the history", symbol, booked)
         questions.fills_accounted(self.core, instrument.symbol_id, time.monotonic_ns())
+        return booked
 
     def book(self, instrument: Instrument, trade) -> bool:
         """Book one trade of the history unless it is booked already."""
@@ -363,15 +378,19 @@ class Reconciliation:
     async def compare_wallet(self) -> None:
         """Take the venue's wallet where ours stays different: what moved it was not told, and may have been funding."""
         ours_e8 = self.core.wallet_e8
-        found = {balance.asset: e8(balance.wallet) for balance in await self.rest.balances()}
-        *_, asset = (instrument.quote_asset for instrument in self.instruments.values())
-        venue_e8 = found.get(asset, ours_e8)
+        asset, venue_e8 = await self._venue_wallet()
         # What we were told meanwhile, or only later, is no difference.
         if ours_e8 != venue_e8 and self.wallets == (ours_e8, venue_e8) and self.core.wallet_e8 == ours_e8:
             log.warning("wallet: %.8f %s, the venue says %.8f", ours_e8 / 1e8, asset, venue_e8 / 1e8)
             self.core.wallet_e8 = venue_e8
             self.funding.wanted.set()
         self.wallets = (ours_e8, venue_e8)
+
+    async def _venue_wallet(self) -> tuple[str, int]:
+        """Return the quote asset and what the venue says we have of it; what we hold if it does not say."""
+        found = {balance.asset: e8(balance.wallet) for balance in await self.rest.balances()}
+        *_, asset = (instrument.quote_asset for instrument in self.instruments.values())
+        return asset, found.get(asset, self.core.wallet_e8)
 
     async def _differences(self) -> dict[str, tuple[int, int]]:
         before = {s: self.core.desk(i.symbol_id).position_lots for s, i in self.instruments.items()}
