@@ -78,11 +78,17 @@ def test_a_cancel_that_is_not_confirmed_is_repeated():
     assert again == [order["intent_id"]] * 2
 
 
-def test_cancels_of_an_order_that_will_not_go_come_ever_more_seldom():
+@pytest.mark.parametrize(("answered", "sent_s"), [(True, [0, 2, 5, 11, 23, 47]), (False, [0, 2, 4, 6, 8, 12, 20, 36])])
+def test_cancels_of_an_order_that_will_not_go_come_ever_more_seldom_but_for_the_first_lost_ones(answered, sent_s):
     rig = Rig()
-    rig.placed([(99_990, 10)])
-    sent_s = [second for second in range(60) if cancels(rig.quote() if second == 0 else later(rig))]
-    assert sent_s == [0, 2, 5, 11, 23, 47]
+    (order,) = rig.placed([(99_990, 10)])
+    sent = []
+    for second in range(60):
+        actions = rig.quote() if second == 0 else later(rig)
+        sent += [second] * len(cancels(actions))
+        if actions and answered:
+            rig.core.on_cancel_reject(order["intent_id"], -2011, rig.now_ns)
+    assert sent == sent_s
 
 
 def later(rig: Rig) -> list[dict]:

@@ -35,6 +35,7 @@ cdef enum:
 
 cdef int64_t ANSWER_NS = 1_000 * MS             # a request without an answer for so long has an unknown outcome
 cdef int64_t CANCEL_AGAIN_NS = 1_000 * MS       # a cancel may be repeated, first after this; an order never
+cdef int64_t CANCELS_LOST_NS = 5_000_000_000     # cancels without an answer are repeated so often for so long
 cdef int64_t MARK_MAX_AGE_NS = 10_000_000_000   # it comes every second
 cdef int64_t LADDER_MAX_AGE_NS = 2_000 * MS     # at least; four of the quoter's republish intervals if that is more
 
@@ -160,7 +161,8 @@ cdef class Desk(DeskBooks):
                     memset(&event, 0, sizeof(event))
                     self.publish_exec(&event, order, EXEC_UNKNOWN, now_ns)
             # Each time after twice as long: a venue that forgot a hundred orders must not be asked until it bans us.
-            again_ns = max(CANCEL_AGAIN_NS, order.cancel_mono_ns - order.first_cancel_mono_ns)
+            again_ns = order.cancel_mono_ns - order.first_cancel_mono_ns
+            again_ns = max(CANCEL_AGAIN_NS, again_ns - CANCELS_LOST_NS if order.unanswered else again_ns)
             if is_leaving(order) and now_ns - order.cancel_mono_ns > again_ns:
                 self.cancel(order, now_ns, True)
 

@@ -146,6 +146,10 @@ cdef class DeskBooks:
                 &self.position, self.market.mark_price_ticks, self.rules.ticklot_e8)
             self.account.unrealised_e8[self.symbol_id] = (
                 unrealised_ticklots(&self.position, self.market.mark_price_ticks) * self.rules.ticklot_e8)
+        elif self.market.mark_mono_ns == 0:
+            # No mark in this life yet: what is held is worth its cost. The day's base holds what was realised.
+            self.account.pnl_e8[self.symbol_id] = (self.position.realised_ticklots * self.rules.ticklot_e8
+                                                   - self.position.fees_e8 + self.position.funding_e8)
 
     cdef void hold(self, int64_t until_mono_ns) noexcept nogil:
         # Place nothing until then, not even a take.

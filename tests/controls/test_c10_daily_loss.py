@@ -57,6 +57,19 @@ def test_totals_that_are_still_being_restored_stop_nothing():
     assert rig.symbols[0].desk.loss_stop
 
 
+def test_a_life_without_a_mark_price_yet_counts_what_earlier_days_realised():
+    rig = Rig(max_daily_loss_e8=LOSS_E8)
+    desk = rig.core.desk(0)
+    desk.market.attach(None, None, None)
+    for profit, base, stopped in ((300, -300, False), (-300, 300, False), (-300, 199, True)):
+        ticklots = profit * 10**4
+        desk.restore(dict.fromkeys(desk.totals(), 0) | {"realised_ticklots": ticklots}, 0)
+        rig.core.day_base_e8 = base * 10**8
+        rig.step()
+        rig.step()
+        assert desk.loss_stop == stopped
+
+
 def test_a_new_day_begins_at_zero():
     rig = losing(1_500)
     assert rig.core.turn_day(86_400 * 20_000 + 5)
