@@ -1,6 +1,7 @@
 """The command line: one verb, one function elsewhere. Exit status: 2 wrong usage, 78 refused configuration."""
 
 import argparse
+import contextlib
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -92,18 +93,20 @@ def scope(word: str) -> str:
 
 
 def share(text: str) -> str:
-    """Return decimal text that is a share above 0. Raises ValueError."""
-    if not 0 < float(text) <= 1:
-        raise ValueError(text)
-    return text
+    """Return decimal text that is a share above 0. Raises ArgumentTypeError."""
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) <= 1:
+            return text
+    raise argparse.ArgumentTypeError(f"{text!r}: expected a share above 0, at most 1")
 
 
 def duration_s(text: str) -> float:
-    """Return a time such as 90s, 15m or 2h in seconds. Raises ValueError."""
-    seconds = float(text[:-1]) * {"s": 1, "m": 60, "h": 3600}.get(text[-1:], 0)
-    if not 0 < seconds < float("inf"):
-        raise ValueError(text)
-    return seconds
+    """Return a time such as 90s, 15m or 2h in seconds. Raises ArgumentTypeError."""
+    with contextlib.suppress(ValueError):
+        seconds = float(text[:-1]) * {"s": 1, "m": 60, "h": 3600}.get(text[-1:], 0)
+        if 0 < seconds < float("inf"):
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text!r}: expected a number and its unit, like 90s, 15m or 2h")
 
 
 def add_venue_options(sim) -> None:

@@ -55,11 +55,11 @@ def lines(config) -> list[str]:
     if limits.canary == 1:
         return []
     return [
-        f"canary: {limits.canary} of every size and money limit: gross notional {limits.max_gross_notional}, "
+        f"canary: {limits.canary:f} of every size and money limit: gross notional {limits.max_gross_notional}, "
         f"daily loss {limits.max_daily_loss}",
         *(
-            f"canary: {symbol}: net_max {entry.net_max}, layers {entry.ladder.near.size} and {entry.ladder.far.size}, "
-            "or the venue's smallest order where that is more"
+            f"canary: {symbol}: net_max {entry.net_max:f}, layers {entry.ladder.near.size:f} and "
+            f"{entry.ladder.far.size:f}, or the venue's smallest order where that is more"
             for symbol, entry in config.symbols.items()
         ),
     ]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hard_recordings import InventedMarket
@@ -15,7 +16,8 @@ from written_instance import Written
 
 from phx import __main__ as cli
 from phx.latches import Latches
-from phx.ops import commands
+from phx.ops import commands, supervisor
+from phx.process import EXIT_AGAIN, EXIT_OK
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -74,7 +76,8 @@ def test_wrong_usage_ends_with_2(arguments, capsys):
 def test_a_share_of_net_max_is_above_0_and_at_most_1(wrong, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(["compare", "a.jsonl", "--net-max", wrong])
-    assert ended.value.code == 2 and "--net-max" in capsys.readouterr().err
+    assert ended.value.code == 2
+    assert f"--net-max: {wrong!r}: expected a share above 0, at most 1" in capsys.readouterr().err
 
 
 def test_every_verb_of_the_parser_is_known_to_the_commands():
@@ -243,6 +246,16 @@ def test_a_hung_guardian_delays_no_latch(file, instance_config):
         finally:
             asking.kill()
             asking.wait()
+
+
+def test_a_refused_reload_leaves_every_process_alone(file, monkeypatch):
+    done = []
+    running = SimpleNamespace(states=dict, update=lambda: done.append("update") or {})
+    monkeypatch.setattr(supervisor, "Supervisor", lambda config: running)
+    monkeypatch.setattr(supervisor, "write_programs", lambda *_: done.append("programs"))
+    for status, wanted in ((EXIT_AGAIN, []), (EXIT_OK, ["programs", "update"])):
+        monkeypatch.setattr(commands, "ask", lambda *_, answer=status, **__: answer)
+        assert cli.main(["--config", str(file), "reload"]) == status and done == wanted
 
 
 def test_a_hung_ops_delays_no_cancel_and_the_status_tells(file, instance_config):

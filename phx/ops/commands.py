@@ -112,9 +112,11 @@ def reload(asked, config: Config, path: Path) -> int:
 
     running = supervisor.Supervisor(config)
     running.states()
-    supervisor.write_programs(config, path)
     reason = "raise" if asked.raise_limits else ""
     status = ask(config, "control", "reload", reason=reason, for_s=asked.for_s)
+    if status != EXIT_OK:  # a process that began anew would begin with what was refused
+        return status
+    supervisor.write_programs(config, path)
     for what, names in running.update().items():
         if names:
             print(f"{what}: {', '.join(names)}")
@@ -122,6 +124,7 @@ def reload(asked, config: Config, path: Path) -> int:
 
 
 def status(asked, config: Config, path: Path) -> int:
+    from phx.ops import limits_in_force
     from phx.ops.figures import figures
     from phx.ops.instance import Instance
     from phx.ops.view import View
@@ -129,6 +132,7 @@ def status(asked, config: Config, path: Path) -> int:
     instance = Instance(config)
     if asked.json:
         tree = {"symbols": [figures(instance, symbol) for symbol in config.traded()], "restarts": instance.restarts()}
+        tree["limits"] = limits_in_force.lines(config, instance)
         print(msgspec.json.encode(tree).decode())
     else:
         print("\n".join(View(instance).screen()))

@@ -7,6 +7,7 @@ import msgspec
 
 from phx.config_source import ConfigError
 from phx.latches import Latches
+from phx.ops import limits_in_force
 from phx.overrides import LONGEST_S, Override, OverrideRefused, Overrides
 
 log = logging.getLogger("phx")
@@ -16,8 +17,8 @@ class OverrideKeeper:
     """The override that is known, over or not. One that was changed by hand is none, and latches."""
 
     def __init__(self, run_folder):
+        self.run_folder = run_folder
         self.files = Overrides(run_folder)
-        self.limits_path = run_folder / "limits.json"  # the gateway's own word on what it has in force
         self.known: Override | None = None
         self._before: Override | None = None  # what the newest grant took the place of
         try:
@@ -39,7 +40,7 @@ class OverrideKeeper:
         now_ns = time.time_ns()
         former = {path: before[path] for path in after if before.get(path, after[path]) != after[path]}
         try:
-            limits = msgspec.json.decode(self.limits_path.read_bytes(), type=dict[str, dict[str, int]])
+            limits = limits_in_force.read(self.run_folder)
         except (OSError, msgspec.DecodeError) as error:
             raise ConfigError([f"--for: the gateway has no limits in force that could come back: {error}"]) from None
         if self.known is not None and self.known.in_force(now_ns):

@@ -12,6 +12,7 @@ from phx._core.enums import OperatorState
 from phx.config import Config, ConfigError
 from phx.control import Answer, AuditLog, ControlError, ControlServer, Peer, Request
 from phx.latches import Latches
+from phx.ops import limits_in_force
 from phx.ops.alerts import Alerts
 from phx.ops.contracts import Contracts, newest_prices
 from phx.ops.figures import figures
@@ -58,6 +59,7 @@ class Ops:
         self.control = ControlServer(self.config.socket_path("control"), self.handle)
         self.said: dict[str, str] = {}  # the last complaint of each kind
         self.unconfirmed: list[str] = []  # raised limits that wait for a human's word
+        self.held: list[str] = []  # limits that the gateway holds below ours, as last said
         self.override = OverrideKeeper(process.run_folder)
         self.config = put_back(self.config, self.override.over())
         self.stamp = file_stamp(path)
@@ -70,7 +72,7 @@ class Ops:
         self.metrics = Metrics(self.config, self.watched, self.alerts.log.counts)
         self.server = None
         tasks = (self.mind_override, self.raise_alerts, self.poll_config, self.watch, self.snapshot, self.serve_metrics)
-        self.due_s = dict.fromkeys(tasks, time.monotonic())
+        self.due_s = dict.fromkeys((*tasks, self.tell_held_limits), time.monotonic())
 
     def run(self) -> None:
         self.process.ready()
@@ -204,26 +206,30 @@ class Ops:
             return "no parameters are published yet: these will be"
         if request.for_s and not (raised and confirmed):
             raise ConfigError(["--for: the configuration raises no limit" if confirmed else "--for needs --raise"])
-        if (confirmed and not request.for_s) or (self.override.over() and not raised):
-            self.override.end()
+        over = self.override.over()
+        for_good = (confirmed and not request.for_s) or (over and not raised)
         before, effective = flat(self.config), wanted
         if not confirmed:
             held = with_values(wanted, waiting(self.config, wanted, raised))
-            effective = put_back(held, self.override.over())
-        self.unconfirmed = [] if confirmed else raised
-        text = f"; raised limits wait for `phx reload --raise`: {', '.join(raised)}" if self.unconfirmed else ""
-        if effective == self.config and not confirmed:
-            return f"nothing to adopt, parameters stay at version {self.params.version}{text}"
-        try:
-            if request.for_s:
-                text = f"; over at {self.override.grant(before, flat(wanted), request.for_s, uid)}"
-            self.publish(effective, confirmed)
-        except ParamsError as error:
-            if request.for_s:
-                self.override.take_back()
-            hint = [f"the rest does not hold without what waits{text}"] if self.unconfirmed else []
-            raise ParamsError(error.errors + hint) from None
-        return f"parameters at version {self.params.version}{text}"
+            effective = held if for_good else put_back(held, over)
+        self.unconfirmed = [] if confirmed else raised or limits_in_force.held(effective, self.instance)
+        names = ", ".join(self.unconfirmed)
+        text = f"; raised limits wait for `phx reload --raise`: {names}" if names else ""
+        told = "nothing to adopt, parameters stay"
+        if confirmed or effective != self.config:
+            try:
+                if request.for_s:
+                    text = f"; over at {self.override.grant(before, flat(wanted), request.for_s, uid)}"
+                self.publish(effective, confirmed)
+                told = "parameters"
+            except ParamsError as error:
+                if request.for_s:
+                    self.override.take_back()
+                hint = [f"the rest does not hold without what waits{text}"] if self.unconfirmed else []
+                raise ParamsError(error.errors + hint) from None
+        if for_good:  # only now: what was refused must not make raised limits last
+            self.override.end()
+        return f"{told} at version {self.params.version}{text}"
 
     def publish(self, config: Config, confirmed: bool) -> None:
         """Publish a configuration. The gateway takes lowered limits at once, raised ones only if confirmed."""
@@ -248,6 +254,13 @@ class Ops:
             return
         answer = Answer(True, f"override over, parameters at version {self.params.version}")
         self.record(Request("override"), Peer(0, os.geteuid(), 0), answer, [str(change) for change in found])
+
+    def tell_held_limits(self) -> None:
+        """Say once, and after each restart, which limits the gateway holds below the configuration."""
+        held = limits_in_force.held(self.config, self.instance)
+        if held and held != self.held:
+            log.warning("ops: %s", limits_in_force.held_text(held))
+        self.held = held
 
     def prices_ticks(self) -> dict[str, int]:
         """Return a recent price of every symbol whose market is known."""

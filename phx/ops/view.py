@@ -5,7 +5,7 @@ import time
 
 from phx import topology
 from phx.latches import Latches
-from phx.ops import alert_log
+from phx.ops import alert_log, limits_in_force
 from phx.ops.figures import Figures, figures
 from phx.process import HUNG_NS
 
@@ -37,7 +37,7 @@ class View:
             found = figures(self.instance, symbol)
             lines.append(self.row(found))
             lines.append(f"{'':10}{second_row(found, self.why_not_quoting(found))}")
-        lines += ["", self.process_line()]
+        lines += ["", self.process_line(), *limits_in_force.lines(self.config, self.instance)]
         latched = Latches(self.config.run_folder()).all()
         lines += [f"latched: {latch.name}: {latch.reason}; phx enable clears it" for latch in latched]
         shown = alert_log.newest(self.config.run_folder(), ALERTS, time.time_ns() - ALERTS_NS)

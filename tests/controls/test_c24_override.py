@@ -17,15 +17,18 @@ from written_instance import TABLE, Written
 from phx import config as configuration
 from phx import overrides
 from phx.__main__ import parser
+from phx._core.risk import adopted
 from phx.control import Request, ask
 from phx.gateway import ended_override, epoch
 from phx.gateway.ended_override import EndedOverride
 from phx.instruments import write_table
 from phx.latches import Latches
+from phx.ops import limits_in_force
 from phx.ops import override as keeper
 from phx.ops.instance import Instance
 from phx.ops.process import Ops
-from phx.overrides import LONGEST_S, Override, OverrideRefused, Overrides, stricter
+from phx.ops.view import View
+from phx.overrides import LONGEST_S, NO_LIMITS, Override, OverrideRefused, Overrides, stricter
 from phx.process import Process
 
 TEXT = """
@@ -45,7 +48,7 @@ def clock(monkeypatch):
     made = SimpleNamespace(add_s=0)
     told = {name: getattr(time, name) for name in ("monotonic", "strftime", "gmtime", "time")}
     told["time_ns"] = lambda: time.time_ns() + made.add_s * 10**9
-    for module in (keeper, ended_override, overrides):
+    for module in (keeper, ended_override, limits_in_force, overrides):
         monkeypatch.setattr(module, "time", SimpleNamespace(**told))
     return made
 
@@ -202,6 +205,46 @@ def test_what_is_confirmed_for_good_stays(overridden, clock):
     assert overridden.lots() == 600
 
 
+def test_people_see_it_for_as_long_as_it_lasts(overridden, clock):
+    told = lambda: [line for line in View(overridden.instance).screen() if line.startswith("override: ")]  # noqa: E731
+    assert told() == [f"override: limits raised by uid {os.getuid()} until {overridden.ops.override.known.until}"]
+    clock.add_s = 900
+    assert told() == []
+
+
+def test_c23_limits_that_wait_over_a_restart_are_said_by_ops_reload_and_status(lives, caplog):
+    in_force = adopted(lives.instance.newest("params.BTCUSDC"))
+
+    def adopt() -> list[str]:
+        """Take over the newest parameters, as the gateway does; return what it holds back."""
+        nonlocal in_force
+        in_force = adopted(lives.instance.newest("params.BTCUSDC"), in_force)
+        epoch.write_limits(lives.run_folder, {"BTCUSDC": in_force})
+        return limits_in_force.held(lives.ops.config, lives.instance)
+
+    assert set(limits_in_force.KEYS) == set(in_force) - set(NO_LIMITS)
+    assert adopt() == []
+    lives.begin(RAISED)
+    assert limits_in_force.held(lives.ops.config, lives.instance) == []  # the gateway has not said yet
+    names = adopt()
+    assert {"limits.max_daily_loss", "symbols.BTCUSDC.net_max"} <= set(names)
+    assert "symbols.BTCUSDC.risk.max_order_qty" not in names
+    lives.ops.tell_held_limits()
+    lives.ops.tell_held_limits()
+    assert [", ".join(names) in record.message for record in caplog.records if "held below" in record.message] == [True]
+    assert ", ".join(names) in lives.said().text
+    assert limits_in_force.held_text(names) in View(lives.instance).screen()
+    assert lives.said(reason="raise").ok and adopt() == []
+
+
+def test_a_reload_that_is_refused_does_not_make_it_last(overridden, clock):
+    overridden.write(RAISED.replace("0.60", "0.001"))
+    assert not overridden.said(reason="raise").ok
+    clock.add_s = 900
+    overridden.ops.mind_override()
+    assert overridden.lots() == 300
+
+
 def test_a_canary_s_end_waits_as_a_whole_and_an_override_of_it_goes_back_as_a_whole(lives, clock):
     lives.prices()
     lives.begin(TEXT.replace("limits: {", "limits: {canary: 0.01, "))
@@ -289,12 +332,13 @@ def test_one_that_would_last_for_ever_is_refused_however_well_sealed(tmp_path):
         files.read()
 
 
-def test_only_the_owner_s_word_counts():
+def test_only_the_owner_s_word_counts(capsys):
     """That another uid is not answered is proven for every control socket in tests/security."""
     assert parser().parse_args(["reload", "--raise", "--for", "15m"]).for_s == 900
-    for text in ("15", "m", "-1m", "0s", "infs", "1d"):
+    for text in ("15", "m", "-1m", "0s", "infs", "1d", ""):
         with pytest.raises(SystemExit):
-            parser().parse_args(["reload", "--raise", "--for", text])
+            parser().parse_args(["reload", f"--for={text}", "--raise"])
+        assert f"{text!r}: expected a number and its unit, like 90s, 15m or 2h" in capsys.readouterr().err
 
 
 def test_the_stricter_of_two_limits_is_field_by_field():
