@@ -15,13 +15,15 @@ import pytest
 
 from phx import topology
 from phx.latches import Latches
+from phx.ops.alert_log import newest
 
 from .running import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
-# Three times the bounds within which the orders of a dead process are gone from the venue.
+# Three times the bounds: of when the orders of a dead process are gone from the venue, and a fill nobody told is found.
 ORDERS_GONE_S = {"quoter.BTCUSDC": 3.0, "gateway": 3.0}
+FILL_FOUND_S = 30.0
 
 
 @pytest.mark.parametrize("process", ["feed.main", "quoter.BTCUSDC", "gateway", "guardian", "ops"])
@@ -69,6 +71,21 @@ def test_what_the_execution_throttle_stopped_stays_stopped_whatever_dies_until_a
     enabled = [line for line in audited if line["command"] == "enable" and line["ok"]]
     assert enabled[-1]["latches_before"] == [latch.name] and enabled[-1]["latches_after"] == []
     assert enabled[-1]["uid"] == os.getuid()
+
+
+def test_c20_a_fill_that_nobody_told_is_found_and_alerts(running):
+    """Somebody else trades on the account, and the venue's word of it is lost."""
+    running.wait_quoting()
+    run_folder, since_ns = running.config.run_folder(), time.time_ns()
+
+    def alerted() -> bool:
+        found = {a["class"] for a in newest(run_folder, 100, since_ns) if a["symbol"] == "BTCUSDC"}
+        return bool(found & {"foreign_fill", "position_drift", "drift"})
+
+    with running.fault("drop_event", symbol="BTCUSDC"):
+        running.switch_on("foreign_order", symbol="BTCUSDC")
+        wait_until(alerted, FILL_FOUND_S, "an alert of a fill that was not told")
+    wait_until(lambda: running.position_agrees("BTCUSDC"), 10, "our position to equal the venue's")
 
 
 def test_the_venue_restarting_is_survived(running):
