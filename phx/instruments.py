@@ -11,6 +11,7 @@ from phx._core.records import fnv1a
 
 ONE_E8 = 10**8
 FINEST = 12  # decimals; no price or quantity of the venue has more
+LARGEST = 2**62  # what records count in has 64 bits
 
 
 class InstrumentError(ValueError):
@@ -134,11 +135,11 @@ class Instrument(msgspec.Struct, frozen=True):
 
     def ticks(self, price) -> int:
         """Return decimal text (or a Decimal) as ticks; a price off the grid raises InstrumentError."""
-        return self._whole(Decimal(price), self.tick_size, "price")
+        return self._whole(price, self.tick_size, "price")
 
     def lots(self, qty) -> int:
         """Return decimal text (or a Decimal) as lots; a quantity off the grid raises InstrumentError."""
-        return self._whole(Decimal(qty), self.lot_size, "quantity")
+        return self._whole(qty, self.lot_size, "quantity")
 
     def ticks_floor(self, price) -> int:
         """Return a price as ticks, rounded towards zero: for prices that nobody trades on."""
@@ -173,10 +174,13 @@ class Instrument(msgspec.Struct, frozen=True):
         """Return a tick·lot amount in quote currency, for people and metrics only."""
         return ticklots * self.ticklot_e8 / ONE_E8
 
-    def _whole(self, value: Decimal, step: Decimal, what: str) -> int:
-        if not value.is_finite():
-            raise InstrumentError(f"{self.symbol}: {what} {value} is not a finite number")
-        count = value / step
+    def _whole(self, value, step: Decimal, what: str) -> int:
+        try:
+            count = Decimal(value) / step
+        except ArithmeticError:
+            count = Decimal("NaN")
+        if not count.is_finite() or abs(count) > LARGEST:
+            raise InstrumentError(f"{self.symbol}: {what} {str(value)[:40]} is not a finite number that can be counted")
         if count != int(count):
             raise InstrumentError(f"{self.symbol}: {what} {value} is no multiple of {step}")
         return int(count)

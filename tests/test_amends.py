@@ -259,6 +259,36 @@ def test_a_lost_answer_makes_it_unknown_and_cancels_it_at_once():
     assert own_row(rig, intent) and rig.step() == []
 
 
+@pytest.mark.parametrize(("price", "qty"), [("10001.4", "0.004"), ("10001.0", "0.010")])
+def test_with_answer_and_event_lost_the_query_says_what_it_is(price, qty):
+    shell = Shell()
+    shell.hold(10)
+    (order,) = shell.placed(asks=[(100_010, 10, True)], mode=PINNING)
+    intent = order["intent_id"]
+    assert amends(follow(shell, 100_014, 4))
+    shell.core.on_unknown(intent, shell.now_ns)
+    assert cancels(shell.step()) == [intent]
+    found = Order("SYM0", coid(intent), 77, -1, "NEW", price, qty, "0", "LIMIT", "GTX", True, 2)
+    shell.venue.answers["order_status"] = found
+    asyncio.run(shell.reconciliation.ask(intent, 0))
+    shell.step()
+    row = own_row(shell, intent)
+    # An amend that is not seen done may still be: then both count until the order has gone.
+    assert (row["price_ticks"], row["remaining_lots"]) == ((100_014, 4) if qty == "0.004" else (100_010, 10))
+    assert row["state"] == OrderState.ORDER_PENDING_CANCEL
+
+
+def test_a_position_that_shrinks_meanwhile_has_the_order_cut():
+    rig, intent = pinned()
+    assert amends(follow(rig))
+    rig.hold(4)
+    assert places(follow(rig)) == [] and not amends(follow(rig))
+    done(rig, intent)
+    assert cancels(follow(rig, 100_008, 4)) == [intent]
+    rig.core.on_end(intent, False, 0, 1, rig.now_ns)
+    assert places(follow(rig, 100_008, 10)) == [(-1, 100_008, 4)]
+
+
 def test_no_answer_for_a_second_is_a_lost_answer():
     rig, intent = pinned()
     follow(rig)

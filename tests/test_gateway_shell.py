@@ -397,6 +397,20 @@ def test_the_venues_position_is_taken_only_after_two_looks():
     assert (totals["position_lots"], totals["open_cost_ticklots"]) == (5, 499_975)
 
 
+def test_no_position_is_taken_from_an_account_in_hedge_mode():
+    shell = Shell(positions=[Position("SYM0", "0.005", "9999.5", "LONG", 1)], user_trades=[], position_mode=True)
+    told = []
+    shell.reconciliation.on_hedge_mode = lambda: told.append("hedge mode")
+    shell.core.on_position(0, 7, 700_000, 0)
+    for _ in range(5):
+        asyncio.run(shell.reconciliation.compare_positions())
+    assert shell.core.desk(0).position_lots == 7 and told
+    shell.venue.answers |= {"position_mode": False, "positions": [Position("SYM0", "0.005", "9999.5", "BOTH", 1)]}
+    for _ in range(2):
+        asyncio.run(shell.reconciliation.compare_positions())
+    assert shell.core.desk(0).position_lots == 5
+
+
 def test_own_orders_are_cancelled_at_once_only_when_no_others_are_there():
     venue = FakeVenue(open_orders=[order_of(1)])
     assert asyncio.run(cancel_own(venue, "SYM0", "phxs-")) == 1
@@ -513,3 +527,13 @@ def test_amounts_are_exact_and_nonsense_is_refused():
     assert open_cost_ticklots(INSTRUMENT, -3, "9999.95") == -299_998
     with pytest.raises(InstrumentError):
         e8("NaN?")
+
+
+# ---- numbers that are none -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["NaN", "sNaN", "Infinity", "-Infinity", "1e400", "1e30", "-1e999999", "", "abc"])
+def test_a_number_that_is_none_is_refused_by_name_and_ends_no_loop(text):
+    for convert in (e8, INSTRUMENT.ticks, INSTRUMENT.lots):
+        with pytest.raises(InstrumentError):
+            convert(text)

@@ -164,6 +164,8 @@ def test_a_symbol_that_is_not_listed_or_lacks_a_filter_is_refused():
         messages.instruments(exchange_info(eth), {"ETHUSDC": 0, "BTCUSDC": 1})
     with pytest.raises(FrameRefused, match="ETHUSDC: exchangeInfo has no filter MIN_NOTIONAL"):
         messages.instruments(exchange_info(eth.replace(b"MIN_NOTIONAL", b"MIN_NATIONAL")), {"ETHUSDC": 0})
+    with pytest.raises(FrameRefused, match="ETHUSDC: exchangeInfo has a filter that is no number"):
+        messages.instruments(exchange_info(eth.replace(b'"tickSize":"0.01', b'"tickSize":"x0.01')), {"ETHUSDC": 0})
 
 
 def test_every_captured_user_frame_is_read_completely(wire):

@@ -12,7 +12,7 @@ from phx._core.enums cimport EXEC_AMEND, JOURNAL_REPLY, ORDER_CLOSED
 from phx._core.gateway cimport GatewayCore
 from phx._core.histogram cimport record
 from phx._core.orders cimport ORDER_AMENDED, ORDER_NOT_FOUND, Order, nearest_ticks
-from phx._core.records cimport ExecEvent
+from phx._core.records cimport NO_LAYER, ExecEvent
 
 cdef int NOTHING_TO_AMEND = -5027               # the order is as wanted already
 cdef tuple ONLY_AMENDS = (-5024, -5025, -5026, -5029, -5043, -5047)     # a cancel and a place may pass
@@ -20,7 +20,7 @@ cdef tuple ONLY_AMENDS = (-5024, -5025, -5026, -5029, -5043, -5047)     # a canc
 
 def on_amended(GatewayCore core, uint64_t intent_id, int64_t price_ticks, int64_t qty_lots, int64_t ts_ns,
                int64_t now_ns):
-    """The venue says what an order of ours was amended to, at ts_ns: by a reply, the stream, or both.
+    """The venue says what an order of ours was amended to, or just is, at ts_ns: by a reply, the stream, a query.
 
     Returns whether that was phx. What somebody else amended counts with the largest quantity, at the price nearest to
     the market, and goes.
@@ -28,8 +28,8 @@ def on_amended(GatewayCore core, uint64_t intent_id, int64_t price_ticks, int64_
     cdef Order *order = core.account.table.find(intent_id)
     cdef Desk desk
     cdef ExecEvent event
-    if order == NULL or order.state == ORDER_CLOSED or ts_ns < order.ts_ack_ns:
-        return True                     # over, or older than what is known of it
+    if order == NULL or order.state == ORDER_CLOSED or order.layer == NO_LAYER or ts_ns < order.ts_ack_ns:
+        return True                     # over, a take, or older than what is known of it
     desk = core.desk_by_id[order.symbol_id]
     if order.amend_qty_lots and (price_ticks, qty_lots) == (order.amend_price_ticks, order.amend_qty_lots):
         settle(core, desk, order, ts_ns, now_ns)

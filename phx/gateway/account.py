@@ -1,20 +1,23 @@
 """Numbers between the venue's words and the core: which order, how many ticks, lots and 1e-8 of the quote currency."""
 
 import logging
-from decimal import ROUND_DOWN, Decimal, InvalidOperation
+from decimal import ROUND_DOWN, Decimal
 
 from phx._core.coid import parse_coid
-from phx.instruments import ONE_E8, Instrument, InstrumentError
+from phx.instruments import LARGEST, ONE_E8, Instrument, InstrumentError
 
 log = logging.getLogger("phx.gateway")
 
 
 def e8(text: str) -> int:
-    """Return decimal text in 1e-8, truncated like the venue does."""
+    """Return decimal text in 1e-8, truncated like the venue does. InstrumentError for what is no amount of money."""
     try:
-        return int((Decimal(text) * ONE_E8).to_integral_value(ROUND_DOWN))
-    except InvalidOperation:
-        raise InstrumentError(f"{text!r} is no amount") from None
+        amount = Decimal(text) * ONE_E8
+    except ArithmeticError:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or abs(amount) > LARGEST:
+        raise InstrumentError(f"{text[:40]!r} is no amount")
+    return int(amount.to_integral_value(ROUND_DOWN))
 
 
 def open_cost_ticklots(instrument: Instrument, lots: int, entry_price: str) -> int:

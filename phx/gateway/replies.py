@@ -107,6 +107,7 @@ class Replies:
             return
         if order.live:
             self.core.on_accept(intent_id, order.venue_order_id, order.ts_update_ns, now_ns)
+            self._amended(intent_id, order, now_ns)
         else:
             self._ended(intent_id, order, now_ns)
 

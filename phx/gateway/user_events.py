@@ -156,7 +156,8 @@ class UserEvents:
                 self.core.wallet_e8 = e8(balance.wallet)
                 if account.reason == "FUNDING_FEE":
                     named = [account.symbol] if account.symbol else [p.symbol for p in account.positions]
-                    self.on_funding(next(iter(named), ""), e8(balance.change), event.ts_event_ns // 1_000_000)
+                    symbol = named[0] if len(named) == 1 else ""  # of several the history tells each one's part
+                    self.on_funding(symbol, e8(balance.change), event.ts_event_ns // 1_000_000)
         for position in account.positions:
             if position.symbol in self.instruments and position.side == "BOTH":
                 self.venue_positions[position.symbol] = (position.qty, position.entry_price, now_ns)

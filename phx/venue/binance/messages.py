@@ -333,6 +333,12 @@ class SymbolInfo(Struct, frozen=True, rename="camel"):
             orders = filters["MAX_NUM_ORDERS"]
         except KeyError as error:
             raise FrameRefused(f"{self.symbol}: exchangeInfo has no filter {error.args[0]}") from None
+        try:
+            return self._instrument(symbol_id, price, lot, notional, percent, orders)
+        except ArithmeticError:
+            raise FrameRefused(f"{self.symbol}: exchangeInfo has a filter that is no number") from None
+
+    def _instrument(self, symbol_id: int, price, lot, notional, percent, orders) -> Instrument:
         return Instrument(
             symbol=self.symbol,
             symbol_id=symbol_id,
