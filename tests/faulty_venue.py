@@ -403,6 +403,10 @@ class FaultyVenue:
         await self._answer("positions")
         return [Position(i.symbol, i.qty_text(self.held[i.symbol_id]), "0", "BOTH", 1) for i in self.by_id.values()]
 
+    async def position_mode(self) -> bool:
+        await self._answer("position_mode")
+        return False
+
     async def cancel(self, symbol: str, coid: str) -> Order:
         await self._answer("cancel")
         order = self.orders[coid]

@@ -101,6 +101,18 @@ def test_a_forced_order_stops_the_symbol_at_once_and_for_the_lives_to_come(tmp_p
     assert [latch.symbol for latch in Latches(tmp_path).all()] == ["SYM0"]
 
 
+@pytest.mark.parametrize("asked", ["ask", "compare_open_orders"])
+def test_what_somebody_made_of_an_order_while_nobody_listened_is_seen_when_the_venue_is_asked(shell, asked):
+    (order,) = shell.placed([(99_990, 10)])
+    amended = Order("SYM0", coid(order["intent_id"]), 77, 1, "NEW", "9999.5", "0.9", "0", "LIMIT", "GTX", False, 2)
+    shell.venue.answers |= {"open_orders": [amended], "order_status": amended}
+    look = getattr(shell.reconciliation, asked)
+    asyncio.run(look(order["intent_id"], 0) if asked == "ask" else look())
+    known = shell.live()[order["intent_id"]]
+    assert (known["price_ticks"], known["qty_lots"]) == (99_995, 900)
+    assert cancels(shell.step()) == [order["intent_id"]]
+
+
 # ---- fills that are missing ----------------------------------------------------------------------------------------
 
 
@@ -202,15 +214,23 @@ def test_a_venue_that_is_down_gets_one_question_a_second():
     assert len(asked) == reconcile.SILENT_ROUNDS
 
 
-def test_orders_that_will_not_go_are_cleared_by_the_symbol_and_others_left_alone():
-    shell = Shell(open_orders=[order_of(1), FOREIGN], order_status=order_of(1), cancel_batch=[order_of(1)])
+@pytest.mark.parametrize("answer", [order_of(1), VenueDown("questions are not answered")])
+def test_orders_that_will_not_go_are_cleared_by_the_symbol_and_others_left_alone(answer, monkeypatch):
+    shell = Shell(open_orders=[order_of(1), FOREIGN], order_status=answer, cancel_batch=[order_of(1)])
     shell.now_ns = time.monotonic_ns() - 8 * SECOND_NS
     shell.market()
     shell.prove()
     shell.placed([(99_990, 10)])
     shell.quote([])
-    for _ in range(3):
-        asyncio.run(shell.reconciliation.ask_questions())
+
+    async def live():
+        loops = asyncio.create_task(shell.reconciliation.run())
+        while not any(asked[0].startswith("cancel") for asked in shell.venue.asked):
+            await asyncio.sleep(0.01)
+        loops.cancel()
+
+    monkeypatch.setattr(reconcile, "CLEAR_S", 0.3)
+    asyncio.run(asyncio.wait_for(live(), 10.0))
     cancelled = [asked for asked in shell.venue.asked if asked[0].startswith("cancel")]
     assert cancelled == [("cancel_batch", "SYM0", [coid(1)])]
 

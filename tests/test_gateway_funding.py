@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 from conftest import isolated
-from test_gateway_shell import Shell
+from test_gateway_shell import Shell, trade_of
 
 from phx.gateway import epoch as lives
 from phx.gateway import funding
@@ -204,6 +204,21 @@ async def test_a_history_that_does_not_answer_ends_nothing(monkeypatch):
                 await asyncio.sleep(0.001)
     assert not running.done()
     running.cancel()
+def test_a_wallet_that_fills_without_a_word_have_moved_is_taken_and_no_history_read():
+    life = Life(History(row(7)))
+    life.core.wallet_e8 = 1000 * 10**8
+    life.venue.answers["balances"] = [Balance("USDC", "999.5", "0")]
+    life.reconciliation.book(life.instruments["SYM0"], trade_of(5))
+    asyncio.run(life.reconciliation.everything())
+    for _ in range(2):
+        asyncio.run(life.reconciliation.compare_wallet())
+    assert life.core.wallet_e8 == 99_950_000_000 and not life.funding.wanted.is_set()
+    life.venue.answers["balances"] = [Balance("USDC", "998", "0")]  # and once more, now by what nobody knows
+    for _ in range(3):
+        asyncio.run(life.reconciliation.compare_wallet())
+    assert life.funding.wanted.is_set()
+
+
 
 
 def test_after_each_funding_time_the_history_is_read_within_ten_seconds():

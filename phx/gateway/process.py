@@ -178,6 +178,7 @@ class Gateway:
             self.events.foreign,
         )
         self.reconciliation.on_forced = self._on_forced
+        self.reconciliation.on_hedge_mode = self._on_hedge_mode
         funding = self.reconciliation.funding
         self.events.on_funding = funding.told
         self.doubt = Doubt(self.core, self.stream, self.replies, self.reconciliation, self._start, self.turn)
@@ -387,6 +388,12 @@ class Gateway:
     def _on_rival(self, symbol: str, coid: str) -> None:
         if self.doubt.working and self.surroundings.latches.stops("") is None:
             why = f"another phx trades on this account, order {coid} is not from here: stop one of the two"
+            self.surroundings.latches.set("gateway", why)
+            log.error("latched: %s", why)
+
+    def _on_hedge_mode(self) -> None:
+        if self.surroundings.latches.stops("") is None:
+            why = "the account is in hedge mode: switch it to one-way with POST /fapi/v1/positionSide/dual"
             self.surroundings.latches.set("gateway", why)
             log.error("latched: %s", why)
 

@@ -40,7 +40,7 @@ PAGE = 1000  # trades in one answer
 STRIKES = 2  # looks at a position that must differ before the venue's is taken
 FILLS_AGAIN_NS = 1_000_000_000  # fills that are missing are looked for so often, an answer weighs 5;
 FILLS_LATER_NS = 4_000_000_000  # after looks in vain ever less, down to this
-CLEAR_AGAIN_NS = 5_000_000_000  # a symbol with a stuck order is cleared so often
+CLEAR_S = 3.0  # symbols with a stuck order are cleared so often: within ten seconds after the first cancel
 
 log = logging.getLogger("phx.gateway")
 
@@ -77,7 +77,6 @@ class Reconciliation:
         self.names = {i.symbol_id: symbol for symbol, i in instruments.items()}
         self.looked_ns = dict.fromkeys(self.names, 0)  # for missing fills, by symbol id
         self.look_again_ns = dict.fromkeys(self.names, FILLS_AGAIN_NS)
-        self.cleared_ns = dict.fromkeys(self.names, 0)
         self.on_foreign = on_foreign
         self.on_forced: Callable[[str, str], None] = lambda symbol, coid: None  # the venue acted on the position
         self.strangers: dict[tuple[str, int], None] = {}  # symbol and venue's id of orders nobody knows, in order
@@ -93,6 +92,7 @@ class Reconciliation:
         try:
             await asyncio.gather(
                 self._every(QUESTIONS_S, self.ask_questions),
+                self._every(CLEAR_S, self.clear_stuck),
                 self._every(STRANGERS_S, self.attribute),
                 self._every(OPEN_ORDERS_S, self.compare_open_orders),
                 self._every(POSITIONS_S, self.compare_positions),
@@ -130,7 +130,7 @@ class Reconciliation:
     # ---- orders ----
 
     async def ask_questions(self) -> None:
-        """Ask about orders with an unknown outcome and those that will not go; and fetch fills that are missing."""
+        """Ask about orders with an unknown outcome and those that will not go; then fetch fills that are missing."""
         now_ns = time.monotonic_ns()
         questions.chase_zombies(self.core, now_ns)
         silent = self.silent_rounds >= SILENT_ROUNDS
@@ -142,8 +142,6 @@ class Reconciliation:
             self.asked_ns = now_ns
             await self._ask_all(due)
         await self._fetch_missing()
-        for symbol_id in questions.stuck(self.core, time.monotonic_ns()):
-            await self._clear(symbol_id)
 
     async def _ask_all(self, due: list[tuple[int, int]]) -> None:
         """Ask side by side; a slow answer keeps nobody else from theirs, and none at all is tried again soon."""
@@ -179,11 +177,9 @@ class Reconciliation:
             in_vain_ns = min(2 * self.look_again_ns[symbol_id], FILLS_LATER_NS)
             self.look_again_ns[symbol_id] = FILLS_AGAIN_NS if booked else in_vain_ns
 
-    async def _clear(self, symbol_id: int) -> None:
-        """Cancel everything of ours on a symbol where an order will not go."""
-        now_ns = time.monotonic_ns()
-        if now_ns - self.cleared_ns[symbol_id] >= CLEAR_AGAIN_NS:
-            self.cleared_ns[symbol_id] = now_ns
+    async def clear_stuck(self) -> None:
+        """Cancel everything of ours on symbols where an order will not go, whether or not questions are answered."""
+        for symbol_id in questions.stuck(self.core, time.monotonic_ns()):
             log.error("%s: an order does not go; cancelling all of ours", self.names[symbol_id])
             await cancel_own(self.rest, self.names[symbol_id], own_prefix(self.environment))
 
@@ -243,7 +239,10 @@ class Reconciliation:
         return listed
 
     async def compare_open_orders(self) -> None:
-        """Cancel orders of ours that the table does not hold; ask about those that the venue does not list."""
+        """Cancel orders of ours that the table does not hold; ask about those that the venue does not list.
+
+        Of all others take what it says: an order that somebody amended while nobody listened is open as ever.
+        """
         for symbol, instrument in self.instruments.items():
             before_ns = time.monotonic_ns()
             listed = {order.coid: order for order in await self.rest.open_orders(symbol)}
@@ -251,10 +250,12 @@ class Reconciliation:
             for coid in listed.keys() - ours.keys():
                 self.on_foreign(symbol, coid)
             live = self.core.live_orders(instrument.symbol_id)
-            for coid in ours:
+            for coid, order in ours.items():
                 epoch, intent_id = self.orders.intent(symbol, coid)
                 known = self.core.account.table.order(intent_id) if epoch == self.orders.epoch else None
-                if known is None or (intent_id not in live and known["since_mono_ns"] < before_ns - SETTLE_NS):
+                if known is not None and intent_id in live:
+                    self.replies.stated(order, time.monotonic_ns())
+                elif known is None or known["since_mono_ns"] < before_ns - SETTLE_NS:
                     await self.cancel_zombie(symbol, coid)
             listed_intents = {self.orders.intent(symbol, coid)[1] for coid in ours}
             for intent_id, order in live.items():
