@@ -27,17 +27,23 @@ ORDERS_AT_ONCE = 5  # symbols whose orders are asked for at one look, in turn
 SETTLED_NS = 2_000_000_000  # an order that the venue acknowledged is missed when it is as it is for so long
 TOLD_LOOKS = 2  # in a row that found the same
 LATCH_LOOKS, LATCH_NS = 3, 30_000_000_000  # within twenty the gateway takes the venue's word by itself
+GAP_TURNS = 2.5  # a look that comes later than so many turns of its symbol proves nothing of the time between
 
 log = logging.getLogger("phx.guardian")
 
 
 class Suspicion(Struct):
-    """One difference since its first look. size: how far apart, or which orders; another size, another difference."""
+    """One difference since its first look. size: how far apart, or which orders; another size, another difference.
+
+    stays_ns: how long it has stayed while looks were taken as planned. While the venue answers nobody, or this host
+    sleeps, the gateway cannot correct itself either.
+    """
 
     size: object
     text: str
-    since_mono_ns: int
+    seen_mono_ns: int
     looks: int = 1
+    stays_ns: int = 0
 
 
 class CrossCheck:
@@ -55,6 +61,8 @@ class CrossCheck:
         self.own = {symbol: OwnView(process, symbol) for symbol in symbol_ids}
         self.suspicions: dict[tuple[str, str], Suspicion] = {}  # by symbol and kind
         self.turn = 0
+        turns = -(-len(symbol_ids) // ORDERS_AT_ONCE)  # looks until the orders of all symbols were asked for
+        self.longest_gap_ns = int(GAP_TURNS * turns * PERIOD_S * 1e9)
 
     async def run(self) -> None:
         """Look again and again until cancelled."""
@@ -82,13 +90,12 @@ class CrossCheck:
 
     async def conclude(self) -> None:
         """Tell what was found twice, and latch what stays."""
-        now_ns = time.monotonic_ns()
         found = {key: s for key, s in self.suspicions.items() if s.looks >= TOLD_LOOKS}
         self.differences.tell([Difference(*key, s.text) for key, s in sorted(found.items())])
         for (symbol, kind), s in found.items():
             if s.looks == TOLD_LOOKS:
                 log.error("guardian: %s: %s differs: %s", symbol, kind, s.text)
-            if s.looks >= LATCH_LOOKS and now_ns - s.since_mono_ns >= LATCH_NS and not self.latches.stops(symbol):
+            if s.looks >= LATCH_LOOKS and s.stays_ns >= LATCH_NS and not self.latches.stops(symbol):
                 log.error("guardian: %s: latched: %s differs: %s", symbol, kind, s.text)
                 await asyncio.to_thread(self.latches.set, "guardian", f"the venue differs: {s.text}", symbol)
 
@@ -125,13 +132,16 @@ class CrossCheck:
 
     def _suspect(self, symbol: str, kind: str, size, text: str) -> None:
         """Remember a difference, or that there is none."""
-        known = self.suspicions.get((symbol, kind))
+        known, now_ns = self.suspicions.get((symbol, kind)), time.monotonic_ns()
         if not size:
             self.suspicions.pop((symbol, kind), None)
         elif known is None or not same(known.size, size):
-            self.suspicions[symbol, kind] = Suspicion(size, text, time.monotonic_ns())
+            self.suspicions[symbol, kind] = Suspicion(size, text, now_ns)
         else:
+            gap_ns = now_ns - known.seen_mono_ns
+            known.stays_ns = known.stays_ns + gap_ns if gap_ns <= self.longest_gap_ns else 0
             known.size, known.text, known.looks = common(known.size, size), text, known.looks + 1
+            known.seen_mono_ns = now_ns
 
     def _coids(self, symbol: str, own, chosen=None) -> set[str]:
         rows = np.arange(len(own["intent_id"])) < int(own["orders"])

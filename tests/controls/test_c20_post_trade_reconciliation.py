@@ -168,6 +168,23 @@ def test_a_venue_that_does_not_answer_proves_nothing(scene):
     assert scene.told() == [] and scene.latches.all() == []
 
 
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_time_in_which_nobody_could_look_latches_nothing(scene, answers):
+    # A ban, an outage, a host that slept: the gateway could not ask the venue either.
+    scene.gateway("BTCUSDC", 4, [7, 8])
+    scene.look(2)
+    scene.now_ns += 2 * LATCH_NS
+    scene.failing = not answers
+    if scene.failing:
+        with pytest.raises(VenueDown):
+            scene.look()
+        scene.failing = False
+    assert scene.look(round(LATCH_NS / 1e9 / PERIOD_S) - 1) == [("BTCUSDC", "position")]
+    assert scene.latches.all() == []
+    scene.look(3)
+    assert [latch.symbol for latch in scene.latches.all()] == ["BTCUSDC"]
+
+
 def test_a_gateway_that_is_not_ready_is_not_compared(scene):
     scene.gateway("BTCUSDC", 4, [7, 8])
     scene.written.publish("own.BTCUSDC", ready=0, position_lots=0)
