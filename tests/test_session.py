@@ -100,7 +100,7 @@ def test_a_process_that_cannot_live_is_named_with_its_last_words(run, instance_c
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", instance_config.sim.port))
         taken.listen()
-        done = run("--seconds", "5")
+        done = run("--seconds", "5", PHX__GLOBAL__CRASH_LOOP_EXITS="2")
         text, _ = done.communicate(timeout=110)
     assert done.returncode == 1
     assert "sim (EXITED)" in text and "address already in use" in text.lower()

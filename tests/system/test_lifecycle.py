@@ -12,12 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from phx import topology
 from phx.latches import Latches
 from phx.ops.alert_log import newest
 
-from .running import wait_until
+from .running import wait_until, yaml_of
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
@@ -51,6 +52,11 @@ def test_a_killed_process_comes_back_and_quoting_resumes(running, process):
 
 def test_what_the_execution_throttle_stopped_stays_stopped_whatever_dies_until_a_human_enables_it(running):
     latches = Latches(running.config.run_folder())
+    shipped = running.path.read_text()
+    bitcoin = running.config.symbols["BTCUSDC"]
+    sooner = replace(bitcoin, throttle=replace(bitcoin.throttle, rejects=6))
+    running.path.write_text(yaml_of(replace(running.config, symbols=running.config.symbols | {"BTCUSDC": sooner})))
+    running.phx("reload")
     running.phx("pause", "BTCUSDC")
     with running.fault("post_only", symbol="BTCUSDC"):
         running.phx("resume", "BTCUSDC")
@@ -66,6 +72,8 @@ def test_what_the_execution_throttle_stopped_stays_stopped_whatever_dies_until_a
     assert not [order for order in running.venue_says("orders?symbol=BTCUSDC") if order["time"] > from_ms]
 
     running.enable("BTCUSDC")
+    running.path.write_text(shipped)
+    running.phx("reload", "--raise")
     running.wait_quoting()
     audited = [json.loads(line) for line in (running.config.run_folder() / "audit.log").read_text().splitlines()]
     enabled = [line for line in audited if line["command"] == "enable" and line["ok"]]
