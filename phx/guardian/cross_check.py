@@ -110,7 +110,11 @@ class CrossCheck:
                 continue
             if own.segment.units_hash not in (0, instrument.units_hash):
                 continue  # the venue has just changed what a lot is
-            theirs, lots = instrument.lots(answer.get(symbol, "0")), int(ours["position_lots"])
+            try:
+                theirs, lots = instrument.lots(answer.get(symbol, "0")), int(ours["position_lots"])
+            except InstrumentError as error:
+                self._suspect(symbol, "position", str(error), str(error))
+                continue
             text = f"position {theirs} lots at the venue, {lots} at the gateway, newest fill {ours['newest_trade_id']}"
             self._suspect(symbol, "position", theirs - lots, text)
 

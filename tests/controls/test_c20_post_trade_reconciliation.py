@@ -168,6 +168,14 @@ def test_a_venue_that_does_not_answer_proves_nothing(scene):
     assert scene.told() == [] and scene.latches.all() == []
 
 
+@pytest.mark.parametrize("qty", ["0.0055", "NaN", ""])
+def test_a_position_that_cannot_be_counted_is_a_difference_and_hides_no_other(scene, qty):
+    scene.held |= {"BTCUSDC": qty, "ETHUSDC": "-0.011"}
+    assert scene.look(2) == [("BTCUSDC", "position"), ("ETHUSDC", "position")]
+    scene.look(round(LATCH_NS / 1e9 / PERIOD_S))
+    assert [latch.symbol for latch in scene.latches.all()] == ["BTCUSDC", "ETHUSDC"]
+
+
 @pytest.mark.parametrize("answers", [False, True])
 def test_a_time_in_which_nobody_could_look_latches_nothing(scene, answers):
     # A ban, an outage, a host that slept: the gateway could not ask the venue either.
