@@ -193,7 +193,7 @@ async def test_a_refused_key_is_one_finding_that_does_not_heal(desk, answers):
     found = [f for f in (await findings(desk, False)).values() if f.verdict == "fail" and not f.heals]
     assert [f.name for f in found] == ["key"] and "code -2015" in found[0].line
     with pytest.raises(StayDown, match="code -2015"):
-        await checks.admit(desk.rest, desk.config, desk.instruments, desk.where, lambda: False)
+        await checks.admit(desk.rest, desk.config, desk.instruments, desk.where, lambda: False, {})
 
 
 @pytest.mark.parametrize(
@@ -267,8 +267,9 @@ async def test_what_is_not_known_is_asked_again_until_it_is(desk, answers, monke
         return {} if len(asked) < 6 else usual(call)
 
     answers(ACCOUNT, sometimes)
-    await checks.admit(desk.rest, desk.config, desk.instruments, desk.where, lambda: False)
-    assert len(asked) >= 6
+    rates = {}
+    await checks.admit(desk.rest, desk.config, desk.instruments, desk.where, lambda: False, rates)
+    assert len(asked) >= 6 and rates.keys() == desk.instruments.keys()
     assert sum("waiting: account: not known" in record.message for record in caplog.records) == 1
 
 
@@ -287,7 +288,7 @@ POSITIONS = ("GET", "/fapi/v3/positionRisk")
 
 def admitted(desk, stopping=lambda: False, **changes):
     config = msgspec.structs.replace(desk.config, **changes)
-    return checks.admit(desk.rest, config, desk.instruments, desk.where, stopping)
+    return checks.admit(desk.rest, config, desk.instruments, desk.where, stopping, {})
 
 
 def holding(qty: str, symbol: str = "BTCUSDC"):
@@ -343,7 +344,7 @@ async def test_a_key_that_may_too_much_can_still_close_and_one_without_futures_c
     where = msgspec.structs.replace(desk.where, account_api=desk.where.rest)
     answers(RESTRICTIONS, lambda call: GOOD_RIGHTS | {right: left})
     answers(POSITIONS, holding("0.3"))
-    asked = checks.admit(desk.rest, desk.config, desk.instruments, where, lambda: False)
+    asked = checks.admit(desk.rest, desk.config, desk.instruments, where, lambda: False, {})
     if left:
         assert "Open: BTCUSDC 0.3" in await asked
     else:
@@ -368,6 +369,6 @@ async def test_nothing_is_decided_before_the_positions_are_known(desk, answers, 
 async def test_the_gateway_stays_down_with_one_line_of_everything_that_is_wrong(desk, answers):
     answers(ACCOUNT, changed(ACCOUNT, dualSidePosition=True, multiAssetsMargin=True))
     with pytest.raises(StayDown) as refused:
-        await checks.admit(desk.rest, desk.config, desk.instruments, desk.where, lambda: False)
+        await checks.admit(desk.rest, desk.config, desk.instruments, desk.where, lambda: False, {})
     text = str(refused.value)
     assert "hedge mode" in text and "multi-assets" in text and "\n" not in text

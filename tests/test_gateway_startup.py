@@ -75,10 +75,19 @@ class Rates:
 
 def test_the_commission_rates_of_the_account_reach_the_quoter():
     rig = Rig()
-    asyncio.run(learn_fees(Rates(), rig.core, {"SYM0": msgspec.structs.replace(INSTRUMENT, symbol_id=0)}))
+    venue, instruments = Rates(), {"SYM0": msgspec.structs.replace(INSTRUMENT, symbol_id=0)}
+    asyncio.run(learn_fees(venue, rig.core, instruments, {}))
     rig.core.step(rig.now_ns)
     own = rig.symbols[0].own.newest()
     assert (own["maker_fee_e8"], own["taker_fee_e8"]) == (-5_000, 43_200)
+
+
+def test_commission_rates_that_the_checks_have_read_are_not_asked_again():
+    rig, known = Rig(), {"SYM0": CommissionRate("SYM0", "0.00001", "0.0002")}
+    asyncio.run(learn_fees(None, rig.core, {"SYM0": msgspec.structs.replace(INSTRUMENT, symbol_id=0)}, known))
+    rig.core.step(rig.now_ns)
+    own = rig.symbols[0].own.newest()
+    assert (own["maker_fee_e8"], own["taker_fee_e8"]) == (1_000, 20_000)
 
 
 class Left:

@@ -19,7 +19,7 @@ from phx.venue.binance.errors import BAD_SIGNATURE, KEY_REFUSED, Advice
 from phx.venue.binance.rest import Rest
 from phx.venue.binance.standing import Standing, standing
 from phx.venue.binance.weights import WEIGHT_PER_MINUTE
-from phx.venue.interface import AccountRest, VenueError, VenueReject
+from phx.venue.interface import AccountRest, CommissionRate, VenueError, VenueReject
 
 USUAL_ORDER_LIMITS = {10: 300, 60: 1200}  # window, s → orders, of an account without a special agreement
 WEIGHT_HEADROOM = 0.5  # of the limit: more used by others at this address is a bad start
@@ -51,25 +51,30 @@ log = logging.getLogger("phx.gateway")
 
 
 async def examine(
-    rest: Rest, config: Config, instruments: dict[str, Instrument], where, thorough: bool
+    rest: Rest, config: Config, instruments: dict[str, Instrument], where, thorough: bool, rates: dict | None = None
 ) -> list[Finding]:
-    """Return the findings of every check; those for people only if `thorough`."""
+    """Return the findings of every check; those for people only if `thorough`. rates: see admit."""
     found = await standing(rest, instruments, where, thorough)
+    if rates is not None:
+        rates |= found.rates
     findings = judge(found, config, instruments, thorough)
     findings.append(await equity(rest, config, instruments))
     return findings
 
 
-async def admit(rest: Rest, config: Config, instruments: dict[str, Instrument], where, stopping) -> str:
+async def admit(
+    rest: Rest, config: Config, instruments: dict[str, Instrument], where, stopping, rates: dict[str, CommissionRate]
+) -> str:
     """Return why the account may only be left, not added to; "" when it may be traded on. Waits for what may heal.
 
+    rates: takes what the account pays, by symbol: that is too dear to be asked twice.
     Raises StayDown for what lasts; but when a position is open, and nothing that was found forbids closing it, a
     gateway that is not there would help nobody.
     """
     said = ""
     while not stopping():
         await patience.reach(rest, stopping)
-        findings = await examine(rest, config, instruments, where, thorough=False)
+        findings = await examine(rest, config, instruments, where, thorough=False, rates=rates)
         refused = refusals(findings)
         if not refused:
             for finding in findings:

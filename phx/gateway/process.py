@@ -34,7 +34,7 @@ from phx.venue.binance.rest import Rest
 from phx.venue.binance.silence import shared
 from phx.venue.binance.user_stream import BinanceUserStream
 from phx.venue.binance.weights import routine_cancels_60s
-from phx.venue.interface import VenueError
+from phx.venue.interface import CommissionRate, VenueError
 
 TURN_S = 0.005
 LOOK_NS = 4_000_000  # the regular turn looks around so often;
@@ -59,6 +59,7 @@ class Gateway:
         self.inherited = lives.newest_books(lives.read_books(process.run_folder), inherited)
         lives.write_books(process.run_folder, self.inherited)
         self.tables = Tables(process.folder, process.run_folder)
+        self.rates: dict[str, CommissionRate] = {}  # what the account pays, by symbol
         self.symbol_ids = {symbol: config.instrument_ids()[symbol] for symbol in config.traded()}
         self.locked_ns = time.monotonic_ns()
         self.clean = lives.ended_cleanly(process.run_folder)
@@ -211,7 +212,7 @@ class Gateway:
         while not await self.budgets.learn() and not stopping():
             await patience.pause(patience.AFTER_ANSWER_S, stopping)
             await patience.reach(self.rest, stopping)
-        await self._patiently("fees", lambda: startup.learn_fees(self.rest, self.core, self.instruments))
+        await self._patiently("fees", lambda: startup.learn_fees(self.rest, self.core, self.instruments, self.rates))
         self._start(self.stream.run())
         if not self.by_rest:
             self._start(self.connection.run())
@@ -230,7 +231,7 @@ class Gateway:
         self._turn_day()
 
     async def _admit(self) -> str:
-        return await checks.admit(self.rest, self.config, self.instruments, self.endpoints, self._stopping)
+        return await checks.admit(self.rest, self.config, self.instruments, self.endpoints, self._stopping, self.rates)
 
     def _only_reduce(self, why: str) -> None:
         self.surroundings.may_add = False

@@ -24,10 +24,15 @@ LARGEST_PAGE = 1000  # trades in one answer
 log = logging.getLogger("phx.gateway")
 
 
-async def learn_fees(rest: AccountRest, core, instruments: dict[str, Instrument]) -> None:
-    """Tell every desk what the account pays, so that what an order may lose is known before it fills."""
+async def learn_fees(rest: AccountRest, core, instruments: dict[str, Instrument], rates) -> None:
+    """Tell every desk what the account pays, so that what an order may lose is known before it fills.
+
+    rates: what is known already, by symbol; the venue is asked for the others.
+    """
     for symbol, instrument in instruments.items():
-        rate = await rest.commission_rate(symbol)
+        if symbol not in rates:
+            rates[symbol] = await rest.commission_rate(symbol)
+        rate = rates[symbol]
         core.desk(instrument.symbol_id).set_fees(e8(rate.maker), e8(rate.taker))
 
 
