@@ -103,6 +103,22 @@ async def test_the_simulated_venue_is_fit_to_trade(desk, answers):
     assert len(found) > 20 and found["order BTCUSDC"].verdict == Verdict.OK
 
 
+async def test_a_start_with_twenty_symbols_fits_into_a_minute_s_weight(desk, answers, monkeypatch):
+    spent = []
+    monkeypatch.setattr(desk.rest.weights, "spend", lambda weight, urgent, now_ns: spent.append(weight))
+    used = []
+    for symbols in (desk.instruments, dict(list(desk.instruments.items())[:1])):
+        spent.clear()
+        await checks.examine(desk.rest, desk.config, symbols, desk.where, thorough=False)
+        used.append(sum(spent))
+    each = (used[0] - used[1]) / (len(desk.instruments) - 1)
+    rest = 5 + 2 * 1  # its fills, and its open orders twice: see startup
+    books = 2 * 30 + 2 * 5 + 5 + 1 + 1  # funding, wallet and positions, leverages, order counts, clock
+    limits = desk.config.limits
+    share = (limits.weight_share_reconciliation + limits.weight_share_orders) * 2400
+    assert used[1] - each + books + 20 * (each + rest) < share
+
+
 async def test_nothing_is_left_at_the_venue_by_looking(desk, answers):
     await findings(desk)
     assert await desk.rest.open_orders("BTCUSDC") == []

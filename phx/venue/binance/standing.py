@@ -101,6 +101,10 @@ async def standing(rest: Rest, instruments, where, thorough: bool) -> Standing:
     if await ask("clock", rest.server_time()) is not None:
         found.ahead_of_wall_ns = rest.clock.ahead_of_wall_ns()
         found.round_trip_ns = 2 * rest.clock.error_ns
+    rows = await ask("contracts", symbol_configs(rest)) or ()
+    found.symbols = {row.symbol: row for row in rows if row.symbol in instruments}
+    unlisted = found.failures.pop("contracts", VenueError("the account's list of contracts lacks it"))
+    found.failures |= {f"contract {symbol}": unlisted for symbol in instruments.keys() - found.symbols.keys()}
     await asyncio.gather(*(of_symbol(rest, instrument, found, ask) for instrument in instruments.values()))
     found.account = await ask("account", account_config(rest))
     found.restrictions = await ask("permissions", restrictions(rest, where)) if where.account_api else None
@@ -115,8 +119,6 @@ async def standing(rest: Rest, instruments, where, thorough: bool) -> Standing:
 
 async def of_symbol(rest: Rest, instrument, found: Standing, ask) -> None:
     symbol = instrument.symbol
-    if (config := await ask(f"contract {symbol}", symbol_config(rest, symbol))) is not None:
-        found.symbols[symbol] = config
     if (rate := await ask(f"fees {symbol}", rest.commission_rate(symbol))) is not None:
         found.rates[symbol] = rate
     if (mark := await ask(f"mark price {symbol}", rest.mark_price(symbol))) is not None:
@@ -131,14 +133,6 @@ async def restrictions(rest: Rest, where) -> Restrictions:
 
 async def account_config(rest: Rest) -> AccountConfig:
     return read_answer(_account_config, await rest.ask("/fapi/v1/accountConfig", weight=5, signed=True), "account")
-
-
-async def symbol_config(rest: Rest, symbol: str) -> SymbolConfig:
-    body = await rest.ask("/fapi/v1/symbolConfig", (("symbol", symbol),), weight=5, signed=True)
-    rows = [row for row in read_answer(_symbol_configs, body, "contract") if row.symbol == symbol]
-    if not rows:
-        raise VenueError(f"the answer about {symbol} is about another")
-    return rows[0]
 
 
 async def symbol_configs(rest: Rest) -> list[SymbolConfig]:
