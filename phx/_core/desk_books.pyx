@@ -84,6 +84,11 @@ cdef class DeskBooks:
         """The fields of risk.Limits, for the next life: what was not confirmed in this one is not adopted by it."""
         return self.limits
 
+    @property
+    def too_many_cycles(self):
+        """Whether fills with new orders after them were too many of late (C06), on either side."""
+        return any([c.head - c.tail > self.limits.throttle_cycles for c in self.cycles])
+
     def adopt_rules(self, dict rules):
         """Trade by other filters of the venue (fields of risk.Rules) from now on, in the same ticks and lots.
 

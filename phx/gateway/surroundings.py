@@ -14,10 +14,6 @@ ATTACH_NS = 100_000_000
 LATCHES_NS = 250_000_000
 GUARDIAN_GONE_NS = 500_000_000  # nothing is added from then on,
 GUARDIAN_LOST_NS = 5_000_000_000  # and everything is cancelled
-LATCH_REASONS = {
-    RejectReason.REJECT_THROTTLE: "execution throttle: too many fills with new orders after them, or refusals in a row",
-    RejectReason.REJECT_PROTECTION: "market-maker protection: filled too much too fast",
-}
 
 log = logging.getLogger("phx.gateway")
 
@@ -52,6 +48,16 @@ class Followed:
 
 def wants_latch(desk) -> bool:
     return (desk.latch_wanted or desk.loss_stop) and not desk.latched
+
+
+def why_latched(desk) -> str:
+    """Return what the core has noticed of the desk's own trading; "" = it was the venue."""
+    if desk.latch_reason == RejectReason.REJECT_PROTECTION:
+        return "market-maker protection: filled too much too fast"
+    if desk.latch_reason != RejectReason.REJECT_THROTTLE:
+        return ""
+    of = "fills with new orders after them" if desk.too_many_cycles else "refusals of the venue in a row"
+    return f"execution throttle: too many {of}"
 
 
 class Surroundings:
@@ -124,7 +130,7 @@ class Surroundings:
                 desk.enable()
             elif desk.latch_wanted and not desk.latched:
                 # On disk at once, so that it outlives this process however it ends.
-                why = LATCH_REASONS.get(desk.latch_reason) or f"the venue refuses an order: {self.not_allowed()}"
+                why = why_latched(desk) or f"the venue refuses an order: {self.not_allowed()}"
                 self.latches.set("gateway", why, symbol)
                 desk.latched = True
                 log.error("%s: latched: %s", symbol, why)

@@ -13,6 +13,7 @@ from test_risk import SITUATION, verdict
 
 from phx._core.enums import OrderState
 from phx._core.enums import RejectReason as R
+from phx.gateway.surroundings import why_latched
 from phx.params import ParamsError
 from phx.sim.keys.signing import check_time
 from phx.sim.refusals import Refused
@@ -159,6 +160,7 @@ def test_c06_fills_and_new_orders_again_and_again_latch(rig):
     # The first order follows no fill.
     assert placed == [1] * (BTC.throttle.cycles + 1) + [0]
     assert rig.symbols[0].desk.latch_wanted and rig.symbols[0].desk.latch_reason == R.REJECT_THROTTLE
+    assert why_latched(rig.symbols[0].desk) == "execution throttle: too many fills with new orders after them"
 
 
 def test_c06_refusals_in_a_row_latch(rig):
@@ -169,6 +171,7 @@ def test_c06_refusals_in_a_row_latch(rig):
         rig.core.on_reject(order["intent_id"], -5022, rig.now_ns)
         rig.step()
     assert rig.symbols[0].desk.latch_wanted and rig.symbols[0].desk.latch_reason == R.REJECT_THROTTLE
+    assert why_latched(rig.symbols[0].desk) == "execution throttle: too many refusals of the venue in a row"
 
 
 # ---- C08 ----
