@@ -15,6 +15,7 @@ from hard_recordings import InventedMarket
 from written_instance import Written
 
 from phx import __main__ as cli
+from phx import started_config
 from phx.latches import Latches
 from phx.ops import commands, supervisor
 from phx.process import EXIT_AGAIN, EXIT_OK
@@ -253,7 +254,8 @@ def test_a_refused_reload_leaves_every_process_alone(file, monkeypatch):
     running = SimpleNamespace(states=dict, update=lambda: done.append("update") or {})
     monkeypatch.setattr(supervisor, "Supervisor", lambda config: running)
     monkeypatch.setattr(supervisor, "write_programs", lambda *_: done.append("programs"))
-    for status, wanted in ((EXIT_AGAIN, []), (EXIT_OK, ["programs", "update"])):
+    monkeypatch.setattr(started_config, "keep", lambda *_: done.append("kept"))
+    for status, wanted in ((EXIT_AGAIN, []), (EXIT_OK, ["programs", "kept", "update"])):
         monkeypatch.setattr(commands, "ask", lambda *_, answer=status, **__: answer)
         assert cli.main(["--config", str(file), "reload"]) == status and done == wanted
 
@@ -265,6 +267,32 @@ def test_a_hung_ops_delays_no_cancel_and_the_status_tells(file, instance_config)
         took_s = time.monotonic() - begin
     assert done.returncode == 1 and took_s < 10  # ops alone would be waited for longer
     assert "not paused" in done.stderr and "NOT VERIFIED at the venue" in done.stderr
+
+
+@pytest.mark.parametrize("spoilt", ["symbols: [", "global: {log_level: loud}\n", None])
+def test_a_file_that_was_spoilt_since_takes_no_way_out(file, instance_config, spoilt):
+    instance_config.shm_folder().mkdir(parents=True, mode=0o700)
+    started_config.keep(instance_config, file)
+    file.unlink() if spoilt is None else file.write_text(spoilt)
+    done = phx("--config", file, "kill", "BTCUSDC")
+    (latch,) = Latches(instance_config.run_folder()).all()
+    assert latch.reason == "kill" and latch.symbol == "BTCUSDC" and done.returncode == 1
+    by = f"phx: kill by the configuration that {instance_config.global_.instance} was started with"
+    assert "phx: configuration: " in done.stderr and by in done.stderr
+    assert "latched: operator.BTCUSDC" in phx("--config", file, "status").stdout
+    assert phx("--config", file, "enable").returncode == 78  # what starts something waits for a good file
+    assert phx("--config", file, "down").returncode == 0 and not instance_config.shm_folder().exists()
+
+
+def test_another_file_s_instance_or_one_that_others_could_have_written_is_none(file, instance_config, tmp_path):
+    folder = instance_config.shm_folder()
+    folder.mkdir(parents=True, mode=0o700)
+    started_config.keep(instance_config, file)
+    assert started_config.find(file, {}).global_.instance == instance_config.global_.instance
+    assert started_config.find(tmp_path / "other.yaml", {}) is None
+    assert started_config.find(file, {"PHX__GLOBAL__INSTANCE": "other"}) is None
+    (folder / started_config.NAME).chmod(0o666)
+    assert started_config.find(file, {}) is None
 
 
 def test_whom_ops_does_not_answer_is_told_of_other_ways_to_stop(file):

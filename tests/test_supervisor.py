@@ -224,7 +224,7 @@ def test_what_a_dead_run_left_is_cleared_before_a_start(instance_config, program
     (folder / "bbo.BTCUSDC").write_bytes(b"old")
     (folder / "lock.gateway").touch(0o600)
     session.prepare(instance_config, tmp_path / "c").release()
-    assert [path.name for path in folder.iterdir()] == ["lock.session"]
+    assert sorted(path.name for path in folder.iterdir()) == ["lock.session", "started.json"]
 
 
 def test_down_without_anything_running_says_so(instance_config, capsys):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from phx import canary
+from phx import canary, started_config
 from phx import config as configuration
 from phx.config import Config, ConfigError
 from phx.process import EXIT_AGAIN, EXIT_OK, EXIT_STAY_DOWN, configure_logging
@@ -18,6 +18,8 @@ from phx.recording import RecordingError
 
 PROCESSES = ("feed", "quoter", "gateway", "guardian", "ops", "sim")
 OPERATOR = ("pause", "flatten", "resume")
+# What must work on a running instance when its file has been spoilt: looking, and every way to stop.
+WAYS_OUT = ("status", "top", "pause", "flatten", "cancel-all", "kill", "down")
 GATEWAY_CANCELS_S = 3.0  # at most so long `phx kill` waits for the gateway when no guardian answers
 OPS_ANSWERS_S = 5.0  # ops does at once what it is asked; later, it hangs
 GUARDIAN_HANGS_NS = 2_000_000_000  # it beats while it cancels: without a beat for so long no answer will come
@@ -35,7 +37,12 @@ def dispatch(asked, path: Path) -> int:
         return EXIT_STAY_DOWN
     except ConfigError as error:
         print("\n".join(f"phx: configuration: {line}" for line in error.errors), file=sys.stderr)
-        return EXIT_STAY_DOWN
+        config = started_config.find(path, os.environ) if asked.verb in WAYS_OUT else None
+        if config is None:
+            return EXIT_STAY_DOWN
+        print(
+            f"phx: {asked.verb} by the configuration that {config.global_.instance} was started with", file=sys.stderr
+        )
     try:
         if asked.verb in PROCESSES:
             return live(asked, config, path)
@@ -117,6 +124,7 @@ def reload(asked, config: Config, path: Path) -> int:
     if status != EXIT_OK:  # a process that began anew would begin with what was refused
         return status
     supervisor.write_programs(config, path)
+    started_config.keep(config, path)
     for what, names in running.update().items():
         if names:
             print(f"{what}: {', '.join(names)}")

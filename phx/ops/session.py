@@ -11,7 +11,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from phx import topology
+from phx import started_config, topology
 from phx.control import AuditLog
 from phx.findings import Verdict
 from phx.latches import Latches
@@ -75,6 +75,7 @@ def prepare(config, config_path: Path) -> Lock:
     (config.run_folder() / "limits.json").unlink(missing_ok=True)
     AuditLog(config.run_folder()).write(command="start", symbol="", reason="limits as configured", uid=os.getuid())
     supervisor.write_programs(config, config_path)
+    started_config.keep(config, config_path)
     return lock
 
 
