@@ -60,7 +60,8 @@ class Sightings:
         self._rises: dict[tuple[str, str, str], int] = {}  # of this look, by kind, who and field
         self._counts: dict[tuple[str, str, str], int] = {}
         self._recent: dict[tuple[str, str, str], deque] = {}
-        self._sim_starting = False
+        self._sim_starting = False  # at this look, or at the one before
+        self._ready_before = False
         self._generations = {"ops": 1}  # its own former lives are news to it
         self._ready_s: dict[str, float] = {}  # process → when it was last seen ready
         self._quoted: set[str] = set()
@@ -191,8 +192,10 @@ class Sightings:
     def _look_at_account(self) -> None:
         account, proof = self.instance.newest("account"), self.instance.newest("proof")
         age_ns = self.heartbeat_ages_ns.get("gateway")
-        self._sim_starting = self.config.venue.environment == "sim" and (account is None or not account["ready"])
-        working = account is not None and bool(account["ready"]) and age_ns is not None and age_ns < HUNG_NS
+        ready = account is not None and bool(account["ready"])
+        self._sim_starting = self.config.venue.environment == "sim" and not (ready and self._ready_before)
+        self._ready_before = ready
+        working = ready and age_ns is not None and age_ns < HUNG_NS
         for field in ("user_stream_up", "order_session_up"):
             by_rest = field == "order_session_up" and self.config.venue.orders_by == "rest"
             since(self._down_since_s, field, working and not by_rest and not account[field], self.now_s)
