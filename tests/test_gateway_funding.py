@@ -144,6 +144,18 @@ def test_where_the_stream_names_no_symbol_the_history_is_asked_whose_it_was():
     assert life.core.wallet_e8 == 1000 * 10**8
 
 
+def test_what_the_stream_tells_of_several_positions_at_once_is_left_to_the_history():
+    life = Life(History(row(7))).begin()
+    held = ",".join(f'{{"s":"{s}","pa":"1","ep":"1","ps":"BOTH"}}' for s in ("SYM0", "SYM1"))
+    life.hear(
+        f'{{"e":"ACCOUNT_UPDATE","T":{TOLD_MS},"E":{TOLD_MS},"a":{{"m":"FUNDING_FEE",'
+        f'"B":[{{"a":"USDC","wb":"1000","cw":"1000","bc":"-0.8"}}],"P":[{held}]}}}}'
+    )
+    assert life.booked_e8 == 0
+    life.read()
+    assert life.booked_e8 == -50_000_000
+
+
 def test_more_rows_than_one_answer_holds_are_all_read():
     rows = [row(i, "0.00000001", PAID_MS + i // 2) for i in range(1, 30)]
     life = Life(History(*rows, page=4)).begin()
@@ -192,18 +204,6 @@ def test_a_wallet_that_moved_without_a_word_has_the_history_read():
     assert not life.funding.wanted.is_set() and life.core.wallet_e8 == 99_950_000_000
 
 
-async def test_a_history_that_does_not_answer_ends_nothing(monkeypatch):
-    monkeypatch.setattr(funding, "APART_S", 0.0)
-    life = Life(VenueDown("no answer"))
-    running = asyncio.create_task(life.funding.run())
-    for _ in range(2):
-        asked = len(life.venue.asked)
-        life.funding.wanted.set()
-        async with asyncio.timeout(5):
-            while len(life.venue.asked) == asked:
-                await asyncio.sleep(0.001)
-    assert not running.done()
-    running.cancel()
 def test_a_wallet_that_fills_without_a_word_have_moved_is_taken_and_no_history_read():
     life = Life(History(row(7)))
     life.core.wallet_e8 = 1000 * 10**8
@@ -219,6 +219,18 @@ def test_a_wallet_that_fills_without_a_word_have_moved_is_taken_and_no_history_r
     assert life.funding.wanted.is_set()
 
 
+async def test_a_history_that_does_not_answer_ends_nothing(monkeypatch):
+    monkeypatch.setattr(funding, "APART_S", 0.0)
+    life = Life(VenueDown("no answer"))
+    running = asyncio.create_task(life.funding.run())
+    for _ in range(2):
+        asked = len(life.venue.asked)
+        life.funding.wanted.set()
+        async with asyncio.timeout(5):
+            while len(life.venue.asked) == asked:
+                await asyncio.sleep(0.001)
+    assert not running.done()
+    running.cancel()
 
 
 def test_after_each_funding_time_the_history_is_read_within_ten_seconds():

@@ -22,7 +22,7 @@ from phx.venue.binance.rest import CANCEL_BATCH
 from phx.venue.interface import AccountRest, Order, VenueDown, VenueError, VenueLimited, VenueReject
 
 QUESTIONS_S = 0.25
-QUESTIONS_AT_ONCE = 16
+QUESTIONS_AT_ONCE = 32
 STRANGERS_S = 0.25
 STRANGERS = 256  # orders to be asked about because the history holds fills of them
 ROUND_S = 0.5  # questions without an answer for so long are left behind, the next ones asked
@@ -73,12 +73,14 @@ class Reconciliation:
         self.strikes = dict.fromkeys(instruments, 0)
         self.entry_prices: dict[str, str] = {}
         self.wallets: tuple[int, int] = (0, 0)  # ours and the venue's where they differed at the last look
+        self.untold_fills = False  # since the wallets were one: such fills have moved the venue's
         self.read_until_ms = dict.fromkeys(instruments, rest.clock.timestamp_ms())
         self.names = {i.symbol_id: symbol for symbol, i in instruments.items()}
         self.looked_ns = dict.fromkeys(self.names, 0)  # for missing fills, by symbol id
         self.look_again_ns = dict.fromkeys(self.names, FILLS_AGAIN_NS)
         self.on_foreign = on_foreign
         self.on_forced: Callable[[str, str], None] = lambda symbol, coid: None  # the venue acted on the position
+        self.on_hedge_mode: Callable[[], None] = lambda: None  # positions are not one-way any more: none was taken
         self.strangers: dict[tuple[str, int], None] = {}  # symbol and venue's id of orders nobody knows, in order
         self.looks: dict[str, tuple[int, asyncio.Task[set[str]]]] = {}  # when it began, the ids of the open orders
         self.asking: set[asyncio.Task] = set()
@@ -120,11 +122,11 @@ class Reconciliation:
 
         The history of funding weighs more than all of this: it is read if no fill says what moved the wallet.
         """
-        booked = await self.read_all_trades()
+        await self.read_all_trades()
         await self.compare_open_orders()
         await self.compare_positions()
         _, venue_e8 = await self._venue_wallet()
-        if not booked and venue_e8 != self.core.wallet_e8:
+        if venue_e8 != self.core.wallet_e8 and not self.untold_fills:
             self.funding.wanted.set()
 
     # ---- orders ----
@@ -274,9 +276,9 @@ class Reconciliation:
 
     # ---- fills and positions ----
 
-    async def read_all_trades(self) -> int:
-        """Return how many fills of all symbols the stream did not bring."""
-        return sum([await self.read_trades(symbol) for symbol in self.instruments])
+    async def read_all_trades(self) -> None:
+        for symbol in self.instruments:
+            await self.read_trades(symbol)
 
     async def read_trades(self, symbol: str) -> int:
         """Book what the venue's history holds and the stream did not bring, since it was last read and a bit more.
@@ -314,6 +316,7 @@ class Reconciliation:
             trade.ts_event_ns,
             time.monotonic_ns(),
         )
+        self.untold_fills |= booked
         if booked and not intent_id:
             self.core.note_unattributed(instrument.symbol_id, trade.venue_order_id, lots)
             if len(self.strangers) < STRANGERS:
@@ -365,6 +368,11 @@ class Reconciliation:
                 [self._coid(self.instruments[symbol].symbol_id, intent_id) for intent_id, _ in missing],
             )
         still = await self._differences() if any(self.strikes.values()) else {}
+        if any(self.strikes[symbol] >= STRIKES for symbol in still) and await self.rest.position_mode():
+            # Its list names long and short positions then, and what is ours is none of them.
+            self.on_hedge_mode()
+            self.strikes = dict.fromkeys(self.strikes, 0)
+            return
         for symbol, instrument in self.instruments.items():
             if symbol not in still:
                 self.strikes[symbol] = 0
@@ -377,15 +385,20 @@ class Reconciliation:
                 self.strikes[symbol] = 0
 
     async def compare_wallet(self) -> None:
-        """Take the venue's wallet where ours stays different: what moved it was not told, and may have been funding."""
+        """Take the venue's wallet where ours stays different: what moved it was not told.
+
+        It may have been funding, whose history is read then, unless fills that were not told explain it.
+        """
         ours_e8 = self.core.wallet_e8
         asset, venue_e8 = await self._venue_wallet()
         # What we were told meanwhile, or only later, is no difference.
         if ours_e8 != venue_e8 and self.wallets == (ours_e8, venue_e8) and self.core.wallet_e8 == ours_e8:
             log.warning("wallet: %.8f %s, the venue says %.8f", ours_e8 / 1e8, asset, venue_e8 / 1e8)
             self.core.wallet_e8 = venue_e8
-            self.funding.wanted.set()
+            if not self.untold_fills:
+                self.funding.wanted.set()
         self.wallets = (ours_e8, venue_e8)
+        self.untold_fills &= self.core.wallet_e8 != venue_e8
 
     async def _venue_wallet(self) -> tuple[str, int]:
         """Return the quote asset and what the venue says we have of it; what we hold if it does not say."""
