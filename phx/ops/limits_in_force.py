@@ -33,6 +33,7 @@ KEYS = {
     "max_margin_e6": "limits.max_margin",
     "max_daily_loss_e8": "limits.max_daily_loss",
 }
+SHARES_OF_NET_MAX = ("protect_lots", "protect_delta_lots")  # held with it; as shares they may be as configured
 
 Limits = dict[str, dict[str, int]]  # symbol → fields of risk.Limits
 
@@ -68,7 +69,9 @@ def held(config, instance: Instance) -> list[str]:
 
 
 def waiting(wanted: dict[str, int], kept: dict[str, int]) -> list[str]:
-    return [key for field, key in KEYS.items() if kept[field] != wanted[field]]
+    fields = [field for field in KEYS if kept[field] != wanted[field]]
+    named = SHARES_OF_NET_MAX if "max_position_lots" in fields else ()
+    return [KEYS[field] for field in fields if field not in named]
 
 
 def held_text(keys: list[str]) -> str:

@@ -204,15 +204,16 @@ class Ops:
         if self.params.version == 0:
             self.config = put_back(wanted, self.override.over())
             return "no parameters are published yet: these will be"
-        if request.for_s and not (raised and confirmed):
+        held = limits_in_force.held(wanted, self.instance)
+        if request.for_s and not ((raised or held) and confirmed):
             raise ConfigError(["--for: the configuration raises no limit" if confirmed else "--for needs --raise"])
         over = self.override.over()
         for_good = (confirmed and not request.for_s) or (over and not raised)
         before, effective = flat(self.config), wanted
         if not confirmed:
-            held = with_values(wanted, waiting(self.config, wanted, raised))
-            effective = held if for_good else put_back(held, over)
-        self.unconfirmed = [] if confirmed else raised or limits_in_force.held(effective, self.instance)
+            effective = with_values(wanted, waiting(self.config, wanted, raised))
+            effective = effective if for_good else put_back(effective, over)
+        self.unconfirmed = [] if confirmed else raised or held
         names = ", ".join(self.unconfirmed)
         text = f"; raised limits wait for `phx reload --raise`: {names}" if names else ""
         told = "nothing to adopt, parameters stay"
