@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import pytest
 from gateway_rig import SECOND_NS, cancels
 from test_gateway_life import Life
-from test_gateway_shell import Shell, coid, order_of, trade_of, unknown_order
+from test_gateway_shell import FakeVenue, Shell, coid, order_of, trade_of, unknown_order
 
 from phx._core import questions
 from phx._core.enums import OrderState
 from phx.gateway import reconcile
+from phx.gateway.session import Fallback
 from phx.latches import Latches
 from phx.venue.binance.messages import api_reply
 from phx.venue.interface import Order, Position, VenueDown, VenueReject
@@ -60,6 +61,27 @@ def test_a_rate_limit_without_a_request_of_ours_is_heard_all_the_same(shell, req
         assert request_id == "true"  # such a reply cannot even be read
     else:
         assert shell.limits == [(False, 0)]
+
+
+def test_an_answer_by_rest_with_a_number_that_is_none_keeps_no_other_from_being_heard(shell):
+    placed = shell.placed([(99_990, 10), (99_980, 10)])
+    shell.ladder([])
+    shell.core.step(shell.now_ns)
+    ids = [order["intent_id"] for order in placed]
+    answers = [order_of(ids[0], "CANCELED", "1e400"), order_of(ids[1], "CANCELED")]
+    fallback = Fallback(
+        shell.core, FakeVenue(cancel_batch=answers), shell.instruments, shell.replies, "sim", lambda: None
+    )
+
+    async def send():
+        assert fallback.send() == 2
+        await asyncio.gather(*fallback.tasks)
+
+    asyncio.run(send())
+    assert list(shell.live()) == [ids[0]]
+    shell.wait(2 * SECOND_NS)
+    shell.step()
+    assert shell.live()[ids[0]]["state"] == OrderState.ORDER_UNKNOWN
 
 
 # ---- orders that are not ours --------------------------------------------------------------------------------------

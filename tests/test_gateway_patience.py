@@ -13,6 +13,7 @@ from test_gateway_shell import FakeVenue
 
 from phx import process as life
 from phx.gateway import checks, patience, startup
+from phx.gateway.account import e8
 from phx.gateway.process import Gateway
 from phx.sim.api import rest_api
 from phx.sim.process import Servers, build
@@ -78,6 +79,15 @@ def test_a_question_without_an_answer_stands_back_until_the_venues_clock_answers
 
     assert asyncio.run(patience.patiently(venue, "books", question, lambda: False)) == "answer"
     assert len(asked_s) == 2 and asked_s[1] - 1500 <= 5.0
+
+
+def test_an_answer_with_a_number_that_is_none_is_no_answer(clock):
+    answers = ["NaN", "1e400", "1.5"]
+
+    async def question():
+        return e8(answers.pop(0))
+
+    assert asyncio.run(patience.patiently(Away(clock, 0.0), "balances", question, lambda: False)) == 150_000_000
 
 
 def test_a_question_that_alone_gets_no_answer_is_asked_at_most_once_a_second(clock, caplog):

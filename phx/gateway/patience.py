@@ -8,6 +8,7 @@ import logging
 import random
 import time
 
+from phx.instruments import InstrumentError
 from phx.process import StayDown
 from phx.venue.binance.errors import BAD_SIGNATURE, KEY_REFUSED
 from phx.venue.binance.messages import FrameRefused
@@ -54,7 +55,7 @@ async def patiently(rest: AccountRest, what: str, question, stopping):
     while not stopping():
         try:
             return await question()
-        except (VenueError, FrameRefused) as error:
+        except (VenueError, FrameRefused, InstrumentError) as error:
             if isinstance(error, VenueReject) and error.code in (*KEY_REFUSED, BAD_SIGNATURE):
                 raise StayDown(f"{what}: {error}; check key, secret and the address it is restricted to") from None
             said = tell(what, error, said)
