@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from faulty_venue import Campaign, percentile
+from unknown_campaign import Campaign, percentile
 
 OUTCOMES_A_SEED = 2_000
 P99_S, MAX_S = 3.0, 5.0

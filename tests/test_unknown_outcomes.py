@@ -3,8 +3,8 @@
 import logging
 
 import pytest
-from faulty_venue import Campaign, percentile
 from gateway_rig import SECOND_NS
+from unknown_campaign import Campaign, percentile
 
 
 @pytest.mark.parametrize("seed", [1, 2])

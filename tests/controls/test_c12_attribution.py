@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from faulty_venue import Campaign
 from gateway_rig import EPOCH
 from shipped import CONFIG, INSTRUMENTS, Shipped
+from unknown_campaign import Campaign
 
 from phx._core.binance.encode import OrderEncoder
 from phx._core.binance.sign import Signer
@@ -65,21 +65,21 @@ def quick_folder():
 def test_ten_thousand_restarts_use_no_id_twice_whenever_they_die_and_whatever_the_clock_says(quick_folder, monkeypatch):
     chance, used = random.Random(7), set()
     real_write, real_rename, clock = os.write, os.rename, time.time
-    monkeypatch.setattr(lives.os, "fsync", lambda fd: None)  # its place is tested elsewhere; here it would take minutes
+    monkeypatch.setattr(os, "fsync", lambda fd: None)  # its place is tested elsewhere; here it would take minutes
     for _ in range(10_000):
         dies = chance.random()
         monkeypatch.setattr(lives.time, "time", lambda: clock() - chance.choice((0, 60, 3600, -3600)))
         if dies < 0.1:  # with half of the number written, or before it has its name
-            monkeypatch.setattr(lives.os, "write", lambda fd, data: die(real_write(fd, data[: len(data) // 2])))
+            monkeypatch.setattr(os, "write", lambda fd, data: die(real_write(fd, data[: len(data) // 2])))
         elif dies < 0.2:
-            monkeypatch.setattr(lives.os, "rename", die)
+            monkeypatch.setattr(os, "rename", die)
         try:
             epoch = lives.next_epoch(quick_folder)
         except Died:
             continue
         finally:
-            monkeypatch.setattr(lives.os, "write", real_write)
-            monkeypatch.setattr(lives.os, "rename", real_rename)
+            monkeypatch.setattr(os, "write", real_write)
+            monkeypatch.setattr(os, "rename", real_rename)
         coid = format_coid("sim", 0, epoch, 1)
         assert coid not in used
         used.add(coid)
