@@ -150,6 +150,14 @@ def test_status_and_book_read_shared_memory(file, instance_config):
     assert json.loads(phx("--config", file, "book", "BTCUSDC", "--json").stdout)["asks"] == [["60010.1", "0.007"]]
 
 
+def test_a_status_says_that_nothing_runs_and_bears_a_reader_who_leaves(file):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
+    command = f"{sys.executable} -m phx --config {file} status | true"
+    done = subprocess.run(command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    (line,) = done.stderr.splitlines()
+    assert "is not running; `phx up` starts it" in line
+
+
 def test_a_book_that_is_not_there_yet_is_said(file):
     assert phx("--config", file, "book", "BTCUSDC", "--once").stdout == "BTCUSDC: no book yet\n"
     assert phx("--config", file, "book", "BTCUSDC", "--json").returncode == 1

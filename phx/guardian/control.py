@@ -84,7 +84,7 @@ class Control:
         if request.command not in COMMANDS:
             return Answer(False, f"{request.command}: no such command; there are {', '.join(COMMANDS)}")
         if request.symbol and request.symbol not in self.actions.symbols:
-            return Answer(False, f"{request.symbol} is not traded here: {', '.join(self.actions.symbols)}")
+            return Answer(False, f"{request.symbol} is not traded; traded: {', '.join(self.actions.symbols)}")
         if request.command == "status":
             return Answer(True, "guardian", self.actions.status())
         before = [latch.name for latch in self.actions.latches.all()]

@@ -46,8 +46,13 @@ def dispatch(asked, path: Path) -> int:
     try:
         if asked.verb in PROCESSES:
             return live(asked, config, path)
-        return VERBS[asked.verb](asked, config, path)
+        status = VERBS[asked.verb](asked, config, path)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
+        return EXIT_OK
+    except BrokenPipeError:  # whoever read it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except Exception as error:
         if type(error).__name__ not in EXPLAINED:
@@ -132,11 +137,13 @@ def reload(asked, config: Config, path: Path) -> int:
 
 
 def status(asked, config: Config, path: Path) -> int:
-    from phx.ops import limits_in_force
+    from phx.ops import limits_in_force, supervisor
     from phx.ops.figures import figures
     from phx.ops.instance import Instance
     from phx.ops.view import View
 
+    if not supervisor.living(config):
+        print(f"instance {config.global_.instance} is not running; `phx up` starts it", file=sys.stderr)
     instance = Instance(config)
     if asked.json:
         tree = {"symbols": [figures(instance, symbol) for symbol in config.traded()], "restarts": instance.restarts()}
