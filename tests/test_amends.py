@@ -366,6 +366,15 @@ def test_an_order_that_the_venue_ends_for_it_would_have_taken():
     assert places(follow(rig)) == [(-1, 100_008, 10)]
 
 
+def test_a_list_that_is_older_than_an_orders_end_does_not_bring_it_back():
+    rig, intent = pinned()
+    rig.core.on_end(intent, False, 4, 1, rig.now_ns)  # 4 lots filled, and no fill told yet
+    assert rig.live()[intent]["qty_lots"] == 4
+    assert done(rig, intent, 100_010, 10) and rig.live()[intent]["qty_lots"] == 4
+    rig.fill({"symbol_id": 0, "intent_id": intent, "side": -1, "price_ticks": 100_010, "qty_lots": 4})
+    assert rig.live() == {}
+
+
 def test_old_words_do_not_undo_a_newer_amend():
     rig, intent = pinned()
     follow(rig)

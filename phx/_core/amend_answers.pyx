@@ -28,8 +28,10 @@ def on_amended(GatewayCore core, uint64_t intent_id, int64_t price_ticks, int64_
     cdef Order *order = core.account.table.find(intent_id)
     cdef Desk desk
     cdef ExecEvent event
-    if order == NULL or order.state == ORDER_CLOSED or order.layer == NO_LAYER or ts_ns < order.ts_ack_ns:
-        return True                     # over, a take, or older than what is known of it
+    if order == NULL or order.state == ORDER_CLOSED or order.over or order.layer == NO_LAYER:
+        return True                     # ended, or a take, which nobody amends
+    if ts_ns < order.ts_ack_ns:
+        return True                     # older than what is known of it
     desk = core.desk_by_id[order.symbol_id]
     if order.amend_qty_lots and (price_ticks, qty_lots) == (order.amend_price_ticks, order.amend_qty_lots):
         settle(core, desk, order, ts_ns, now_ns)
