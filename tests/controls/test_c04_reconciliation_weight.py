@@ -9,7 +9,7 @@ from gateway_rig import EPOCH, Rig
 from storming import PRICES, Counts
 
 from phx.config import Limits
-from phx.gateway import budgets, funding, process
+from phx.gateway import budgets, doubt, funding, process
 from phx.gateway.account import Orders
 from phx.gateway.budgets import Budgets
 from phx.gateway.reconcile import Reconciliation
@@ -50,7 +50,7 @@ class Loops:
 
         self.reconciliation._every, self.reconciliation.funding.run = noted, no_loop
         await self.reconciliation.run()
-        quiet_s = process.QUIET_S * max(1.0, self.symbols / process.QUIET_SYMBOLS)
+        quiet_s = doubt.QUIET_S * max(1.0, self.symbols / doubt.QUIET_SYMBOLS)
         return [
             *found,
             (3600 / len(funding.LOOKS_S), self.reconciliation.funding.read),
