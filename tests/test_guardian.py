@@ -416,7 +416,7 @@ def test_a_request_that_makes_no_sense_changes_nothing(scene):
         (b"kill\n", "not a request"),
         (b'{"command":"kill","force":true}\n', "not a request"),
         (b'{"command":"format"}\n', "no such command"),
-        (b'{"command":"kill","symbol":"BTCUSDT"}\n', "not traded here"),
+        (b'{"command":"kill","symbol":"BTCUSDT"}\n', "is not traded"),
         (b"\xff\n", "not a request"),
         (b"[" * 3000 + b"\n", "not a request"),
     ):
