@@ -318,3 +318,20 @@ def test_a_second_start_of_a_living_process_does_not_hide_its_crash_loop(instanc
         if turn == 0:
             assert guarded("gateway", instance_config, lambda: EXIT_LOCKED) == EXIT_LOCKED
     assert guarded("gateway", instance_config, lambda: EXIT_OK) == EXIT_STAY_DOWN
+
+
+def test_only_who_ended_a_session_means_another_one_s_limits_and_nothing_paused(instance_config, tmp_path):
+    kept = [instance_config.run_folder() / name for name in ("limits.json", "operator.json")]
+
+    def started() -> list[bool]:
+        session.prepare(instance_config, tmp_path / "c").release()
+        there = [path.exists() for path in kept]
+        for path in kept:
+            path.write_bytes(b"{}")
+        return there
+
+    assert started() == [False, False]
+    assert started() == [True, True]  # the host died, and something started us
+    assert session.down(instance_config) == 0
+    assert started() == [False, False]
+    session.remove_shared_memory(instance_config)

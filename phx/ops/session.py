@@ -28,6 +28,7 @@ REDRAW_S = 0.5
 LINE_S = 5.0
 LOG_TAIL_LINES = 8
 OWN_PREFIX = "phx"
+UNENDED = "session.unended"  # there while a session runs, and after one that no human ended
 DEAD_STATES = ("FATAL", "EXITED", "BACKOFF", "UNKNOWN")
 
 
@@ -70,13 +71,30 @@ def prepare(config, config_path: Path) -> Lock:
         lock.release()
         remove_shared_memory(config)
         raise StartRefused(room.line)
-    (config.run_folder() / "operator.json").unlink(missing_ok=True)
-    # Whoever starts an instance means its configuration; from then on limits rise only by `phx reload --raise`.
-    (config.run_folder() / "limits.json").unlink(missing_ok=True)
-    AuditLog(config.run_folder()).write(command="start", symbol="", reason="limits as configured", uid=os.getuid())
+    begin(config)
     supervisor.write_programs(config, config_path)
     started_config.keep(config, config_path)
     return lock
+
+
+def begin(config) -> None:
+    """Take the limits as configured and nothing paused, where a human ended the session before: he means that now.
+
+    After a crash or a reboot something else may have started us: what was paused stays so, and no limit rises.
+    """
+    run_folder = config.run_folder()
+    unended = (run_folder / UNENDED).exists()
+    if not unended:
+        for name in ("operator.json", "limits.json"):
+            (run_folder / name).unlink(missing_ok=True)
+    (run_folder / UNENDED).touch(mode=0o600)
+    limits = "as in the session before, which nobody ended" if unended else "as configured"
+    AuditLog(run_folder).write(command="start", symbol="", reason=f"limits {limits}", uid=os.getuid())
+
+
+def end(config) -> None:
+    """Note that a human ended the session."""
+    (config.run_folder() / UNENDED).unlink(missing_ok=True)
 
 
 def clear_shared_memory(config) -> None:
@@ -113,12 +131,14 @@ def down(config) -> int:
         stop_in_order(supervisor.Supervisor(config), config)
     except supervisor.NotRunning:
         if not supervisor.living(config):
+            end(config)
             print(f"instance {config.global_.instance} is not running")
             remove_shared_memory(config)
             return EXIT_OK
     ended = supervisor.end_orphans(config)
     if ended:
         print(f"ended without supervisord: {', '.join(ended)}")
+    end(config)
     remove_shared_memory(config)
     print(f"instance {config.global_.instance} is down")
     return EXIT_OK
@@ -180,6 +200,8 @@ class Session:
             self.watch(seconds)
         except (QuotingFailed, supervisor.StartFailed, supervisor.NotRunning) as error:
             self.faults.append(str(error))
+        else:
+            end(self.config)
         self.stop()
         return self.conclude()
 
