@@ -236,3 +236,18 @@ def test_the_documented_exchange_info_is_read(wire):
     body = next(p for p in payloads if b'"symbols"' in p and b'"rateLimits"' in p)
     limits = msgspec.json.decode(body, type=messages.ExchangeInfo).rate_limits
     assert {limit.window_s for limit in limits} == {60}
+
+
+@pytest.mark.parametrize("name", ["id", "orderId", "time"])
+def test_a_number_beyond_what_records_hold_is_refused_with_its_frame(name):
+    row = {
+        "symbol": "A", "id": 1, "orderId": 1, "side": "BUY", "price": "1", "qty": "1", "commission": "0",
+        "commissionAsset": "USDC", "realizedPnl": "0", "maker": True, "time": 1,
+    }  # fmt: skip
+    decoder = msgspec.json.Decoder(messages.TradeRow)
+    frame = msgspec.json.encode(row)
+    read = lambda number: decoder.decode(frame.replace(f'"{name}":1'.encode(), f'"{name}":{number}'.encode()))  # noqa: E731
+    assert read(9 * 10**12).trade().trade_id > 0
+    for number in (10**13 if name == "time" else 2**63, 10**19, -(10**19), 10**30):
+        with pytest.raises(msgspec.ValidationError):
+            read(number)

@@ -6,9 +6,10 @@ Field order follows the wire, so that a reader can lay a captured frame beside i
 """
 
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
-from msgspec import Raw, Struct, field
+from msgspec import Meta, Raw, Struct, field
 
 from phx._core.enums import ExecKind, Side
 from phx.instruments import Instrument
@@ -16,6 +17,11 @@ from phx.venue.interface import Balance, CommissionRate, Income, Order, Position
 
 MS_NS = 1_000_000
 UNKNOWN = 255  # an enum byte for a word phx does not know
+
+# What does not fit the core's numbers is refused with its frame, before it can end a loop.
+Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Small = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
+Ms = Annotated[int, Meta(ge=0, le=9 * 10**12)]  # UTC; in ns it fits until 2255
 
 SIDES = {"BUY": int(Side.BUY), "SELL": int(Side.SELL)}
 EXEC_KINDS = {
@@ -56,12 +62,12 @@ class OrderFields(Wire):
     average_price: str = field(name="ap")
     execution: str = field(name="x")
     status: str = field(name="X")
-    venue_order_id: int = field(name="i")
+    venue_order_id: Number = field(name="i")
     last_qty: str = field(name="l")
     filled_qty: str = field(name="z")
     last_price: str = field(name="L")
-    trade_time_ms: int = field(name="T")
-    trade_id: int = field(name="t")
+    trade_time_ms: Ms = field(name="T")
+    trade_id: Number = field(name="t")
     maker: bool = field(name="m")
     reduce_only: bool = field(name="R")
     commission: str = field(name="n", default="0")  # negative = rebate
@@ -91,8 +97,8 @@ class OrderFields(Wire):
 class UserEvent(Struct, frozen=True, tag_field="e"):
     """Any event of the user stream: `ts_event_ns` is the matching time where there is one, else when it was made."""
 
-    event_ms: int = field(name="E")
-    matching_ms: int = field(name="T", default=0)
+    event_ms: Ms = field(name="E")
+    matching_ms: Ms = field(name="T", default=0)
 
     @property
     def ts_event_ns(self) -> int:
@@ -114,8 +120,8 @@ class TradeLite(UserEvent, tag="TRADE_LITE", kw_only=True):
     side_word: str = field(name="S")
     last_price: str = field(name="L")
     last_qty: str = field(name="l")
-    trade_id: int = field(name="t")
-    venue_order_id: int = field(name="i")
+    trade_id: Number = field(name="t")
+    venue_order_id: Number = field(name="i")
 
     @property
     def side(self) -> int:
@@ -173,7 +179,7 @@ class MarginCall(UserEvent, tag="MARGIN_CALL", kw_only=True):
 
 class LeverageFields(Wire):
     symbol: str = field(name="s")
-    leverage: int = field(name="l")
+    leverage: Small = field(name="l")
 
 
 class MultiAssetFields(Wire):
@@ -223,7 +229,7 @@ class OrderRow(Wire, rename="camel"):
     """An order as acknowledgements, queries and lists carry it; they differ only in what they leave out."""
 
     symbol: str
-    order_id: int
+    order_id: Number
     status: str
     client_order_id: str
     side: str
@@ -233,7 +239,7 @@ class OrderRow(Wire, rename="camel"):
     time_in_force: str = ""
     type: str = ""
     reduce_only: bool = False
-    update_time: int = 0
+    update_time: Ms = 0
 
     def order(self) -> Order:
         return Order(
@@ -253,7 +259,7 @@ class OrderRow(Wire, rename="camel"):
 
 
 class ErrorBody(Wire):
-    code: int
+    code: Small
     msg: str = ""
 
 
@@ -261,8 +267,8 @@ class RateLimit(Wire, rename="camel"):
     rate_limit_type: str  # REQUEST_WEIGHT, ORDERS
     interval: str  # SECOND, MINUTE
     interval_num: int
-    limit: int  # -1: the request cost no weight
-    count: int = 0  # used; absent in exchangeInfo
+    limit: Small  # -1: the request cost no weight
+    count: Small = 0  # used; absent in exchangeInfo
 
     @property
     def window_s(self) -> int:
@@ -272,7 +278,7 @@ class RateLimit(Wire, rename="camel"):
 class ApiReply(Struct, frozen=True, rename="camel"):
     """One reply of the WS-API. `id` is ours, null when the venue could not read the request."""
 
-    id: int | str | None = None
+    id: Number | str | None = None
     status: int = 0
     result: Raw = Raw()
     error: ErrorBody | None = None
@@ -382,8 +388,8 @@ class _SymbolName(Wire):
 
 class TradeRow(Wire, rename="camel"):
     symbol: str
-    id: int
-    order_id: int
+    id: Number
+    order_id: Number
     side: str
     price: str
     qty: str
@@ -391,7 +397,7 @@ class TradeRow(Wire, rename="camel"):
     commission_asset: str
     realized_pnl: str
     maker: bool
-    time: int
+    time: Ms
 
     def trade(self) -> UserTrade:
         return UserTrade(
@@ -413,8 +419,8 @@ class IncomeRow(Wire, rename="camel"):
     income_type: str
     income: str
     asset: str
-    time: int
-    tran_id: int
+    time: Ms
+    tran_id: Number
     symbol: str = ""
 
     def row(self) -> Income:
@@ -426,7 +432,7 @@ class PositionRow(Wire, rename="camel"):
     position_amt: str
     entry_price: str
     position_side: str = "BOTH"
-    update_time: int = 0
+    update_time: Ms = 0
 
     def position(self) -> Position:
         return Position(self.symbol, self.position_amt, self.entry_price, self.position_side, self.update_time * MS_NS)
@@ -455,7 +461,7 @@ class PremiumIndex(Wire, rename="camel"):
 
 
 class ServerTime(Wire, rename="camel"):
-    server_time: int
+    server_time: Ms
 
 
 class ListenKey(Wire, rename="camel"):
