@@ -34,7 +34,8 @@ run: build
 	$(PY) -m phx run $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RECORDING),--recording $(RECORDING))
 
 test: build
-	$(PY) -m pytest tests -m "not alone" -n 2 --dist loadfile
+	$(PY) -m pytest tests -m "not live and not alone" -n 2 --dist loadfile
+	$(PY) -m pytest tests -m live -n 2 --dist loadfile
 	$(PY) -m pytest tests -m alone
 
 lint: build

@@ -25,22 +25,28 @@ limits: {max_gross_notional: 60000, max_daily_loss: 500}
 """
 
 
-# Tests that start processes or watch the clock have the machine to themselves; all others run side by side.
-ALONE = (
-    "controls/test_c04_changed", "controls/test_c04_storm", "controls/test_c11", "controls/test_c14",
-    "controls/test_c18_unfit", "security/test_keys",
-    "security/test_running", "security/test_texts", "system/", "test_bell", "test_feed_connection", "test_feed_process",
+# Tests of whole processes mostly wait: two at a time, beside no others.
+LIVE = (
+    "controls/test_c04_changed", "controls/test_c11", "controls/test_c18_unfit", "security/test_keys",
+    "security/test_running", "security/test_texts", "system/test_ed25519", "system/test_fills", "system/test_lifecycle",
+    "system/test_modes", "system/test_trouble", "system/test_wall_clock", "test_feed_connection", "test_feed_process",
     "test_gateway_life", "test_gateway_process", "test_guardian.py", "test_ops_process", "test_process",
-    "test_quoter_process", "test_ring_stress", "test_session", "test_sim_latency_live", "test_supervisor",
-    "test_venue_sim",
+    "test_quoter_process", "test_session", "test_supervisor", "test_venue_sim",
+)  # fmt: skip
+# Tests that hold bounds of time have the machine to themselves. All others run side by side.
+ALONE = (
+    "controls/test_c04_storm", "controls/test_c14", "system/test_kills", "test_bell", "test_ring_stress",
+    "test_sim_latency_live",
 )  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):
     folder = Path(__file__).parent
     for item in items:
-        if str(item.path.relative_to(folder)).startswith(ALONE):
-            item.add_marker(pytest.mark.alone)
+        path = str(item.path.relative_to(folder))
+        for prefixes, mark in ((LIVE, pytest.mark.live), (ALONE, pytest.mark.alone)):
+            if path.startswith(prefixes):
+                item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")
