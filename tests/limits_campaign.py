@@ -169,7 +169,7 @@ def gateway_alone(intents: int, seed: int = 1, **limits) -> Judged:
                 s.params.write(symbol_id=s.id, **(rig.params | wild | limits | {"params_version": version}))
         own_seq = rig.symbols[symbol].own.writer.published
         row["decided_mono_ns"], row["take_deadline_mono_ns"] = rig.now_ns, rig.now_ns + SECOND_NS
-        row["quoter_epoch"], row["own_seq"] = epoch, own_seq if dice.random() < 0.9 else own_seq - 1
+        row["quoter_epoch"], row["own_seq"] = epoch, own_seq if dice.random() < 0.9 else max(0, own_seq - 1)
         rig.symbols[symbol].ladder.writer.write(row.reshape(1))
         judged.intents += min(int(row["bid_layers"]), 32) + min(int(row["ask_layers"]), 32) + 1
         follow(rig, ledger, dice)

@@ -64,6 +64,9 @@ cdef bint is_allowed(
         return False
     if not price * qty * params.ticklot_e8 <= <double>params.max_order_notional_e8:
         return False
-    if not (mid > 0 and beyond <= min(inward, params.collar_mid) * mid and -beyond <= params.collar_far * mid):
+    # Each on its own: the smaller of two is lost in one that is no number.
+    if not (mid > 0 and beyond <= inward * mid and beyond <= params.collar_mid * mid):
+        return False
+    if not -beyond <= params.collar_far * mid:
         return False
     return price_ticks < market.ask_price_ticks if side > 0 else price_ticks > market.bid_price_ticks

@@ -12,7 +12,9 @@ from phx._core.orders cimport Order
 
 cdef int64_t SECOND_NS = 1_000_000_000
 cdef int64_t ASK_FIRST_NS = 250_000_000         # an order is asked about after this,
-cdef int64_t ASK_AGAIN_NS = 1_500_000_000       # and then so often
+cdef int64_t ASK_AGAIN_NS = 1_500_000_000       # and then so often;
+cdef int64_t ASK_PROVING_NS = 500_000_000       # where the answer would prove an absence so often,
+cdef int64_t PROVING_NS = 3_000_000_000         # for so long
 cdef int64_t LEAVING_NS = 2_000_000_000         # an order on its way out for so long is asked about
 cdef int64_t STUCK_NS = 7_000_000_000           # one that cancels did not bring to an end for so long is stuck
 cdef int64_t FILLS_SETTLE_NS = 500_000_000      # a fill may be so much later than the count that holds it
@@ -40,7 +42,8 @@ def due_questions(GatewayCore core, int64_t now_ns, int64_t absent_after_ns, int
     """Return those of the open questions that are to be asked now, the one that waits longest first.
 
     The first time after a moment in which the stream mostly tells, then ever again, and once more when "no such
-    order" begins to prove something, absent_after_ns after the send.
+    order" begins to prove something, absent_after_ns after the send: from then on more often for a while, since an
+    answer that is lost or late keeps a whole side waiting.
     """
     cdef Order *order
     cdef int64_t wait_ns, proof_ns, waits_since_ns
@@ -48,8 +51,10 @@ def due_questions(GatewayCore core, int64_t now_ns, int64_t absent_after_ns, int
     for intent_id, symbol_id in open_questions(core, now_ns):
         order = core.account.table.find(intent_id)
         waits_since_ns = order.asked_mono_ns or order.since_mono_ns
-        wait_ns = ASK_AGAIN_NS if order.asked_mono_ns else ASK_FIRST_NS
         proof_ns = order.sent_mono_ns + absent_after_ns
+        wait_ns = ASK_AGAIN_NS if order.asked_mono_ns else ASK_FIRST_NS
+        if proof_ns <= order.asked_mono_ns and now_ns < proof_ns + PROVING_NS:
+            wait_ns = ASK_PROVING_NS
         if now_ns - waits_since_ns >= wait_ns or order.asked_mono_ns < proof_ns <= now_ns:
             # First those about which "no such order" would be a proof.
             due.append((now_ns < proof_ns, waits_since_ns, intent_id, symbol_id))

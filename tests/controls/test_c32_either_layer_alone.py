@@ -1,8 +1,11 @@
 """C32: quoter and gateway hold the limits each alone, by different code; the long run is `make campaign-limits`."""
 
+import pytest
 from gateway_rig import Rig, places
 from limits_campaign import gateway_alone, quoter_alone
-from quoting import params
+from quoting import market, own, params
+
+from phx._core.decide import decide_ladder
 
 
 def test_the_gateway_alone_lets_nothing_out():
@@ -27,3 +30,13 @@ def test_a_configuration_that_is_no_number_lets_nothing_through():
     for name in ("collar_mid", "collar_mark", "collar_far"):
         for value in (float("nan"), float("inf"), float("-inf"), -0.03, 0.0):
             assert places(Rig(**{name: value}).quote([(99_990, 10)], [(100_010, 10)])) == []
+
+
+@pytest.mark.parametrize("name", ["collar_mid", "collar_far"])
+@pytest.mark.parametrize("model", [0, 1, 2])
+def test_a_collar_that_is_no_number_leaves_the_quoter_no_layer_near_or_far(tmp_path, name, model):
+    record, shown, empty = params(tmp_path, model=model), market(650_000.0), own([], 0, 1_000)
+    assert decide_ladder(shown, empty, record, 10**12)[0]["bid_layers"][0] > record["near_layers"][0]
+    record[name] = float("nan")
+    ladder, _ = decide_ladder(shown, empty, record, 10**12)
+    assert ladder["bid_layers"][0] == ladder["ask_layers"][0] == 0
