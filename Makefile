@@ -6,7 +6,7 @@
 # make campaign-storm  every price of eight symbols changes several times a second, on a venue that counts (STORM=150 s)
 # make campaign  real processes killed at named stages, judged by the venue's ledger (KILLS=300 SEED=1): docs/campaigns.md
 # make controls  the tests of every control, row by row in run/controls.txt: docs/controls.md
-# make drill  all of that, then every cell of the campaign once, into run/drill: half an hour
+# make drill  all of that, then every cell of the campaign once, into run/drill: a quarter of an hour
 # make compare  the table of docs/comparison.md, in minutes
 # make external    the official SDK, ccxt and other clients against the simulated venue
 # make lint, bench, docs (rendered from code), clean
