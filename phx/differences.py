@@ -1,10 +1,11 @@
 """What the guardian's own look at the venue found to differ from what the gateway says: one small file for ops."""
 
-import os
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+
+from phx.durable import write_whole
 
 
 class Difference(Struct, frozen=True):
@@ -27,13 +28,7 @@ class Differences:
         if found == self._told:
             return
         if found:
-            temporary = self.path.with_suffix(".tmp")
-            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            try:
-                os.write(fd, msgspec.json.encode(found))
-            finally:
-                os.close(fd)
-            os.rename(temporary, self.path)
+            write_whole(self.path, msgspec.json.encode(found))
         else:
             self.path.unlink(missing_ok=True)
         self._told = found

@@ -1,4 +1,4 @@
-"""Files that survive a crash: the old one or the new one, whole, and on disk when the call returns."""
+"""Files that appear whole: whoever reads one finds the old or the new, also after a crash."""
 
 import os
 import threading
@@ -6,18 +6,24 @@ from pathlib import Path
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file: temporary, fsync, rename, fsync of the folder."""
+    """Replace a file, which is on disk when the call returns: temporary, fsync, rename, fsync of the folder."""
+    write_whole(path, data, fsync=True)
+    sync_folder(path.parent)
+
+
+def write_whole(path: Path, data: bytes, fsync: bool = False) -> None:
+    """Replace a file, mode 0600; a host that crashes may leave the one before."""
     temporary = path.with_name(f"{path.name}.tmp{threading.get_native_id()}")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(fd, view) :]
-        os.fsync(fd)
+        if fsync:
+            os.fsync(fd)
     finally:
         os.close(fd)
     os.rename(temporary, path)
-    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

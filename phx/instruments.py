@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from phx._core.records import fnv1a
+from phx.durable import write_whole
 
 ONE_E8 = 10**8
 FINEST = 12  # decimals; no price or quantity of the venue has more
@@ -258,10 +259,7 @@ def converted(name: str, value, price_factor: int, qty_factor: int):
 
 def write_table(path: Path, instruments) -> None:
     """Write the instrument table for processes without a connection to the venue; the file appears whole or not."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(msgspec.json.encode(list(instruments)))
-    temporary.chmod(0o600)
-    temporary.rename(path)
+    write_whole(path, msgspec.json.encode(list(instruments)))
 
 
 def read_table(path: Path) -> dict[str, Instrument]:

@@ -15,6 +15,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from phx.durable import sync_folder, write_durably
+
 RESERVE_BYTES = 64 * 1024  # of disk, given up for a latch when the disk is full: a full disk cannot stop a stop
 FULL = (errno.ENOSPC, errno.EDQUOT)
 HUMAN = "operator"  # who sets the latch of `phx kill`, whichever process did it for him
@@ -81,25 +83,15 @@ class Latches:
         path = self.folder / f"{latch.name}.json"
         if path.exists():
             return latch
+        told = msgspec.json.encode(latch)
         try:
-            self._write(path, latch)
+            write_durably(path, told)
         except OSError as error:
             if error.errno not in FULL:
                 raise
             self.reserve.unlink(missing_ok=True)
-            self._write(path, latch)
+            write_durably(path, told)
         return latch
-
-    def _write(self, path: Path, latch: Latch) -> None:
-        temporary = path.with_suffix(f".tmp{os.getpid()}")
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            os.write(fd, msgspec.json.encode(latch))
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.rename(temporary, path)
-        self._sync_folder()
 
     def all(self) -> list[Latch]:
         """Return the latches that are set. A file that cannot be read is a latch too: it stops everything."""
@@ -135,12 +127,5 @@ class Latches:
     def _remove(self, latches: list[Latch]) -> list[Latch]:
         for latch in latches:
             (self.folder / f"{latch.name}.json").unlink(missing_ok=True)
-        self._sync_folder()
+        sync_folder(self.folder)
         return latches
-
-    def _sync_folder(self) -> None:
-        fd = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

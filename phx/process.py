@@ -15,6 +15,7 @@ from pathlib import Path
 
 from phx import topology
 from phx._core.edge.bell import Bell, Ringer
+from phx.durable import write_whole
 from phx.segment import Segment, SegmentFull, SegmentMissing, SegmentRefused, private_folder
 
 EXIT_OK = 0
@@ -229,9 +230,7 @@ def note_exit(folder: Path, name: str, loop_exits: int, loop_s: float) -> bool:
     except (FileNotFoundError, ValueError):
         times = []
     times.append(now)
-    temporary = path.with_suffix(f".tmp{os.getpid()}")
-    temporary.write_text(json.dumps(times))
-    temporary.rename(path)
+    write_whole(path, json.dumps(times).encode())
     return len(times) >= loop_exits
 
 

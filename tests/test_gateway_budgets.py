@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 from gateway_rig import Rig, cancels, places
 
+from phx import limits_file
 from phx._core.enums import JournalKind, RejectReason
 from phx.config import Limits
-from phx.gateway import epoch as lives
 from phx.gateway.budgets import TOLD_NS, Budgets
 from phx.venue.binance.errors import limits_told
 from phx.venue.binance.messages import RateLimit
@@ -159,9 +159,9 @@ def test_the_firewall_s_silence_is_five_minutes():
 
 
 def restarted(rig: Rig, folder, **params) -> Rig:
-    lives.write_limits(folder, {"SYM0": rig.symbols[0].desk.limits_in_force})
+    limits_file.write(folder, {"SYM0": rig.symbols[0].desk.limits_in_force})
     later = Rig(**params)
-    later.symbols[0].desk.restore_limits(lives.read_limits(folder)["SYM0"])
+    later.symbols[0].desk.restore_limits(limits_file.read(folder)["SYM0"])
     return later
 
 
@@ -183,9 +183,9 @@ def test_a_lowered_one_is_adopted_at_once_by_the_next_life(tmp_path):
 
 
 def test_limits_that_cannot_be_read_are_none(tmp_path):
-    assert lives.read_limits(tmp_path) == {}
+    assert limits_file.read(tmp_path) == {}
     (tmp_path / "limits.json").write_bytes(b"{")
-    assert lives.read_limits(tmp_path) == {}
+    assert limits_file.read(tmp_path) == {}
     with pytest.raises(ValueError):
         Rig().symbols[0].desk.restore_limits({"max_order_lots": 5})
 

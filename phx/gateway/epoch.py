@@ -80,18 +80,6 @@ def write_day(run_folder: Path, day: Day) -> None:
     write_durably(run_folder / "day.json", msgspec.json.encode(day))
 
 
-def read_limits(run_folder: Path) -> dict[str, dict[str, int]]:
-    """Return the limits that the last life had in force, by symbol."""
-    try:
-        return msgspec.json.decode((run_folder / "limits.json").read_bytes(), type=dict[str, dict[str, int]])
-    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
-        return {}
-
-
-def write_limits(run_folder: Path, limits: dict[str, dict[str, int]]) -> None:
-    write_durably(run_folder / "limits.json", msgspec.json.encode(limits))
-
-
 class Payment(msgspec.Struct):
     """A funding payment that is booked: when the account's stream told it, when and under which number the history
     does. 0, "": it has not yet."""

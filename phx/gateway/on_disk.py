@@ -6,6 +6,7 @@ import logging
 import time
 from pathlib import Path
 
+from phx import limits_file
 from phx._core.desk import Desk
 from phx._core.gateway import GatewayCore
 from phx.gateway import epoch as lives
@@ -42,7 +43,7 @@ class OnDisk:
         self.limits_written = ()
         self.again_ns = 0
         self.ended_override = EndedOverride(run_folder, instruments, self._restore)
-        for symbol, limits in lives.read_limits(run_folder).items():
+        for symbol, limits in limits_file.read(run_folder).items():
             if symbol in instruments:
                 self._restore(symbol, limits)
 
@@ -94,7 +95,7 @@ class OnDisk:
         versions = tuple(limits["params_version"] for limits in in_force.values())
         if versions != self.limits_written and all(versions):
             kept = {s: requantise.limits_kept(limits, self.instruments[s]) for s, limits in in_force.items()}
-            if self._written(lives.write_limits, kept):
+            if self._written(limits_file.write, kept):
                 self.limits_written = versions
 
     def _restore(self, symbol: str, limits: dict[str, int]) -> None:

@@ -1,11 +1,8 @@
 """The limits that hold where they are not what the configuration says: a canary, an override, raised ones that wait."""
 
 import time
-from pathlib import Path
 
-import msgspec
-
-from phx import canary
+from phx import canary, limits_file
 from phx._core.risk import adopted
 from phx.ops.instance import Instance
 from phx.overrides import OverrideRefused, Overrides, stricter
@@ -35,23 +32,13 @@ KEYS = {
 }
 SHARES_OF_NET_MAX = ("protect_lots", "protect_delta_lots")  # held with it; as shares they may be as configured
 
-Limits = dict[str, dict[str, int]]  # symbol → fields of risk.Limits
-
-
-def read(run_folder: Path) -> Limits:
-    """Return what the gateway has in force, by its own word. Raises OSError or DecodeError when there is none."""
-    return msgspec.json.decode((run_folder / "limits.json").read_bytes(), type=Limits)
-
 
 def held(config, instance: Instance) -> list[str]:
     """Return the keys of the limits that the gateway holds stricter than a configuration, since nobody let them rise.
 
     A gateway that has not taken over the newest parameters has not said yet.
     """
-    try:
-        in_force = read(config.run_folder())
-    except (OSError, msgspec.DecodeError):
-        return []
+    in_force = limits_file.read(config.run_folder())
     found = []
     for symbol, instrument in instance.instruments().items():
         present, params = in_force.get(symbol), instance.newest(f"params.{symbol}")

@@ -3,11 +3,9 @@
 import logging
 import time
 
-import msgspec
-
+from phx import limits_file
 from phx.config_source import ConfigError
 from phx.latches import Latches
-from phx.ops import limits_in_force
 from phx.overrides import LONGEST_S, Override, OverrideRefused, Overrides
 
 log = logging.getLogger("phx")
@@ -39,10 +37,9 @@ class OverrideKeeper:
             raise ConfigError([f"--for: {for_s:.0f} s, expected at most {LONGEST_S / 3600:.0f} h"])
         now_ns = time.time_ns()
         former = {path: before[path] for path in after if before.get(path, after[path]) != after[path]}
-        try:
-            limits = limits_in_force.read(self.run_folder)
-        except (OSError, msgspec.DecodeError) as error:
-            raise ConfigError([f"--for: the gateway has no limits in force that could come back: {error}"]) from None
+        limits = limits_file.read(self.run_folder)
+        if not limits:
+            raise ConfigError([f"--for: the gateway has no limits in force in {limits_file.NAME} that could come back"])
         if self.known is not None and self.known.in_force(now_ns):
             former, limits = former | self.known.former, self.known.limits
         self._before = self.known

@@ -11,7 +11,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from phx import started_config, topology
+from phx import limits_file, started_config, topology
 from phx.control import AuditLog
 from phx.findings import Verdict
 from phx.latches import Latches
@@ -85,7 +85,7 @@ def begin(config) -> None:
     run_folder = config.run_folder()
     unended = (run_folder / UNENDED).exists()
     if not unended:
-        for name in ("operator.json", "limits.json"):
+        for name in ("operator.json", limits_file.NAME):
             (run_folder / name).unlink(missing_ok=True)
     (run_folder / UNENDED).touch(mode=0o600)
     limits = "as in the session before, which nobody ended" if unended else "as configured"

@@ -12,6 +12,7 @@ import xmlrpc.client
 from pathlib import Path
 
 from phx import key_handover, topology
+from phx.durable import write_whole
 from phx.process import EXIT_OK, EXIT_STAY_DOWN, Lock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,9 +96,7 @@ def write_programs(config, config_path: Path) -> None:
         if path.name not in wanted:
             path.unlink()
     for name, text in wanted.items():
-        temporary = folder / f"{name}.tmp"
-        temporary.write_text(text)
-        temporary.rename(folder / name)
+        write_whole(folder / name, text.encode())
 
 
 def socket_path(config) -> Path:

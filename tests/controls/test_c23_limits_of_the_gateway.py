@@ -9,12 +9,11 @@ import pytest
 from gateway_rig import SECOND_NS, places
 from shipped import CONFIG, PRICE, Shipped, changed, published
 
-from phx import topology
+from phx import limits_file, topology
 from phx._core.enums import JournalKind
 from phx._core.enums import RejectReason as R
 from phx._core.risk import adopted
 from phx.config import ConfigError, load
-from phx.gateway import epoch as lives
 from phx.ops.reload import raised_limits
 
 MID = PRICE * 10
@@ -76,10 +75,10 @@ def test_only_ops_writes_parameters():
 
 def test_a_restart_of_the_gateway_raises_nothing(tmp_path):
     shipped = limits_of(record())
-    lives.write_limits(tmp_path, {"BTCUSDC": shipped})
+    limits_file.write(tmp_path, {"BTCUSDC": shipped})
     rig = Shipped()
     desk = rig.symbols[0].desk
-    desk.restore_limits(lives.read_limits(tmp_path)["BTCUSDC"])
+    desk.restore_limits(limits_file.read(tmp_path)["BTCUSDC"])
     wide = record(7, **{name: raised(name) for name in LIMITS})
     rig.symbols[0].params.write(**{name: wide[name] for name in wide.dtype.names})
     rig.step()

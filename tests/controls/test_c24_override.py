@@ -15,11 +15,11 @@ from gateway_rig import Rig
 from written_instance import TABLE, Written
 
 from phx import config as configuration
-from phx import overrides
+from phx import limits_file, overrides
 from phx.__main__ import parser
 from phx._core.risk import adopted
 from phx.control import Request, ask
-from phx.gateway import ended_override, epoch
+from phx.gateway import ended_override
 from phx.gateway.ended_override import EndedOverride
 from phx.instruments import write_table
 from phx.latches import Latches
@@ -104,7 +104,7 @@ def lives(instance_config, tmp_path):
     with contextlib.ExitStack() as stack:
         made = Lives(instance_config, tmp_path / "ops.yaml", stack)
         made.begin(TEXT)
-        epoch.write_limits(made.run_folder, IN_FORCE)
+        limits_file.write(made.run_folder, IN_FORCE)
         yield made
 
 
@@ -219,7 +219,7 @@ def test_c23_limits_that_wait_over_a_restart_are_said_by_ops_reload_and_status(l
         """Take over the newest parameters, as the gateway does; return what it holds back."""
         nonlocal in_force
         in_force = adopted(lives.instance.newest("params.BTCUSDC"), in_force)
-        epoch.write_limits(lives.run_folder, {"BTCUSDC": in_force})
+        limits_file.write(lives.run_folder, {"BTCUSDC": in_force})
         return limits_in_force.held(lives.ops.config, lives.instance)
 
     assert set(limits_in_force.KEYS) == set(in_force) - set(NO_LIMITS)

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Struct
 
 from phx import hardening, key_handover
+from phx.durable import write_whole
 from phx.process import StayDown
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
@@ -133,13 +134,7 @@ def bind(run_folder: Path, api_key: Secret, environment: str) -> None:
             f"use a key of its own there ({path})"
         )
     run_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".tmp{os.getpid()}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        os.write(fd, msgspec.json.encode(known | {fingerprint: environment}))
-    finally:
-        os.close(fd)
-    temporary.rename(path)
+    write_whole(path, msgspec.json.encode(known | {fingerprint: environment}))
 
 
 def found(config) -> Credentials:

@@ -11,6 +11,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from phx.durable import write_whole
+
 LONGEST_NS = 3 * 86_400_000_000_000  # the venue's longest ban; what is farther ahead is a damaged file
 
 log = logging.getLogger("phx.venue")
@@ -50,14 +52,8 @@ class Silence:
             max(known.banned_until_ns, banned_until_ns),
             weight or known.weight,
         )
-        temporary = self.path.with_suffix(f".tmp{os.getpid()}")
         try:
-            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            try:
-                os.write(fd, msgspec.json.encode(told))
-            finally:
-                os.close(fd)
-            os.rename(temporary, self.path)
+            write_whole(self.path, msgspec.json.encode(told))
         except OSError as error:
             log.error("%s: %s", self.path, error.strerror)
 
