@@ -34,20 +34,27 @@ def order_ack(order: Order, amended: bool = False) -> dict:
         "origQty": c.qty(order.orig_lots),
         "executedQty": c.qty(order.executed_lots),
         "cumQty": c.qty(order.executed_lots),
+        **terms(order, c.zero_price),
+        "updateTime": order.update_ms,
+    }
+
+
+def terms(order: Order, no_price: str) -> dict:
+    """Return what an order was placed as, from its time in force on: the same in answers of every kind."""
+    return {
         "timeInForce": order.tif,
         "type": order.type,
         "reduceOnly": order.reduce_only,
         "closePosition": order.close_position,
         "side": SIDE_TEXT[order.side],
         "positionSide": order.position_side,
-        "stopPrice": c.zero_price,
+        "stopPrice": no_price,
         "workingType": "CONTRACT_PRICE",
         "priceProtect": False,
         "origType": order.orig_type or order.type,
         "priceMatch": order.price_match,
         "selfTradePreventionMode": order.self_trade,
         "goodTillDate": order.good_till_ms,
-        "updateTime": order.update_ms,
     }
 
 
@@ -83,19 +90,7 @@ def order_row(order: Order) -> dict:
         "origQty": c.plain_qty(order.orig_lots),
         "executedQty": c.plain_qty(order.executed_lots),
         "cumQuote": c.full_value(order.executed_ticklots),
-        "timeInForce": order.tif,
-        "type": order.type,
-        "reduceOnly": order.reduce_only,
-        "closePosition": order.close_position,
-        "side": SIDE_TEXT[order.side],
-        "positionSide": order.position_side,
-        "stopPrice": "0",
-        "workingType": "CONTRACT_PRICE",
-        "priceProtect": False,
-        "origType": order.orig_type or order.type,
-        "priceMatch": order.price_match,
-        "selfTradePreventionMode": order.self_trade,
-        "goodTillDate": order.good_till_ms,
+        **terms(order, "0"),
         "time": order.time_ms,
         "updateTime": order.update_ms,
     }
